@@ -1,0 +1,41 @@
+# Every target sets itself up in .venv, and is quick when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench clean
+
+setup: .venv/dev
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "charlm needs Python 3.11 or later; say which with PYTHON=")'
+	$(PYTHON) -m venv .venv
+
+.venv/run: pyproject.toml .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[viz]'
+	touch $@
+
+.venv/dev: .venv/run
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: .venv/run
+	rm -rf runs/demo
+	$(BIN)/python -m charlm.train --config=configs/demo.py --workdir=runs/demo
+	$(BIN)/python experiments/curve.py runs/demo
+	@echo && echo 'Two samples of what it has learnt, from "def ":'
+	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.5 --samples=2
+
+test: .venv/dev
+	$(BIN)/pytest -n auto -q --nbmake tests notebooks/sample.ipynb
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/jupytext --test --to py:percent notebooks/*.ipynb
+
+bench: .venv/dev
+	$(BIN)/python experiments/speed/run.py
+
+clean:
+	rm -rf .venv runs .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,27 @@
+"""The demo: two minutes of learning to write Python, from Python's own library.
+
+python -m charlm.train --config=configs/demo.py
+"""
+
+from configs import default
+
+
+def get_config(variant: str = ""):
+    config = default.get_config()
+    config.data.corpus = "python_stdlib"
+    config.data.split = (0.98, 0.01, 0.01)
+    config.model.layers = 1
+    config.model.features = 256
+    config.model.embedding = 64
+    config.model.initialiser = "torch_rnn"
+    default.adamw(config)
+    config.optim.learning_rate = 6e-3
+    config.train.batch_size = 16
+    config.train.seq_length = 50
+    config.train.steps = 3600
+    config.train.eval_every = 900
+    config.train.checkpoint_every = 1800
+    config.train.sample_every = 900
+    config.train.sample_length = 300
+    config.train.sample_temperature = 0.7
+    return default.pick(config, variant, smoke=default.smoke)

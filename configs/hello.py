@@ -1,0 +1,23 @@
+"""The post's own example: a net that learns the word hello, from four symbols.
+
+python -m charlm.train --config=configs/hello.py
+python -m charlm.sample --workdir=runs/hello --prompt=h --length=9 --temperature=0
+"""
+
+from configs import default
+
+
+def get_config(variant: str = ""):
+    config = default.get_config()
+    config.data.corpus = "hello"
+    config.data.split = (1.0, 0.0, 0.0)
+    config.model.cell = "rnn"
+    config.model.layers = 1
+    config.model.features = 16
+    config.optim.learning_rate = 1e-2
+    config.optim.schedule = "constant"
+    config.train.batch_size = 4
+    config.train.seq_length = 10
+    config.train.steps = 400
+    config.train.sample_length = 40
+    return default.pick(config, variant, smoke=lambda config: None)

@@ -1,0 +1,51 @@
+"""Tiny Shakespeare: 1,115,394 characters, 65 symbols, char-rnn's and nanoGPT's own.
+
+    python -m charlm.train --config=configs/tiny_shakespeare.py[:VARIANT]
+
+Without a variant: char-rnn's defaults, on the split 90/10.
+`:torch_rnn`: torch-rnn's defaults, on its split 80/10/10; see
+experiments/torch_rnn_parity.
+`:cpu`: the best minute on two cores, on the split 90/10.
+`:smoke`: a run of seconds.
+"""
+
+from configs import default
+
+
+def get_config(variant: str = ""):
+    config = default.get_config()
+    config.data.corpus = "tiny_shakespeare"
+    config.data.split = (0.9, 0.1, 0.0)
+    config.train.sample_temperature = 0.8
+    return default.pick(
+        config, variant, torch_rnn=torch_rnn, cpu=cpu, smoke=default.smoke
+    )
+
+
+def torch_rnn(config):
+    # 80/10/10 as torch-rnn's scripts/preprocess.py rounds it.
+    config.data.split = (892_316, 111_539, 111_539)
+    config.data.reset_probability = 0.0
+    config.model.embedding = 64
+    config.model.initialiser = "torch_rnn"
+    config.optim.name = "adam"
+    config.optim.clip = 5.0
+    config.optim.decay = 0.5
+    config.optim.decay_after = 4
+    config.optim.decay_every = 5
+    config.optim.restart_at_decay = True
+
+
+def cpu(config):
+    config.model.layers = 1
+    config.model.features = 192
+    config.model.embedding = 64
+    config.model.initialiser = "torch_rnn"
+    default.adamw(config)
+    config.optim.learning_rate = 7e-3
+    config.train.batch_size = 16
+    config.train.steps = 2000
+    config.train.log_every = 200
+    config.train.eval_every = 0
+    config.train.checkpoint_every = 0
+    config.train.sample_every = 0

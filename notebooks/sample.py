@@ -1,0 +1,93 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Sampling from a trained model
+#
+# Give `WORKDIR` below the folder of a run, or a zip of one (in Colab: upload it with
+# the folder button on the left). Given neither, it trains a tiny model first.
+
+# %%
+import importlib.util
+import os
+import subprocess
+import sys
+
+WORKDIR = os.environ.get("CHARLM_WORKDIR", "")  # "runs/linux", or "linux.zip"
+
+SOURCE = os.environ.get("CHARLM_SOURCE", "charlm")  # its folder, wheel or git+https URL
+
+if importlib.util.find_spec("charlm") is None:
+    # A path or a URL, so that no stranger's package of the same name is installed.
+    SOURCE = SOURCE if "+" in SOURCE else os.path.abspath(SOURCE)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", SOURCE], check=True)
+
+# %%
+import tempfile
+import zipfile
+from pathlib import Path
+
+import charlm
+
+scratch = Path(tempfile.mkdtemp())
+if WORKDIR.endswith(".zip"):
+    with zipfile.ZipFile(WORKDIR) as archive:
+        archive.extractall(scratch)
+    [found] = [path.parent for path in scratch.rglob("vocab.json")]
+    WORKDIR = str(found)
+
+# %% [markdown]
+# ## No workdir? A tiny one
+#
+# The four functions of a model, the streams of a text, and `fit`: a few seconds.
+
+# %%
+if not WORKDIR:
+    from charlm.workdir.bundle import write_bundle
+
+    text = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 200
+    vocab = charlm.Vocab.of(text)
+    model = {"cell": "lstm", "layers": 1, "features": 64}
+    schedule = charlm.make_schedule(learning_rate=1e-2)
+    WORKDIR = str(scratch / "tiny")
+    write_bundle(WORKDIR, config={"model": model}, vocab=vocab)
+    charlm.fit(
+        lm=charlm.make_language_model(vocab_size=len(vocab), **model),
+        vocab=vocab,
+        optimizer=charlm.make_optimizer(learning_rate=schedule, name="adam"),
+        learning_rate=schedule,
+        streams=charlm.Streams(vocab.encode(text), batch_size=8, seq_length=25),
+        steps=200,
+        workdir=Path(WORKDIR),
+    )
+
+# %%
+lm, params, vocab = charlm.load_model(WORKDIR)
+print(len(vocab), "symbols:", "".join(vocab.symbols))
+
+# %% [markdown]
+# ## The same prompt at several temperatures
+#
+# Low temperatures are sure of themselves and repeat; high ones are bold and misspell.
+
+# %%
+prompt = "the " if set("the ") <= set(vocab.symbols) else ""
+for temperature in (0.2, 0.5, 0.8, 1.0, 1.2):
+    [text] = charlm.sample(
+        lm, params, vocab, prompt=prompt, length=200, temperature=temperature, seed=1
+    )
+    print(f"--- temperature {temperature} ---\n{prompt}{text}\n")
+
+# %% [markdown]
+# ## Text as it is drawn
+
+# %%
+for [piece] in charlm.stream(lm, params, vocab, length=400, temperature=0.8):
+    print(piece, end="", flush=True)

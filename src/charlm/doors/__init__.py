@@ -1,0 +1,1 @@
+"""What the front doors share: one-line errors, and configs unpacked."""

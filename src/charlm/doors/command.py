@@ -1,0 +1,66 @@
+"""run(main): flags in, one line out for a mistake, an exit status."""
+
+import re
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from charlm.errors import UserError
+
+USER_ERROR = 2
+# How ml_collections says that an override does not fit, and how a config file fails.
+CONFIG_ERRORS = (
+    *(AttributeError, KeyError, TypeError, ValueError),
+    *(ImportError, NameError, SyntaxError),
+)
+
+
+def run(main: Callable[[], int | None], *, about: str) -> None:
+    """Parses the command line, runs `main`, and exits.
+
+    A mistake of the user's is one line on standard error and exit status 2; no
+    traceback. `main` returns its exit status, None for 0.
+    """
+    try:
+        sys.exit(_parsed(main, about))
+    except UserError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except BrokenPipeError:  # `... | head` has read enough
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:  # of the user's disk, whose state they can mend
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parsed(main, about: str) -> int | None:
+    if any(word in ("--help", "-h", "--helpfull") for word in sys.argv[1:]):
+        print(about.strip() + "\n" + _help())
+        return 0
+    try:
+        rest = flags.FLAGS(sys.argv)
+    except flags.Error as error:
+        raise UserError(f"{_sentence(error)}; --help lists the flags") from error
+    except CONFIG_ERRORS as error:
+        raise UserError(_sentence(error)) from error
+    if len(rest) > 1:
+        raise UserError(f"{rest[1]!r} is no flag; flags are given as --name=value")
+    return main()
+
+
+def _help() -> str:
+    """This front door's own flags, without those of the libraries."""
+    return flags.FLAGS.module_help(sys.argv[0])
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    if "Traceback" in text:  # ml_collections folds a config file's into its message
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return re.sub(r"\s+", " ", text).strip().rstrip(".:") or type(error).__name__

@@ -1,0 +1,1 @@
+"""Writing: text drawn from a language model."""

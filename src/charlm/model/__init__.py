@@ -1,0 +1,1 @@
+"""The model: pure functions of parameters and carry."""

@@ -1,0 +1,1 @@
+"""Characters: vocabularies, corpora and the streams of windows cut from them."""

@@ -1,0 +1,1 @@
+"""Training: the objective, the optimiser, the step and the loop."""

@@ -1,0 +1,233 @@
+"""fit: resume, step, evaluate, checkpoint, sample, stop."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from charlm.errors import UserError
+from charlm.model.lm import LanguageModel
+from charlm.text.streams import Batch, Streams
+from charlm.text.vocab import Vocab
+from charlm.training.journal import Journal
+from charlm.training.progress import Reporter
+from charlm.training.step import (
+    DISPATCH,
+    StepMetrics,
+    TrainState,
+    init_state,
+    make_train_step,
+    make_train_steps,
+)
+from charlm.workdir.checkpoints import (
+    Checkpoints,
+    newest_notes,
+    restore_newest,
+    steps_in,
+)
+
+PyTree = Any
+PATIENCE = 0.5  # seconds that a dispatch may take before anyone can stop the run
+
+
+class Periods(NamedTuple):
+    """How often, in steps, each thing is done; 0 is never, but at the end."""
+
+    log: int = 100
+    evaluate: int = 1000
+    checkpoint: int = 1000
+    sample: int = 1000
+
+
+DEFAULT_PERIODS = Periods()
+
+
+def fit(
+    *,
+    lm: LanguageModel,
+    vocab: Vocab,
+    optimizer: optax.GradientTransformation,
+    learning_rate: optax.Schedule,
+    streams: Streams,
+    steps: int,
+    workdir: Path,
+    valid: np.ndarray | None = None,
+    periods: Periods = DEFAULT_PERIODS,
+    seed: int = 0,
+    params: PyTree | None = None,
+    sample_length: int = 500,
+    sample_temperature: float = 1.0,
+    device_bytes: int = 1 << 28,
+    text_sha256: str = "",
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainState:
+    """Trains to `steps`, from where the workdir stands, and returns the state reached.
+
+    A run that was stopped, at any moment and in any way, and is continued by the same
+    call is bit for bit the run that was never stopped.
+
+    Args:
+      lm: the model.
+      vocab: its symbols, for samples.
+      optimizer: of make_optimizer.
+      learning_rate: its schedule, for the log.
+      streams: of the text to train on.
+      steps: when to end.
+      workdir: holds config.json and vocab.json already.
+      valid: ids[n] of the text to evaluate on.
+      periods: how often to log, evaluate, checkpoint and sample.
+      seed: of the parameters, and of dropout.
+      params: to start from, in place of drawn ones.
+      sample_length: characters of the samples on the way.
+      sample_temperature: of the same.
+      device_bytes: a text of more bytes than this stays in its memory-mapped file.
+      text_sha256: of the text, to notice another one at resume.
+      reporter: is told what a person should see.
+      should_stop: asked between dispatches; when true, the run is saved and left.
+
+    Raises:
+      UserError: the workdir cannot be continued, or the loss is no longer a number.
+    """
+    reporter = reporter or Reporter()
+    state = init_state(
+        lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
+    )
+    train_steps, feed = _make_dispatch(lm, optimizer, streams, device_bytes)
+    state, notes = _resume(workdir, state, text_sha256, reporter)
+    with Checkpoints(workdir) as checkpoints:
+        journal = Journal(
+            lm=lm,
+            vocab=vocab,
+            learning_rate=learning_rate,
+            streams=streams,
+            valid=valid,
+            workdir=workdir,
+            checkpoints=checkpoints,
+            reporter=reporter,
+            sample_length=sample_length,
+            sample_temperature=sample_temperature,
+            text_sha256=text_sha256,
+            notes=notes,
+            step=int(state.step),
+        )
+        try:
+            step, pace = int(state.step), 1
+            while step < steps and not should_stop():
+                count = min(pace, _to_next(step, steps, periods))
+                began = time.perf_counter()
+                state, metrics = train_steps(state, feed(step, count), count)
+                metrics = _first(count, jax.device_get(metrics))
+                spent = time.perf_counter() - began
+                _check_finite(metrics, step, checkpoints)
+                pace = _new_pace(pace, count, spent)
+                step += count
+                journal.after_dispatch(step, steps, metrics, spent)
+                _do_what_is_due(journal, state, step, steps, periods)
+            if step < steps and step not in steps_in(checkpoints.folder):
+                journal.save(state, step)
+        finally:
+            journal.close()
+    return state
+
+
+def _do_what_is_due(journal, state, step, steps, periods) -> None:
+    """Logs, evaluates, samples and saves, in this order, at the steps for it."""
+
+    def due(every):
+        return step == steps or (every and step % every == 0)
+
+    if due(periods.log):
+        journal.log(step)
+    better = due(periods.evaluate) and journal.evaluate(state.params, step)
+    if due(periods.sample):
+        journal.sample(state.params, step)
+    if better or due(periods.checkpoint):
+        journal.save(state, step)
+
+
+def _first(count: int, metrics: StepMetrics) -> StepMetrics:
+    return StepMetrics(*(metric[:count] for metric in metrics))
+
+
+def _to_next(step: int, steps: int, periods: Periods) -> int:
+    """Steps until something is due."""
+    ends = [every - step % every for every in periods if every]
+    return min([steps - step, *ends])
+
+
+def _new_pace(pace: int, count: int, spent: float) -> int:
+    """The steps of the next dispatch: more while it is quick, up to DISPATCH."""
+    fitting = int(PATIENCE * count / max(spent, 1e-9))
+    return max(1, min(fitting, 2 * pace, DISPATCH))
+
+
+def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int):
+    """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
+    train_step = make_train_step(lm, optimizer)
+    if streams.ids.nbytes <= device_bytes:
+        on_device = jnp.asarray(streams.ids)
+
+        def cut(ids, step, _):
+            return streams.cut(ids, step)
+
+        return make_train_steps(train_step, cut), lambda step, count: on_device
+
+    def stacked(step, count):
+        batches = [streams[step + n] for n in range(count)]
+        batches += [batches[-1]] * (DISPATCH - count)  # the shape stays
+        return jax.tree.map(lambda *rows: np.stack(rows), *batches)
+
+    def pick(batches: Batch, _, n):
+        return jax.tree.map(lambda rows: rows[n], batches)
+
+    return make_train_steps(train_step, pick), stacked
+
+
+def _resume(
+    workdir: Path, state: TrainState, text_sha256: str, reporter: Reporter
+) -> tuple[TrainState, dict[str, Any]]:
+    """The newest checkpoint's state and notes; `state` as it is, if there is none."""
+    like = {"params": state.params, "run": state._replace(params=())}
+    check_same_text(workdir, text_sha256)
+    restored, skipped = restore_newest(workdir, like)
+    for reason in skipped:
+        reporter.say(f"skipped: {reason}")
+    if restored is None:
+        if skipped:
+            raise UserError(
+                f"no checkpoint of {workdir} can be read; train in another --workdir"
+            )
+        return state, {}
+    reporter.say(f"resumed from step {restored.step}")
+    run = TrainState(*restored.trees["run"])
+    return run._replace(params=restored.trees["params"]), restored.notes
+
+
+def check_same_text(workdir: Path, sha256: str) -> None:
+    """Raises UserError if the run in `workdir` was begun on another text than this."""
+    known = newest_notes(workdir).get("text_sha256")
+    if known and sha256 and known != sha256:
+        raise UserError(
+            f"the text has changed since the run in {workdir} began; give it back as it"
+            " was, or train in another --workdir"
+        )
+
+
+def _check_finite(metrics: StepMetrics, step: int, checkpoints: Checkpoints) -> None:
+    """Raises UserError where a loss, a gradient or a carry is no number."""
+    good = np.all([np.isfinite(metric) for metric in metrics], axis=0)
+    if not good.all():
+        kept = steps_in(checkpoints.folder)
+        last = f"step {kept[-1]} is the last good state" if kept else "nothing is saved"
+        bad = int(np.flatnonzero(~good)[0])
+        raise UserError(
+            f"the loss of step {step + bad} is {metrics.nats_per_char[bad]}, its"
+            f" gradient's norm {metrics.grad_norm[bad]}; {last}: lower"
+            " optim.learning_rate or optim.clip, in another --workdir"
+        )

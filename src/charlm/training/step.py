@@ -1,0 +1,136 @@
+"""TrainState, init_state, make_train_step: a step of training as a pure function."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from charlm.model.lm import LanguageModel
+from charlm.text.streams import Batch
+from charlm.training.objective import nats_per_char
+
+PyTree = Any
+DISPATCH = 64  # steps of one dispatch, at most
+
+
+class TrainState(NamedTuple):
+    """All that a run is, beside its config: data, and no functions.
+
+    Attributes:
+      step: optimiser steps taken; it also tells the next batch.
+      params: of the model.
+      opt_state: of the optimiser.
+      carry: of the model, handed on from window to window.
+      key: of all randomness, as fold_in(key, step).
+    """
+
+    step: Int[Array, ""]
+    params: PyTree
+    opt_state: PyTree
+    carry: PyTree
+    key: Key[Array, ""]
+
+
+class StepMetrics(NamedTuple):
+    """Of one step: its loss, its gradient's norm, and the largest |state| carried."""
+
+    nats_per_char: Float[Array, "*k"]
+    grad_norm: Float[Array, "*k"]
+    max_carry: Float[Array, "*k"]
+
+
+def init_state(
+    lm: LanguageModel,
+    optimizer: optax.GradientTransformation,
+    *,
+    batch_size: int,
+    seed: int = 0,
+    params: PyTree | None = None,
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      lm: the model.
+      optimizer: its optimiser.
+      batch_size: streams.
+      seed: of the parameters, and of dropout.
+      params: to start from, in place of drawn ones.
+    """
+    init_key, key = jax.random.split(jax.random.key(seed))
+    # A copy: the train step donates its state, and the caller's arrays stay theirs.
+    given = None if params is None else jax.tree.map(jnp.array, params)
+    start: Any = jax.jit(lm.init)(init_key) if given is None else given
+    return TrainState(
+        step=jnp.int32(0),
+        params=start,
+        opt_state=optimizer.init(start),
+        carry=lm.initial_carry(batch_size),
+        key=key,
+    )
+
+
+def make_train_step(
+    lm: LanguageModel, optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]]:
+    """The pure function (state, window) -> (state, metrics).
+
+    Truncated back-propagation through time: the carry comes in from the window before
+    and no gradient goes back into it.
+    """
+
+    def loss(params, carry, window, key):
+        carry, logits = lm.unroll(params, carry, window.inputs, key)
+        return nats_per_char(logits, window.targets), carry
+
+    def train_step(state, window):
+        key = jax.random.fold_in(state.key, state.step)
+        carry = reset(state.carry, window.fresh)
+        (nats, carry), gradients = jax.value_and_grad(loss, has_aux=True)(
+            state.params, carry, window, key
+        )
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        largest = [jnp.abs(leaf).max() for leaf in jax.tree.leaves(carry)]
+        metrics = StepMetrics(
+            nats, optax.tree.norm(gradients), jnp.stack(largest).max()
+        )
+        return TrainState(state.step + 1, params, opt_state, carry, state.key), metrics
+
+    return train_step
+
+
+def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
+    """The carry with the rows of `fresh` streams set to zero."""
+    return jax.tree.map(lambda c: jnp.where(fresh[:, None], 0, c), carry)
+
+
+def make_train_steps(
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]],
+    window: Callable[[Any, Array, Array], Batch],
+) -> Callable[[TrainState, Any, int], tuple[TrainState, StepMetrics]]:
+    """The compiled (state, data, count) -> (state, metrics of the `count` steps first).
+
+    One program for every count up to DISPATCH, so that where dispatches begin and end
+    changes no bit of what they compute. The state's buffers are donated.
+
+    Args:
+      train_step: of make_train_step.
+      window: (data, step, place in the dispatch) -> the batch of that step.
+    """
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def train_steps(state, data, count):
+        def body(n, loop):
+            state, kept = loop
+            state, metrics = train_step(state, window(data, state.step, n))
+            return state, jax.tree.map(lambda k, m: k.at[n].set(m), kept, metrics)
+
+        empty = StepMetrics(*(jnp.zeros(DISPATCH) for _ in StepMetrics._fields))
+        return jax.lax.fori_loop(0, count, body, (state, empty))
+
+    return train_steps

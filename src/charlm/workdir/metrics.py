@@ -1,0 +1,83 @@
+"""metrics.jsonl, and the writers on it (TensorBoard)."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+FILE = "metrics.jsonl"
+
+
+class Metrics:
+    """Appends records to a workdir's metrics.jsonl, one JSON object a line.
+
+    Keys: step, epoch, split ("train" or "valid"), nats_per_char, bits_per_char, seconds
+    (of training, those before a resume included); of "train" also chars_per_second,
+    grad_norm, max_carry (the largest |state|) and learning_rate, its loss being the
+    mean over the steps since the line before; of "valid" also worst_nats_per_char.
+    """
+
+    def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
+        """Opens the file of a run that continues at `step`; what lies past it goes."""
+        self.path = Path(workdir) / FILE
+        cut_back(self.path, step)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._tensorboard = _tensorboard(Path(workdir) / "tensorboard", step)
+
+    def write(self, record: Record) -> None:
+        """Appends one record; a loss that is no number is written as null."""
+
+        def is_nan(value):
+            return isinstance(value, float) and not math.isfinite(value)
+
+        clean = {k: None if is_nan(value) else value for k, value in record.items()}
+        self._file.write(json.dumps(clean) + "\n")
+        self._file.flush()
+        if self._tensorboard:
+            for key, value in clean.items():
+                if isinstance(value, float):
+                    name = f"{record['split']}/{key}"
+                    self._tensorboard.add_scalar(name, value, record["step"])
+
+    def close(self) -> None:
+        """Closes what is open."""
+        self._file.close()
+        if self._tensorboard:
+            self._tensorboard.close()
+
+
+def read_metrics(workdir: str | os.PathLike) -> list[Record]:
+    """The records of a workdir, in order; a last line cut short is left out."""
+    path = Path(workdir) / FILE
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and type(record.get("step")) is int:
+            records.append(record)
+    return records
+
+
+def cut_back(path: Path, step: int) -> None:
+    """Drops the records of a metrics.jsonl that are past `step`, or broken off."""
+    if not path.exists():
+        return
+    kept = [r for r in read_metrics(path.parent) if r["step"] <= step]
+    beside = path.with_suffix(".tmp")
+    beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+    beside.replace(path)
+
+
+def _tensorboard(folder: Path, step: int):
+    """A TensorBoard writer, where its extra is installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -1,0 +1,74 @@
+"""Every config, from end to end, as small as it goes; and the README's own code."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, SMALL, door
+
+from charlm.workdir.bundle import load_model
+from charlm.workdir.metrics import read_metrics
+
+CONFIGS = sorted(
+    path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "default"
+)
+
+
+@pytest.fixture
+def shakespeare(tmp_path, monkeypatch):
+    """A made text in the place of Tiny Shakespeare, for what names it."""
+    path = tmp_path / "made.txt"
+    path.write_text("ROMEO:\nWherefore art thou?\n\nJULIET:\nHere I am.\n\n" * 300)
+    return path
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
+    run = f"--workdir={tmp_path}/run"
+    given = [f"--config.data.path={shakespeare}"] if name != "hello" else []
+    config = f"--config={ROOT}/configs/{name}.py:smoke"
+    done = door("train", config, run, *given, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    losses = [r["nats_per_char"] for r in read_metrics(tmp_path / "run")]
+    assert losses[-1] < losses[0]
+    written = door("sample", run, "--length=20")
+    assert written.returncode == 0 and len(written.stdout) == 21
+
+
+def test_hello_knows_its_two_ls_apart(tmp_path):
+    """After "he" comes l, after "hel" comes l, after "hell" comes o."""
+    done = door("train", "--config=configs/hello.py", f"--workdir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    lm, params, vocab = load_model(tmp_path / "run")
+    ids = vocab.encode("hell").astype(np.int32)[:, None]
+    _, logits = lm.unroll(params, lm.initial_carry(1), ids)
+    p = jax.nn.softmax(logits[:, 0])
+    for row, after in enumerate("ello"):
+        assert p[row, vocab.encode(after)[0]] > 0.95
+    said = door("sample", f"--workdir={tmp_path}/run", "--prompt=h", "--length=9")
+    assert said.stdout == "hellohello\n"
+
+
+def test_every_variant_of_tiny_shakespeare_makes_a_run(tmp_path, shakespeare):
+    for variant in ("", ":torch_rnn", ":cpu"):
+        flags = [f"--config.{name}={value}" for name, value in SMALL.items()]
+        done = door(
+            "train",
+            f"--config=configs/tiny_shakespeare.py{variant}",
+            f"--config.data.path={shakespeare}",
+            "--config.data.split=(0.9,0.1)",
+            f"--workdir={tmp_path}/run{variant.replace(':', '-')}",
+            *flags,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_step_example_is_true(capsys):
+    """The README's code of the post's example runs, and prints what stands there."""
+    readme = (ROOT / "README.md").read_text()
+    [code, printed] = re.search(
+        r"```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.DOTALL
+    ).groups()
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.split() == printed.split()

@@ -1,0 +1,21 @@
+"""The picture of a run's losses."""
+
+import json
+import subprocess
+import sys
+
+from conftest import ROOT
+
+CURVE = [sys.executable, str(ROOT / "experiments" / "curve.py")]
+
+
+def test_a_curve_is_drawn(tmp_path):
+    rows = [{"step": n, "split": "train", "nats_per_char": 3.0 / n} for n in (1, 2)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    subprocess.run([*CURVE, str(tmp_path)], check=True, capture_output=True)
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_metrics_it_says_what_to_do(tmp_path):
+    done = subprocess.run([*CURVE, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("error: say which workdir")

@@ -1,0 +1,64 @@
+"""The room `evaluation`: exact scores."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charlm.errors import UserError
+from charlm.evaluation.score import evaluate
+from charlm.model.lm import make_language_model
+
+V = 7
+LM = make_language_model(vocab_size=V, features=6, layers=2)
+PARAMS = jax.tree.map(lambda p: 8 * p, LM.init(jax.random.key(3)))
+IDS = np.random.default_rng(0).integers(0, V, 203).astype(np.uint8)
+
+
+def by_hand(ids):
+    """The nats of each character but the first, one after the other."""
+    carry, nats = LM.initial_carry(1), []
+    step = jax.jit(LM.step)
+    for now, then in zip(ids[:-1], ids[1:], strict=True):
+        carry, logits = step(PARAMS, carry, jnp.asarray([now], jnp.int32))
+        nats.append(-float(jax.nn.log_softmax(logits)[0, then]))
+    return np.asarray(nats)
+
+
+def test_one_stream_is_one_reading_of_the_whole():
+    nats = by_hand(IDS)
+    for seq_length in (1, 10, 50, 202, 1000):
+        score = evaluate(LM, PARAMS, IDS, streams=1, seq_length=seq_length)
+        assert abs(score.nats_per_char - nats.mean()) < 1e-5
+        assert score.characters == 202 and score.streams == 1
+    assert abs(score.bits_per_char - nats.mean() / math.log(2)) < 1e-5
+    assert abs(score.perplexity - math.exp(nats.mean())) < 1e-4
+
+
+@pytest.mark.parametrize("streams", [2, 3, 7, 50, 202, 500])
+def test_streams_count_each_character_but_the_first_once(streams):
+    count = min(streams, 202)
+    bounds = [202 * n // count for n in range(count + 1)]
+    parts = [by_hand(IDS[a : b + 1])
+             for a, b in zip(bounds, bounds[1:], strict=False)]  # fmt: skip
+    score = evaluate(LM, PARAMS, IDS, streams=streams, seq_length=8)
+    assert score.characters == sum(map(len, parts)) == 202
+    assert abs(score.nats_per_char - np.concatenate(parts).mean()) < 1e-5
+    assert abs(score.worst_nats_per_char - max(p.mean() for p in parts)) < 1e-5
+
+
+@pytest.mark.parametrize("window", [1, 10, 64, 202, 256])
+def test_windows_start_from_zero(window):
+    parts = [by_hand(IDS[a : a + window + 1]) for a in range(0, 202, window)]
+    score = evaluate(LM, PARAMS, IDS, streams=3, seq_length=8, window=window)
+    assert score.characters == sum(map(len, parts)) == 202
+    assert score.streams == len(parts)
+    assert abs(score.nats_per_char - np.concatenate(parts).mean()) < 1e-5
+
+
+def test_two_characters_are_a_text_and_one_is_not():
+    assert evaluate(LM, PARAMS, IDS[:2], streams=4).characters == 1
+    with pytest.raises(UserError, match="needs 2 or more"):
+        evaluate(LM, PARAMS, IDS[:1])

@@ -1,0 +1,172 @@
+"""The room `generation`: choosing, prompts, stops, streams."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charlm.errors import UserError
+from charlm.generation.sampler import DRAW, READ, Taste, choose, make_sampler
+from charlm.generation.stream import _Text, sample, stream
+from charlm.model.lm import make_language_model
+from charlm.text.vocab import Vocab
+
+VOCAB = Vocab.of("\n abcdefgh")
+LM = make_language_model(vocab_size=len(VOCAB), features=8, layers=2)
+PARAMS = jax.tree.map(lambda p: 8 * p, LM.init(jax.random.key(3)))
+
+
+def write(**kwargs):
+    return sample(LM, PARAMS, VOCAB, **{"length": 40, **kwargs})
+
+
+def naive(prompt, length):
+    """The likeliest characters, drawn by hand."""
+    carry = LM.initial_carry(1)
+    for symbol in VOCAB.encode(prompt):
+        carry, logits = LM.step(PARAMS, carry, jnp.asarray([symbol], jnp.int32))
+    drawn = []
+    for _ in range(length):
+        drawn.append(int(logits.argmax()))
+        carry, logits = LM.step(PARAMS, carry, jnp.asarray(drawn[-1:], jnp.int32))
+    return VOCAB.decode(drawn)
+
+
+@pytest.mark.parametrize("size", [1, 5, READ - 1, READ, READ + 1, 2 * READ + 3])
+def test_a_prompt_of_any_length_is_read_whole(size):
+    prompt = "".join(itertools.islice(itertools.cycle("abc dh"), size))
+    assert write(prompt=prompt, temperature=0.0, length=12) == [naive(prompt, 12)]
+
+
+def test_without_a_prompt_a_text_starts_as_after_a_newline():
+    assert write(temperature=0.0) == write(prompt="\n", temperature=0.0)
+    bare = Vocab.of("abcdefghij")
+    assert len(sample(LM, PARAMS, bare, length=5)[0]) == 5
+
+
+def test_a_seed_and_a_number_name_a_text():
+    together = write(samples=3, seed=5)
+    assert together == write(samples=3, seed=5)
+    assert together[:1] == write(samples=1, seed=5)
+    assert len(set(together)) == 3 and together != write(samples=3, seed=6)
+
+
+@pytest.mark.parametrize("length", [0, 1, DRAW, DRAW + 1, 1000])
+def test_length_counts_new_characters(length):
+    assert [len(text) for text in write(prompt="ab", length=length)] == [length]
+
+
+def test_pace_changes_nothing_but_the_pieces():
+    whole = write(length=300)
+    pieces = [piece for [piece] in stream(LM, PARAMS, VOCAB, length=300, pace=7)]
+    assert len(pieces) == 43 and "".join(pieces) == whole[0]
+
+
+def test_an_endless_stream_goes_on():
+    pieces = stream(LM, PARAMS, VOCAB, length=None, pace=50)
+    text = "".join(piece for [piece] in itertools.islice(pieces, 20))
+    assert text == write(length=1000)[0]
+
+
+def test_one_program_for_any_prompt_length_and_taste():
+    sampler = make_sampler(LM)
+    compiled = []
+    for prompt, taste, count in [
+        (np.arange(3), Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1)), 3),
+        (np.arange(9), Taste(jnp.float32(0), jnp.int32(2), jnp.float32(0.5)), DRAW),
+    ]:
+        writer = sampler.read(PARAMS, prompt, 1)
+        keys = jax.random.split(jax.random.key(0), 1)
+        sampler.draw(PARAMS, writer, keys, taste, count)
+        compiled.append(sampler.draw._cache_size())
+    assert compiled == [1, 1]
+
+
+LOGITS = jnp.log(jnp.asarray([[0.1, 0.5, 0.25, 0.15]]))
+
+
+def shares(taste, draws=4000):
+    keys = jax.random.split(jax.random.key(0), draws)
+    ids = choose(keys, jnp.repeat(LOGITS, draws, axis=0), taste)
+    return np.bincount(ids, minlength=4) / draws
+
+
+@pytest.mark.parametrize(
+    "taste, want",
+    [
+        (Taste(), [0.1, 0.5, 0.25, 0.15]),
+        (Taste(temperature=0.0), [0, 1, 0, 0]),
+        (Taste(temperature=1e-8), [0, 1, 0, 0]),
+        (Taste(temperature=0.5), np.array([1, 25, 6.25, 2.25]) / 34.5),
+        (Taste(temperature=1e6), [0.25] * 4),
+        (Taste(top_k=1), [0, 1, 0, 0]),
+        (Taste(top_k=2), [0, 2 / 3, 1 / 3, 0]),
+        (Taste(top_k=99), [0.1, 0.5, 0.25, 0.15]),
+        (Taste(top_p=0.4), [0, 1, 0, 0]),
+        (Taste(top_p=0.7), [0, 2 / 3, 1 / 3, 0]),
+        (Taste(top_p=0.89), [0, 0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9]),
+        (Taste(top_k=2, top_p=0.6), [0, 1, 0, 0]),
+    ],
+)
+def test_taste(taste, want):
+    np.testing.assert_allclose(shares(taste), want, atol=0.03)
+
+
+def test_top_k_keeps_k_of_equals():
+    keys = jax.random.split(jax.random.key(0), 500)
+    ids = choose(keys, jnp.zeros((500, 6)), Taste(top_k=2))
+    assert len(set(np.asarray(ids).tolist())) == 2
+
+
+def test_a_stop_string_ends_a_text_before_it():
+    [free] = write(length=400)
+    stop = free[100:103]
+    ended = free[: free.index(stop)]
+    assert write(length=400, stop=stop) == [ended]
+    pieces = stream(LM, PARAMS, VOCAB, length=400, stop=stop, pace=1)
+    assert "".join(piece for [piece] in pieces) == ended
+
+
+def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
+    vocab = Vocab.of("abc")
+    text = _Text(vocab, "abc")
+    said = [text.add(vocab.encode(piece)) for piece in ("a", "b", "ab", "a", "b")]
+    assert said == ["", "", "ab", "ab", ""]
+    assert text.finish() == "ab"
+
+
+def test_bytes_become_text_once_they_are_whole():
+    data = "é→".encode()
+    vocab = Vocab.of(data, "byte")
+    text = _Text(vocab, "")
+    said = [text.add(vocab.encode(data[n : n + 1])) for n in range(5)]
+    assert said == ["", "é", "", "", "→"]
+    assert text.add(vocab.encode(data[:1])) + text.finish() == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"length": -1},
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_k": 2**40},
+        {"seed": -1},
+        {"seed": 2**70},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"samples": 0},
+    ],
+)
+def test_impossible_values(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        write(**wrong)
+
+
+def test_an_unseen_prompt_is_refused_before_anything_is_drawn():
+    with pytest.raises(UserError, match=r"the prompt .* 'é' \(U\+00E9\) at line 1"):
+        stream(LM, PARAMS, VOCAB, prompt="abé")

@@ -1,0 +1,88 @@
+"""The house: which room may import which, and what is imported where."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "charlm"
+# From the ground up; a room may import those on lower floors, and itself.
+FLOORS = [
+    {"errors"},
+    {"text", "model"},
+    {"workdir"},
+    {"generation", "evaluation"},
+    {"training"},
+    {"doors"},
+    {"train", "sample", "evaluate", "corpora"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+ALONE = {
+    "flax": {"model/lm.py"},
+    "orbax": {"workdir/checkpoints.py"},
+    "optax": {"training", "doors"},
+    "absl": {"doors/command.py", "train.py", "sample.py", "evaluate.py", "corpora.py"},
+    "ml_collections": {"train.py"},
+}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path):
+    """(module, at the top?) of every import in a file."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module, node in tree.body
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node in tree.body
+
+
+def room_of(path):
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_rooms_import_downward_only(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in FLOOR_OF, f"say in FLOORS where {room} stands"
+    for module, _ in imports(path):
+        top, *rest = module.split(".")
+        assert module != "charlm", f"{path.name}: import from the room, not the house"
+        if top == "charlm":
+            other = rest[0]
+            lower = FLOOR_OF[other] < FLOOR_OF[room] or other == room
+            assert lower, f"{path.name} imports {module}, which is not below {room}"
+        if top in ALONE:
+            here = str(path.relative_to(SOURCE))
+            assert {here, room} & ALONE[top], f"{here} imports {top}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_are_one_idea(path):
+    assert len(path.read_text().splitlines()) <= 270
+
+
+def test_importing_charlm_is_cheap_and_opens_no_front_door():
+    """No JAX, no front door; each public name is there when it is asked for."""
+    code = (
+        "import sys, charlm\n"
+        "assert 'jax' not in sys.modules\n"
+        "for name in charlm.__all__: assert getattr(charlm, name) is not None\n"
+        "doors = {'charlm.' + n for n in ('train', 'sample', 'evaluate', 'corpora')}\n"
+        "assert not doors & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names_are_sorted_and_few():
+    import charlm
+
+    assert charlm.__all__ == sorted(charlm.__all__, key=str)
+    assert len(charlm.__all__) <= 24
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        charlm.nothing  # noqa: B018

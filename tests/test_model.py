@@ -1,0 +1,303 @@
+"""The room `model`: cells against their equations, fast paths against slow ones."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import transcription
+
+from charlm.errors import UserError
+from charlm.model.cells import CELLS
+from charlm.model.lm import grow, make_language_model
+from charlm.model.recurrence import unroll_layer
+from charlm.model.tables import look_up
+
+T, B, D, H, V = 7, 3, 5, 4, 11
+KEY = jax.random.key(0)
+
+
+def layer_of(name, d=D):
+    """Parameters, a state and inputs of one layer, all random."""
+    cell, keys = CELLS[name], jax.random.split(KEY, 5)
+    width = cell.blocks * H
+    params = {
+        "wx": jax.random.normal(keys[0], (d, width)) / 2,
+        "wh": jax.random.normal(keys[1], (H, width)) / 2,
+        "b": jax.random.normal(keys[2], (width,)),
+    }
+    zero = cell.initial_state((B,), H)
+    state = jax.tree.map(lambda s: jax.random.normal(keys[3], s.shape), zero)
+    return cell, params, state, jax.random.normal(keys[4], (T, B, d))
+
+
+def near(a, b, tolerance=1e-5):
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance),
+        a,
+        b,
+    )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_step_is_its_equations(name):
+    cell, params, state, xs = layer_of(name)
+    new, y = cell.step(params, state, xs[0])
+    p = {k: np.asarray(v, np.float64) for k, v in params.items()}
+    s = tuple(np.asarray(leaf, np.float64) for leaf in state)
+    want, want_y = transcription.CELLS[name](p, s if name == "lstm" else s[0], xs[0])
+    near(y, want_y)
+    near(tuple(new), want if name == "lstm" else (want,))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gates_explain_the_step(name):
+    cell, params, state, xs = layer_of(name)
+    new, _ = cell.step(params, state, xs[0])
+    gates = cell.gates(params, state, xs[0])
+    if name == "rnn":
+        near(new.h, gates.n)
+    elif name == "gru":
+        near(new.h, (1 - gates.z) * state.h + gates.z * gates.n)
+    else:
+        near(new.c, gates.f * state.c + gates.i * gates.g)
+        near(new.h, gates.o * jnp.tanh(new.c))
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_hot):
+    cell, params, state, xs = layer_of(name)
+    if one_hot:
+        xs = jax.random.randint(KEY, (T, B), 0, D)
+
+    def slow(params, state):
+        def tick(state, x):
+            x = jax.nn.one_hot(x, D) if one_hot else x
+            return cell.step(params, state, x)
+
+        return jax.lax.scan(tick, state, xs)
+
+    def fast(params, state):
+        return unroll_layer(cell, params, state, xs)
+
+    weights = jax.random.normal(KEY, (T, B, H))
+
+    def loss(path):
+        def of(params, state):
+            last, ys = path(params, state)
+            return (ys * weights).sum() + sum(x.sum() for x in jax.tree.leaves(last))
+
+        return of
+
+    near(slow(params, state), fast(params, state))
+    near(
+        jax.grad(loss(slow), (0, 1))(params, state),
+        jax.grad(loss(fast), (0, 1))(params, state),
+    )
+
+
+def test_an_unrolled_layer_passes_gradients_to_its_inputs():
+    cell, params, state, xs = layer_of("lstm")
+
+    def scanned(xs):
+        return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)[1].sum()
+
+    def unrolled(xs):
+        return unroll_layer(cell, params, state, xs)[1].sum()
+
+    near(jax.grad(scanned)(xs), jax.grad(unrolled)(xs))
+
+
+@pytest.mark.parametrize("height", [V, 1000])
+def test_look_up_has_the_gradient_of_indexing(height):
+    table = jax.random.normal(KEY, (height, D))
+    ids = jax.random.randint(KEY, (T, B), 0, height)
+    weights = jax.random.normal(KEY, (T, B, D))
+    near(look_up(table, ids), table[ids])
+    near(
+        jax.grad(lambda t: (look_up(t, ids) * weights).sum())(table),
+        jax.grad(lambda t: (t[ids] * weights).sum())(table),
+    )
+
+
+def model_of(cell="lstm", **kwargs):
+    lm = make_language_model(vocab_size=V, cell=cell, features=H, **kwargs)
+    params = jax.tree.map(lambda p: 5 * p, lm.init(KEY))  # large enough to matter
+    return lm, params, jax.random.randint(KEY, (T, B), 0, V)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("embedding", [0, 6])
+def test_unroll_is_a_scan_of_step(cell, embedding):
+    lm, params, ids = model_of(cell, layers=3, embedding=embedding)
+    carry = lm.initial_carry(B)
+    slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
+    near(slow, lm.unroll(params, carry, ids))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_half_windows_are_one(cell):
+    lm, params, ids = model_of(cell)
+    whole = lm.unroll(params, lm.initial_carry(B), ids)
+    carry, first = lm.unroll(params, lm.initial_carry(B), ids[:3])
+    carry, second = lm.unroll(params, carry, ids[3:])
+    near(whole, (carry, jnp.concatenate([first, second])))
+
+
+def test_vmap_of_step_is_the_batched_step():
+    lm, params, ids = model_of()
+    carry, _ = lm.unroll(params, lm.initial_carry(B), ids)
+    one = jax.tree.map(lambda c: c[:, None], carry)
+    mapped = jax.vmap(lm.step, (None, 0, 0))(params, one, ids[0][:, None])
+    near(jax.tree.map(lambda x: x[:, 0], mapped), lm.step(params, carry, ids[0]))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_prediction_knows_what_follows(cell):
+    """Causality, by gradient: logits[t] do not depend on the inputs after t."""
+    lm, params, ids = model_of(cell, embedding=D)
+
+    def logits_at(t, embedded):
+        # The ids stand for themselves; what varies is what each of them reads.
+        rows = jnp.arange(T)[:, None].repeat(B, 1)
+        mine = {**params, "embed": embedded}
+        return lm.unroll(mine, lm.initial_carry(B), rows)[1][t].sum()
+
+    gradient_of = jax.jit(jax.grad(logits_at, argnums=1))
+    for t in range(T):
+        gradient = np.asarray(gradient_of(t, jnp.ones((V, D))))
+        assert np.abs(gradient[: t + 1]).sum(axis=1).all()
+        assert not np.abs(gradient[t + 1 :]).any()
+
+
+def test_streams_of_a_batch_do_not_touch():
+    lm, params, ids = model_of()
+    _, logits = lm.unroll(params, lm.initial_carry(B), ids)
+    changed = ids.at[:, 0].set((ids[:, 0] + 1) % V)
+    _, others = lm.unroll(params, lm.initial_carry(B), changed)
+    near(logits[:, 1:], others[:, 1:])
+    assert not np.allclose(logits[:, 0], others[:, 0])
+
+
+def test_dropout_needs_a_key_and_scales_up():
+    lm, params, ids = model_of(layers=2, dropout=0.5)
+    carry = lm.initial_carry(B)
+    off = lm.unroll(params, carry, ids)
+    near(off, model_of(layers=2)[0].unroll(params, carry, ids))
+    on = jax.vmap(lambda key: lm.unroll(params, carry, ids, key)[1])(
+        jax.random.split(KEY, 4000)
+    )
+    assert not np.allclose(on[0], on[1])
+    lone = make_language_model(vocab_size=V, features=H, layers=1, dropout=0.5)
+    mean = jax.vmap(lambda key: lone.unroll(params, carry[:1], ids, key)[1])(
+        jax.random.split(KEY, 4000)
+    ).mean(axis=0)
+    near(mean, lone.unroll(params, carry[:1], ids)[1], 0.5)
+
+
+def test_dropout_is_never_recurrent():
+    """Its places: after every layer, on the way up; the state goes on undropped."""
+    lm, params, ids = model_of(layers=1, dropout=0.9)
+    dropped, _ = lm.unroll(params, lm.initial_carry(B), ids, KEY)
+    whole, _ = lm.unroll(params, lm.initial_carry(B), ids)
+    near(dropped, whole)
+    lm, params, ids = model_of(layers=2, dropout=0.9)
+    dropped, _ = lm.unroll(params, lm.initial_carry(B), ids, KEY)
+    whole, _ = lm.unroll(params, lm.initial_carry(B), ids)
+    near(dropped[0], whole[0])
+    assert not np.allclose(dropped[1].h, whole[1].h)
+
+
+@pytest.mark.parametrize("layers, embedding, count", [(2, 0, 240_321 - 2 * 4 * 128),
+                                                      (2, 64, 242_945)])  # fmt: skip
+def test_parameters_are_as_many_as_theirs(layers, embedding, count):
+    """char-rnn's default has two biases a layer where we have their sum."""
+    lm = make_language_model(vocab_size=65, layers=layers, embedding=embedding)
+    shapes = jax.eval_shape(lm.init, KEY)
+    assert sum(math.prod(p.shape) for p in jax.tree.leaves(shapes)) == count
+
+
+def test_initialisers():
+    char = make_language_model(vocab_size=65, features=256, embedding=64).init(KEY)
+    forget = char["layer_0"]["b"][256:512]
+    assert (forget == 1).all()
+    rest = [*char["layer_1"].values(), *char["head"].values(), char["embed"]]
+    for leaf in (char["layer_0"]["wx"], char["layer_0"]["wh"], *rest):
+        inside = np.abs(np.asarray(leaf)) <= 0.08
+        assert inside.mean() >= (0.75 if leaf.ndim == 1 else 1)
+        assert np.abs(leaf)[inside].max() > 0.06
+    torch = make_language_model(
+        vocab_size=65, features=256, embedding=64, initialiser="torch_rnn"
+    ).init(KEY)
+    assert abs(float(torch["layer_0"]["wx"].std()) * math.sqrt(64 + 256) - 1) < 0.02
+    assert abs(float(torch["layer_1"]["wh"].std()) * math.sqrt(2 * 256) - 1) < 0.02
+    assert abs(float(torch["embed"].std()) - 1) < 0.05
+    assert not torch["layer_0"]["b"][:256].any()
+    assert np.abs(torch["head"]["w"]).max() <= 1 / 16
+
+
+def test_bfloat16_products_stay_near_and_the_state_stays_float32():
+    lm, params, ids = model_of(dtype="bfloat16")
+    carry, logits = lm.unroll(params, lm.initial_carry(B), ids)
+    assert {leaf.dtype for leaf in jax.tree.leaves((carry, logits))} == {
+        jnp.dtype("float32")
+    }
+    _, exact = model_of()[0].unroll(params, lm.initial_carry(B), ids)
+    near(logits, exact, 0.05)
+    assert not np.array_equal(logits, exact)
+    gradient = jax.grad(
+        lambda p: lm.unroll(p, lm.initial_carry(B), ids)[1].astype("float32").sum()
+    )(params)
+    assert gradient["layer_0"]["wh"].dtype == jnp.float32
+
+
+@pytest.mark.parametrize("embedding", [0, 6])
+def test_grow_keeps_what_is_known_and_adds_rows(embedding):
+    small, params, ids = model_of(embedding=embedding)
+    large = make_language_model(vocab_size=V + 2, features=H, embedding=embedding)
+    places = [n + (n > 3) + (n > 7) for n in range(V)]
+    grown = grow(params, large.init(KEY), places)
+    _, want = small.unroll(params, small.initial_carry(B), ids)
+    _, got = large.unroll(grown, large.initial_carry(B), jnp.asarray(places)[ids])
+    near(got[..., jnp.asarray(places)], want)
+    other = make_language_model(vocab_size=V + 2, features=H + 1, embedding=embedding)
+    with pytest.raises(UserError, match="another shape"):
+        grow(params, other.init(KEY), places)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"dropout": math.nan},
+        {"layers": 0},
+        {"features": 0},
+        {"embedding": -1},
+        {"cell": "transformer"},
+        {"initialiser": "zeros"},
+        {"dtype": "float8"},
+    ],
+)
+def test_impossible_models(wrong):
+    with pytest.raises(UserError, match=f"model.{next(iter(wrong))}"):
+        make_language_model(vocab_size=V, **wrong)
+
+
+def test_compile_time_does_not_grow_with_t():
+    """The loop over time is compiled once: the program is as long for any t."""
+
+    def size(t):
+        lm, params, _ = model_of(layers=2)
+        ids = jnp.zeros((t, B), jnp.int32)
+
+        def loss(params):
+            logits = lm.unroll(params, lm.initial_carry(B), ids)[1]
+            return optax.softmax_cross_entropy_with_integer_labels(logits, ids).mean()
+
+        return len(jax.jit(jax.grad(loss)).lower(params).as_text().splitlines())
+
+    assert size(10) == size(1000)

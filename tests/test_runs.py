@@ -1,0 +1,377 @@
+"""Whole runs through the front doors, as a user starts and stops them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, command, door, train_flags
+
+from charlm.workdir.bundle import load_model
+from charlm.workdir.checkpoints import FOLDER, steps_in
+from charlm.workdir.metrics import read_metrics
+
+
+def train(text, workdir, **knobs):
+    return door("train", *train_flags(text, workdir, **knobs))
+
+
+def untimed(workdir):
+    timed = ("seconds", "chars_per_second")
+    return [
+        {k: v for k, v in record.items() if k not in timed}
+        for record in read_metrics(workdir)
+    ]
+
+
+def digests(workdir):
+    """The SHA-256 of params, carry, optimiser state and key at the last step."""
+    last = steps_in(workdir / FOLDER)[-1]
+    path = workdir / FOLDER / str(last) / "_CHECKPOINT_METADATA"
+    return last, json.loads(path.read_text())["custom_metadata"]["sha256"]
+
+
+def files(path):
+    return {p: p.read_bytes() if p.is_file() else None for p in path.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small run to its end, its text beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["the cat ", "sat on ", "a mat.\n", "The dog ", "ran to ", "the sea.\n"]
+    text = folder / "text.txt"
+    text.write_text("".join(words[(n * 7919 >> 3) % 6] for n in range(3000))[:20_000])
+    done = train(text, folder / "run")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_leaves_a_workdir(trained):
+    run = trained / "run"
+    assert {p.name for p in run.iterdir()} >= {
+        "config.json", "vocab.json", "metrics.jsonl", "samples.txt", "checkpoints",
+    }  # fmt: skip
+    splits = [(r["step"], r["split"]) for r in read_metrics(run)]
+    assert splits == [
+        (10, "train"), (20, "train"), (20, "valid"),
+        (30, "train"), (40, "train"), (40, "valid"),
+    ]  # fmt: skip
+    keys = set(read_metrics(run)[0])
+    assert keys >= {"step", "epoch", "split", "nats_per_char", "bits_per_char",
+                    "seconds", "grad_norm", "learning_rate"}  # fmt: skip
+    samples = (run / "samples.txt").read_text()
+    assert samples.count("=== step ") == 2 and "valid" in samples
+
+
+def test_sampling_is_text_on_standard_output(trained):
+    run = f"--workdir={trained}/run"
+    one = door("sample", run, "--prompt=the ", "--length=30", "--seed=3")
+    assert one.returncode == 0 and one.stderr == ""
+    assert one.stdout.startswith("the ") and len(one.stdout) == 4 + 30 + 1
+    lm, params, vocab = load_model(trained / "run")
+    assert set(one.stdout) <= {*vocab.symbols, "\n"}
+    flags = (run, "--prompt=the ", "--length=30", "--seed=3", "--samples=2", "--json")
+    many = json.loads(door("sample", *flags).stdout)
+    assert many["prompt"] == "the " and len(many["samples"]) == 2
+    assert "the " + many["samples"][0] + "\n" == one.stdout
+    two = door("sample", run, "--length=5", "--samples=2").stdout
+    assert "--- sample 1 ---" in two and "--- sample 2 ---" in two
+
+
+def test_a_prompt_from_a_file_and_an_endless_text(trained, tmp_path):
+    path = tmp_path / "prompt.txt"
+    path.write_bytes(b"\xef\xbb\xbfthe\nsea")
+    done = door("sample", f"--workdir={trained}/run", f"--prompt_file={path}",
+                "--length=3")  # fmt: skip
+    assert done.stdout.startswith("the\nsea") and len(done.stdout) == 7 + 3 + 1
+    flags = (f"--workdir={trained}/run", "--endless")
+    with subprocess.Popen(command("sample", *flags), stdout=subprocess.PIPE) as process:
+        assert len(process.stdout.read(5000)) == 5000
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+
+
+def test_scores(trained):
+    run = f"--workdir={trained}/run"
+    logged = [r for r in read_metrics(trained / "run") if r["split"] == "valid"]
+    score = json.loads(door("evaluate", run, "--json").stdout)
+    best = min(r["nats_per_char"] for r in logged)
+    assert score["nats_per_char"] == best
+    assert score["characters"] == 1999 and score["streams"] == 4
+    assert abs(score["bits_per_char"] - best / np.log(2)) < 1e-12
+    one = json.loads(door("evaluate", run, "--streams=1", "--json").stdout)
+    assert one["streams"] == 1 and one["characters"] == 1999
+    windows = door("evaluate", run, "--window=100")
+    assert "in 20 windows of 100" in windows.stdout
+    whole = door("evaluate", run, f"--text={trained}/text.txt", "--json")
+    assert json.loads(whole.stdout)["characters"] == 19_999
+
+
+@pytest.mark.parametrize(
+    "number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_signal_saves_and_the_same_command_goes_on(
+    tmp_path, text_file, number, status
+):
+    knobs = {"train__steps": 3000, "train__log_every": 50, "train__eval_every": 1000,
+             "train__checkpoint_every": 1000, "train__sample_every": 1000}  # fmt: skip
+    flags = train_flags(text_file, tmp_path / "stopped", **knobs)
+    process = subprocess.Popen(
+        command("train", *flags), cwd=ROOT, stderr=subprocess.PIPE
+    )
+    wait_for_lines(tmp_path / "stopped", 4, process)
+    process.send_signal(number)
+    said = process.communicate()[1].decode()
+    assert process.returncode == status, said
+    assert "the same command goes on" in said
+    resumed = door("train", *flags)
+    assert resumed.returncode == 0 and "resumed from step" in resumed.stderr
+    whole = train(text_file, tmp_path / "whole", **knobs)
+    assert whole.returncode == 0
+    assert digests(tmp_path / "stopped") == digests(tmp_path / "whole")
+    assert untimed(tmp_path / "stopped") == untimed(tmp_path / "whole")
+
+
+def wait_for_lines(workdir, count, process):
+    until = time.monotonic() + 120
+    while len(read_metrics(workdir)) < count:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_killed_at_random_times_and_resumed(tmp_path, text_file):
+    """kill -9, over and over, until the run ends; an epoch is 450 steps."""
+    knobs = {"train__steps": 4000, "train__log_every": 50, "train__sample_length": 0,
+             "train__eval_every": 500, "train__checkpoint_every": 100}  # fmt: skip
+    whole = train(text_file, tmp_path / "whole", **knobs)
+    assert whole.returncode == 0
+    flags = train_flags(text_file, tmp_path / "killed", **knobs)
+    random.seed(1)
+    for _ in range(6):
+        process = subprocess.Popen(
+            command("train", *flags), cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        time.sleep(random.uniform(3, 7))
+        process.kill()
+        process.wait()
+    done = door("train", *flags)
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    assert untimed(tmp_path / "killed") == untimed(tmp_path / "whole")
+
+
+def test_more_steps_for_a_finished_run(tmp_path, text_file):
+    """`epochs` schedules know nothing of the end, so that it may be moved."""
+    knobs = {"optim__schedule": "epochs"}
+    train(text_file, tmp_path / "run", **knobs)
+    longer = train(text_file, tmp_path / "run", train__steps=60, **knobs)
+    assert longer.returncode == 0, longer.stderr
+    cosine = {"optim__schedule": "cosine"}
+    train(text_file, tmp_path / "cosine", **cosine)
+    moved = train(text_file, tmp_path / "cosine", train__steps=60, **cosine)
+    refused(moved, "train.steps is 40 there and 60 here")
+    train(text_file, tmp_path / "whole", train__steps=60, **knobs)
+    assert digests(tmp_path / "run") == digests(tmp_path / "whole")
+
+
+def test_init_from_takes_weights_alone_and_a_larger_vocabulary(trained, tmp_path):
+    """The first loss is that of a trained net, and the new symbols have places."""
+    text = tmp_path / "more.txt"
+    text.write_text((trained / "text.txt").read_text() + "Zebra €!\n" * 20)
+    start = f"--config.train.init_from={trained}/run"
+    flags = train_flags(text, tmp_path / "tuned", train__log_every=1, train__steps=20)
+    tuned = door("train", *flags, start)
+    assert tuned.returncode == 0, tuned.stderr
+    new = read_metrics(tmp_path / "tuned")
+    known = load_model(trained / "run").vocab
+    assert set(load_model(tmp_path / "tuned").vocab.codes) == {
+        *known.codes, *map(ord, "Zebra €!\n"),
+    }  # fmt: skip
+    knows_nothing = np.log(len(load_model(tmp_path / "tuned").vocab))
+    assert new[0]["step"] == 1 and new[0]["nats_per_char"] < knows_nothing - 0.2
+    again = door("train", *flags, start, "--config.train.steps=30")
+    assert again.returncode == 0 and "resumed from step 20" in again.stderr
+
+
+def test_a_tuned_run_on_fewer_symbols_resumes(trained, tmp_path):
+    """Its vocabulary is its own, not that of the text alone."""
+    text = tmp_path / "less.txt"
+    text.write_text("the cat sat\n" * 300)
+    start = f"--config.train.init_from={trained}/run"
+    flags = [*train_flags(text, tmp_path / "run", train__steps=20), start]
+    assert door("train", *flags).returncode == 0
+    before = (tmp_path / "run" / "vocab.json").read_bytes()
+    again = door("train", *flags, "--config.train.steps=30")
+    assert again.returncode == 0 and "resumed from step 20" in again.stderr
+    assert (tmp_path / "run" / "vocab.json").read_bytes() == before
+
+
+MISTAKES = {
+    "empty file": "is empty",
+    "one character": "has only 1 character",
+    "shorter than a batch": "lower train.batch_size or train.seq_length",
+    "a folder": "is a folder",
+    "no such file": "there is no file",
+    "undecodable": "byte 3 cannot be decoded",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_texts_that_cannot_be_trained_on(tmp_path, mistake):
+    text = tmp_path / "text.txt"
+    made = {
+        "empty file": b"",
+        "one character": b"a",
+        "shorter than a batch": b"abcabc",
+        "undecodable": b"abc\xff" * 100,
+    }
+    if mistake in made:
+        text.write_bytes(made[mistake])
+    elif mistake == "a folder":
+        text.mkdir()
+    refused(train(text, tmp_path / "run"), MISTAKES[mistake])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--config.modle.layers=3"], "modle"),
+        (["--config.model.layer=3"], "layer"),
+        (["--config.model.layers=two"], "layers"),
+        (["--config.model.layers=0"], "model.layers is 0"),
+        (["--config.model.dropout=1"], "model.dropout is 1"),
+        (["--config.optim.name=sgd"], "optim.name"),
+        (["--config.data.split=(0.5,0.9)"], "data.split"),
+        (["--config.data.unit=word"], "data.unit"),
+        (["--config.data.encoding=klingon"], "data.encoding"),
+        (["--config.train.steps=-1"], "train.steps is -1"),
+        (["--config.train.seq_length=100000"], "lower train.batch_size"),
+        (["--config.train.init_from=/nowhere"], "there is no workdir /nowhere"),
+        (["--config.seed=-1"], "seed is -1"),
+        (["--confg=x"], "confg"),
+        (["stray"], "is no flag"),
+    ],
+)
+def test_mistakes_in_the_command_are_one_line(tmp_path, text_file, flags, message):
+    done = door("train", *train_flags(text_file, tmp_path / "run"), *flags)
+    refused(done, message)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "say what to train"),
+        (["--config=configs/absent.py"], "absent.py"),
+        (["--config=configs/text.py"], "give a text file"),
+        (["--config=configs/text.py:huge"], "no variant 'huge'"),
+        (["--config=configs/default.py:huge"], "no variant 'huge'"),
+        (["--config=configs/text.py", "--config.data.corpus=klingon"], "no corpus"),
+    ],
+)
+def test_mistakes_about_configs(flags, message):
+    refused(door("train", *flags), message)
+
+
+def test_other_peoples_folders_are_left_alone(trained, tmp_path, text_file):
+    run = trained / "run"
+    before = files(run)
+    other = train(trained / "text.txt", run, model__features=17)
+    refused(other, "model.features is 16 there and 17 here")
+    shorter = trained / "text.txt"
+    text = shorter.read_text()
+    try:
+        shorter.write_text(text.replace("cat", "dog"))
+        refused(train(shorter, run, train__steps=50), "the text has changed")
+    finally:
+        shorter.write_text(text)
+    assert files(run) == before
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "samples.txt").write_text("my own")
+    refused(train(text_file, mine), "not the workdir of a run")
+    assert files(mine) == {mine / "samples.txt": b"my own"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_workdir_that_cannot_be_written(tmp_path, text_file):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused(train(text_file, tmp_path / "locked" / "run"), "cannot be written")
+
+
+def test_a_workdir_under_a_file_cannot_be_made(tmp_path, text_file):
+    (tmp_path / "file").write_text("")
+    refused(train(text_file, tmp_path / "file"), "is a file; choose another --workdir")
+    refused(train(text_file, tmp_path / "file" / "run"), "cannot be written")
+
+
+@pytest.mark.parametrize("name", ["sample", "evaluate"])
+def test_workdirs_without_a_model(trained, tmp_path, name):
+    refused(door(name), "--workdir=runs/NAME")
+    refused(door(name, f"--workdir={tmp_path}/absent"), "there is no workdir")
+    refused(door(name, f"--workdir={tmp_path}"), "is it the workdir of a run")
+    flags = (f"--workdir={trained}/run", "--checkpoint=7")
+    refused(door(name, *flags), "it has 20, 40")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--prompt=the é"], "'é' (U+00E9) at line 1, column 5"),
+        (["--prompt_file=/nowhere"], "/nowhere cannot be read"),
+        (["--temperature=-1"], "temperature"),
+        (["--length=many"], "--length"),
+        (["--seed=99999999999999999999"], "seed"),
+        ([f"--prompt_file={__file__}"], "has never seen"),
+        (["--samples=0"], "samples"),
+        (["--endless", "--json"], "--endless"),
+    ],
+)
+def test_mistakes_in_sampling(trained, flags, message):
+    refused(door("sample", f"--workdir={trained}/run", *flags), message)
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--split=vald"], "--split=vald"),
+        (["--split=test"], "test part has 0 characters"),
+        (["--text=/nowhere"], "there is no file /nowhere"),
+        (["--window=-1"], "--window"),
+    ],
+)
+def test_mistakes_in_scoring(trained, flags, message):
+    refused(door("evaluate", f"--workdir={trained}/run", *flags), message)
+
+
+def test_corpora(tmp_path):
+    listed = door("corpora", "list")
+    assert "tiny_shakespeare" in listed.stdout and "python_stdlib" in listed.stdout
+    refused(door("corpora", "path", "hello"), "corpora fetch hello")
+    fetched = door("corpora", "fetch", "hello").stdout.strip()
+    assert door("corpora", "path", "hello").stdout.strip() == fetched
+    refused(door("corpora", "fetch", "klingon"), "there is no corpus 'klingon'")
+    refused(door("corpora"), "say what to do")
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate", "corpora"])
+def test_help(name):
+    done = door(name, "--help")
+    assert done.returncode == 0 and f"python -m charlm.{name}" in done.stdout
+    assert "workdir" in done.stdout or name == "corpora"
+
+
+def refused(done, message):
+    """One line that says what is wrong, exit status 2, nothing on standard output."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    [line] = [x for x in done.stderr.splitlines() if not x.startswith("Downloading")]
+    assert line.startswith("error: ") and message in line, line

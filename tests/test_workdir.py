@@ -1,0 +1,204 @@
+"""The room `workdir`: checkpoints, metrics, the bundle."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charlm.errors import UserError
+from charlm.model.lm import make_language_model
+from charlm.text.vocab import Vocab
+from charlm.workdir import checkpoints
+from charlm.workdir.bundle import load_model, read_config, write_bundle
+from charlm.workdir.checkpoints import (
+    Checkpoints,
+    choose,
+    restore,
+    restore_newest,
+    tree_sha256,
+)
+from charlm.workdir.metrics import Metrics, read_metrics
+
+TREES = {
+    "params": {"w": jnp.arange(6.0).reshape(2, 3)},
+    "run": (jnp.int32(4), jax.random.key(7)),
+}
+
+
+def saved(workdir, losses):
+    with Checkpoints(workdir) as kept:
+        for step, nats in losses.items():
+            kept.save(step, TREES, notes={"at": step}, nats_per_char=nats)
+
+
+def files(path):
+    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*"))
+
+
+def test_trees_come_back_as_they_were(tmp_path):
+    saved(tmp_path, {3: None})
+    step, trees, notes = restore(tmp_path, 3, TREES)
+    assert step == 3 and notes == {"at": 3}
+    assert jax.tree.structure(trees) == jax.tree.structure(TREES)
+    assert {n: tree_sha256(t) for n, t in trees.items()} == {
+        n: tree_sha256(t) for n, t in TREES.items()
+    }
+    only = restore(tmp_path, 3, {"params": TREES["params"]})
+    assert list(only.trees) == ["params"]
+
+
+def test_the_newest_two_and_the_best_are_kept(tmp_path):
+    saved(tmp_path, {1: 3.0, 2: 1.0, 3: 2.0, 4: None, 5: 2.5, 6: None})
+    assert checkpoints.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
+    assert choose(tmp_path) == 2
+    assert choose(tmp_path, "latest") == 6
+    assert choose(tmp_path, "5") == choose(tmp_path, 5) == 5
+    with pytest.raises(UserError, match="it has 2, 5, 6"):
+        choose(tmp_path, "4")
+
+
+def test_without_a_validation_loss_the_latest_is_best(tmp_path):
+    saved(tmp_path, {1: None, 2: float("nan")})
+    assert choose(tmp_path) == 2
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
+    saved(tmp_path, {1: None, 2: None})
+    params = tmp_path / "checkpoints" / "2" / "params"
+    [data] = [p for p in params.rglob("d/*") if p.stat().st_size > 0][:1]
+    data.unlink()
+    restored, skipped = restore_newest(tmp_path, TREES)
+    assert restored.step == 1
+    assert len(skipped) == 1 and "checkpoint 2" in skipped[0]
+    saved(tmp_path, {2: None})  # a run that goes on from 1 comes to 2 again
+    assert restore_newest(tmp_path, TREES)[0].step == 2
+    assert len(list((tmp_path / "damaged").iterdir())) == 1
+
+
+def test_a_damaged_checkpoint_is_not_the_best_and_hides_no_other(tmp_path):
+    saved(tmp_path, {1: 1.0, 2: 2.0, 3: 3.0})
+    (tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA").write_text("{")
+    assert choose(tmp_path) == 2
+    (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
+    assert checkpoints.newest_notes(tmp_path) == {"at": 2}
+    with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
+        restore(tmp_path, 3, TREES)
+
+
+def test_a_save_that_would_be_dropped_is_an_error(tmp_path):
+    saved(tmp_path, {5: None})
+    with pytest.raises(UserError, match="there is a later one"):
+        saved(tmp_path, {3: None})
+
+
+def test_changed_numbers_are_noticed(tmp_path):
+    saved(tmp_path, {1: None})
+    path = tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA"
+    text = path.read_text()
+    digest = tree_sha256(TREES["params"])
+    assert digest in text
+    path.write_text(text.replace(digest, "0" * 64))
+    with pytest.raises(UserError, match="is damaged: params is not what was saved"):
+        restore(tmp_path, 1, TREES)
+
+
+def test_a_digest_knows_names_types_shapes_and_values():
+    w = np.arange(6.0, dtype=np.float32)
+    different = [
+        {"w": w},
+        {"v": w},
+        {"w": w.astype(np.float64)},
+        {"w": w.reshape(2, 3)},
+        {"w": w + 1},
+        {"w": w, "b": w},
+    ]
+    assert len({tree_sha256(tree) for tree in different}) == len(different)
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path):
+    saved(tmp_path, {1: None})
+    path = tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(UserError, match="format 99"):
+        restore(tmp_path, 1, TREES)
+
+
+def test_looking_for_a_checkpoint_creates_nothing(tmp_path):
+    with pytest.raises(UserError, match="has no checkpoint"):
+        choose(tmp_path / "absent")
+    assert files(tmp_path) == []
+
+
+def test_metrics_are_json_lines(tmp_path):
+    metrics = Metrics(tmp_path)
+    metrics.write({"step": 1, "split": "train", "nats_per_char": 2.0})
+    metrics.write({"step": 2, "split": "valid", "nats_per_char": float("nan")})
+    metrics.close()
+    first, second = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(first)["nats_per_char"] == 2.0
+    assert json.loads(second)["nats_per_char"] is None
+
+
+def test_metrics_are_cut_back_to_the_step_and_broken_lines_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 3}\n{"step": 2}\n[1]\n{"step": 2, "na')
+    Metrics(tmp_path, step=2).close()
+    assert read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    pytest.importorskip("tensorboardX", reason="the tensorboard extra is not installed")
+    metrics = Metrics(tmp_path)
+    metrics.write({"step": 1, "split": "train", "nats_per_char": 2.0})
+    metrics.close()
+    [events] = (tmp_path / "tensorboard").iterdir()
+    assert b"train/nats_per_char" in events.read_bytes()
+
+
+MODEL = {"cell": "gru", "layers": 1, "features": 4}
+
+
+def test_load_model_needs_the_workdir_alone(tmp_path):
+    vocab = Vocab.of("abc")
+    lm = make_language_model(vocab_size=3, **MODEL)
+    params = lm.init(jax.random.key(1))
+    write_bundle(tmp_path, config={"model": MODEL}, vocab=vocab)
+    with Checkpoints(tmp_path) as kept:
+        kept.save(5, {"params": params}, notes={})
+    loaded = load_model(tmp_path)
+    assert loaded.vocab == vocab
+    assert tree_sha256(loaded.params) == tree_sha256(params)
+    ids = jnp.zeros((2, 1), jnp.int32)
+    np.testing.assert_array_equal(
+        loaded.lm.unroll(loaded.params, loaded.lm.initial_carry(1), ids)[1],
+        lm.unroll(params, lm.initial_carry(1), ids)[1],
+    )
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ('{"model": {"cell": "lstm"', "cannot be read"),
+        ("[]", "is not a JSON object"),
+        ("{}", "names no model"),
+        ('{"model": {"size": 3}}', "names no model"),
+        ('{"model": {"layers": 0}}', "model.layers is 0"),
+    ],
+)
+def test_configs_that_are_none(tmp_path, config, message):
+    write_bundle(tmp_path, config={}, vocab=Vocab.of("abc"))
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UserError, match=message):
+        load_model(tmp_path)
+
+
+def test_a_folder_that_is_no_workdir(tmp_path):
+    with pytest.raises(UserError, match="is it the workdir of a run"):
+        load_model(tmp_path)
+    with pytest.raises(UserError, match="there is no workdir"):
+        load_model(tmp_path / "absent")
+    write_bundle(tmp_path, config={"a": (1, 2)}, vocab=Vocab.of("ab"))
+    assert read_config(tmp_path) == {"a": [1, 2]}
