@@ -38,14 +38,15 @@ def torch_rnn(config):
 
 def cpu(config):
     config.model.layers = 1
-    config.model.features = 192
+    config.model.features = 256
     config.model.embedding = 64
     config.model.initialiser = "torch_rnn"
     default.adamw(config)
-    config.optim.learning_rate = 7e-3
-    config.train.batch_size = 16
-    config.train.steps = 2000
-    config.train.log_every = 200
+    config.optim.learning_rate = 1.5e-2  # high, which a batch this small wants
+    config.optim.warmup = 200
+    config.train.batch_size = 8
+    config.train.steps = 3000
+    config.train.log_every = 250
     config.train.eval_every = 0
     config.train.checkpoint_every = 0
     config.train.sample_every = 0

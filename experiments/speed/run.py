@@ -24,10 +24,10 @@ from charlm.training.step import init_state, make_train_step, make_train_steps
 
 # name: layers, features, batch size, sequence length, symbols, dropout, steps a turn
 CASES = {
-    "train-2x128": (2, 128, 50, 50, 65, 0.0, 10),
-    "train-2x512": (2, 512, 100, 50, 96, 0.5, 1),
+    "train-2x128": (2, 128, 50, 50, 65, 0.0, 20),
+    "train-2x512": (2, 512, 100, 50, 96, 0.5, 2),
 }
-TURNS = 5
+TURNS = 11
 
 
 def text_of(batch, length, symbols):

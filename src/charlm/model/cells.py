@@ -137,8 +137,7 @@ def gru_advance(params: Params, state: RNNState, z: Array) -> tuple[RNNState, Ar
     (Chung et al. 2014, arXiv:1412.3555, eq. 5-8). torch.nn.GRU resets after the product
     and its u keeps the old. Blocks: r, u, n.
     """
-    r, u, n = _gru_gates(params, state, z)
-    del r
+    _, u, n = _gru_gates(params, state, z)
     h = state.h + u * (n - state.h)
     return RNNState(h), h
 
