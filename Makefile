@@ -37,5 +37,5 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python experiments/speed/run.py
 
-clean:
-	rm -rf .venv runs .pytest_cache .ruff_cache .hypothesis
+clean:  # but not runs/, where models are kept
+	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Every knob of charlm, with its meaning; the other configs change some of them.
 
-The values are char-rnn's defaults where it has the knob.
+The model, the optimiser and the windows are char-rnn's defaults where it has the knob.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,11 @@ def get_config(variant: str = "") -> Config:
     train.steps = 0  # how many; 0 leaves it to epochs
     train.epochs = 50.0
     train.log_every = 100  # steps between lines of training in metrics.jsonl
-    train.eval_every = 1000  # and between scores of the whole validation text
-    train.checkpoint_every = 1000  # and between checkpoints, beside the best
-    train.sample_every = 1000  # and between samples in samples.txt
+    # Steps between scores of the whole validation text, between checkpoints (the best
+    # is kept too) and between samples in samples.txt; 0 is at the end only.
+    train.eval_every = 1000
+    train.checkpoint_every = 1000
+    train.sample_every = 1000
     train.sample_length = 500  # characters of those; 0 draws none
     train.sample_temperature = 1.0  # of those
     train.init_from = ""  # a workdir whose best weights to start from

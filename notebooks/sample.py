@@ -2,6 +2,11 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -11,37 +16,48 @@
 # %% [markdown]
 # # Sampling from a trained model
 #
-# Give `WORKDIR` below the folder of a run, or a zip of one (in Colab: upload it with
-# the folder button on the left). Given neither, it trains a tiny model first.
+# Say below, in `WORKDIR`, which model writes: the folder of a run, or a zip of one.
+# Left empty, the first zip beside this notebook is taken, and with none a tiny model is
+# trained.
+#
+# In Colab: on your own machine, run `pip wheel --no-deps -w dist .` in charlm's folder
+# and zip a workdir; upload the wheel and the zip with the folder button on the left;
+# run all cells.
 
 # %%
 import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 WORKDIR = os.environ.get("CHARLM_WORKDIR", "")  # "runs/linux", or "linux.zip"
 
-SOURCE = os.environ.get("CHARLM_SOURCE", "charlm")  # its folder, wheel or git+https URL
-
 if importlib.util.find_spec("charlm") is None:
-    # A path or a URL, so that no stranger's package of the same name is installed.
-    SOURCE = SOURCE if "+" in SOURCE else os.path.abspath(SOURCE)
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", SOURCE], check=True)
+    # A file, so that no stranger's package of the same name is installed.
+    wheels = sorted(Path().glob("charlm-*.whl"))
+    if not wheels:
+        raise SystemExit(
+            "charlm is not installed: upload its wheel beside this notebook"
+        )
+    install = [sys.executable, "-m", "pip", "install", "-q", str(wheels[-1])]
+    subprocess.run(install, check=True)
 
 # %%
 import tempfile
 import zipfile
-from pathlib import Path
 
 import charlm
 
 scratch = Path(tempfile.mkdtemp())
+WORKDIR = WORKDIR or next(map(str, sorted(Path().glob("*.zip"))), "")
 if WORKDIR.endswith(".zip"):
     with zipfile.ZipFile(WORKDIR) as archive:
         archive.extractall(scratch)
-    [found] = [path.parent for path in scratch.rglob("vocab.json")]
-    WORKDIR = str(found)
+    found = [path.parent for path in scratch.rglob("vocab.json")]
+    if len(found) != 1:
+        raise SystemExit(f"{WORKDIR} holds {len(found)} workdirs; zip one alone")
+    WORKDIR = str(found[0])
 
 # %% [markdown]
 # ## No workdir? A tiny one

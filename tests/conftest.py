@@ -16,6 +16,9 @@ hypothesis.settings.load_profile("no clock")
 
 ROOT = Path(__file__).parent.parent
 REAL_DATA = os.environ.get("CHARLM_DATA")
+WORDS = ["the cat ", "sat on ", "a mat.\n", "The dog ", "ran to ", "the sea.\n"]
+# 20,000 characters that a small net learns quickly.
+MADE_TEXT = "".join(WORDS[(n * 7919 >> 3) % 6] for n in range(3000))[:20_000]
 
 
 # What one test compiled, others and the front doors they run need not compile again.
@@ -34,11 +37,22 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def text_file(tmp_path):
-    """A made text of 20,000 characters that a small net learns quickly."""
-    words = ["the cat ", "sat on ", "a mat.\n", "The dog ", "ran to ", "the sea.\n"]
+    """MADE_TEXT in a file."""
     path = tmp_path / "text.txt"
-    path.write_text("".join(words[(n * 7919 >> 3) % 6] for n in range(3000))[:20_000])
+    path.write_text(MADE_TEXT)
     return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small run to its end, its text beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "text.txt").write_text(MADE_TEXT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHARLM_CACHE", str(folder / "cache"))
+        done = train(folder / "text.txt", folder / "run")
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture
@@ -90,3 +104,20 @@ def train_flags(text: Path, workdir: Path, **knobs) -> list[str]:
         f"--workdir={workdir}",
         *(f"--config.{name}={value}" for name, value in values.items()),
     ]
+
+
+def train(text: Path, workdir: Path, **knobs):
+    """A small run on a text, to its end."""
+    return door("train", *train_flags(text, workdir, **knobs))
+
+
+def refused(done, message):
+    """One line that says what is wrong, exit status 2, nothing on standard output."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ") and message in line, line
+
+
+def files(path):
+    return {p: p.read_bytes() if p.is_file() else None for p in path.rglob("*")}

@@ -16,7 +16,7 @@ CONFIGS = sorted(
 
 
 @pytest.fixture
-def shakespeare(tmp_path, monkeypatch):
+def shakespeare(tmp_path):
     """A made text in the place of Tiny Shakespeare, for what names it."""
     path = tmp_path / "made.txt"
     path.write_text("ROMEO:\nWherefore art thou?\n\nJULIET:\nHere I am.\n\n" * 300)
@@ -50,18 +50,33 @@ def test_hello_knows_its_two_ls_apart(tmp_path):
     assert said.stdout == "hellohello\n"
 
 
-def test_every_variant_of_tiny_shakespeare_makes_a_run(tmp_path, shakespeare):
-    for variant in ("", ":torch_rnn", ":cpu"):
-        flags = [f"--config.{name}={value}" for name, value in SMALL.items()]
-        done = door(
-            "train",
-            f"--config=configs/tiny_shakespeare.py{variant}",
-            f"--config.data.path={shakespeare}",
-            "--config.data.split=(0.9,0.1)",
-            f"--workdir={tmp_path}/run{variant.replace(':', '-')}",
-            *flags,
-        )
-        assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(
+    "variant, own, rate",
+    [
+        ("", {"data.split": "(0.9,0.1)"}, 2e-3),
+        # Nine windows an epoch: in 40 steps its rate decays, and its moments with it.
+        (
+            ":torch_rnn",
+            {"data.split": "(400,50)", "optim.decay_after": 2, "optim.decay_every": 1},
+            2e-3 / 2**3,
+        ),
+        (":cpu", {"data.split": "(0.9,0.1)"}, 1.5e-2 * 39 / 200),
+    ],
+)
+def test_every_variant_of_tiny_shakespeare_makes_a_run(
+    tmp_path, shakespeare, variant, own, rate
+):
+    knobs = {**SMALL, "data.path": shakespeare, **own}
+    del knobs["optim.schedule"]
+    done = door(
+        "train",
+        f"--config=configs/tiny_shakespeare.py{variant}",
+        f"--workdir={tmp_path}/run",
+        *(f"--config.{name}={value}" for name, value in knobs.items()),
+    )
+    assert done.returncode == 0, done.stderr
+    last = [r for r in read_metrics(tmp_path / "run") if r["split"] == "train"][-1]
+    assert last["learning_rate"] == pytest.approx(rate)
 
 
 def test_the_readmes_step_example_is_true(capsys):

@@ -37,7 +37,7 @@ def test_one_stream_is_one_reading_of_the_whole():
     assert abs(score.perplexity - math.exp(nats.mean())) < 1e-4
 
 
-@pytest.mark.parametrize("streams", [2, 3, 7, 50, 202, 500])
+@pytest.mark.parametrize("streams", [2, 3, 7, 50, 202, 10**12])
 def test_streams_count_each_character_but_the_first_once(streams):
     count = min(streams, 202)
     bounds = [202 * n // count for n in range(count + 1)]

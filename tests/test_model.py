@@ -191,11 +191,17 @@ def test_dropout_needs_a_key_and_scales_up():
         jax.random.split(KEY, 4000)
     )
     assert not np.allclose(on[0], on[1])
+    # The head is linear: over many masks, the logits of one layer average out.
     lone = make_language_model(vocab_size=V, features=H, layers=1, dropout=0.5)
-    mean = jax.vmap(lambda key: lone.unroll(params, carry[:1], ids, key)[1])(
+    params["head"] = jax.tree.map(lambda p: 10 * p, params["head"])
+    dropped = jax.vmap(lambda key: lone.unroll(params, carry[:1], ids, key)[1])(
         jax.random.split(KEY, 4000)
-    ).mean(axis=0)
-    near(mean, lone.unroll(params, carry[:1], ids)[1], 0.5)
+    )
+    whole = lone.unroll(params, carry[:1], ids)[1]
+    noise = 5 * dropped.std(axis=0) / math.sqrt(4000)
+    assert (np.abs(dropped.mean(axis=0) - whole) < noise).all()
+    bias = params["head"]["b"]
+    assert (np.abs((whole - bias) / 2 + bias - whole) > noise).any()
 
 
 def test_dropout_is_never_recurrent():
@@ -248,10 +254,18 @@ def test_bfloat16_products_stay_near_and_the_state_stays_float32():
     _, exact = model_of()[0].unroll(params, lm.initial_carry(B), ids)
     near(logits, exact, 0.05)
     assert not np.array_equal(logits, exact)
-    gradient = jax.grad(
-        lambda p: lm.unroll(p, lm.initial_carry(B), ids)[1].astype("float32").sum()
-    )(params)
-    assert gradient["layer_0"]["wh"].dtype == jnp.float32
+
+    def squares(params, dtype):
+        lm = model_of(dtype=dtype)[0]
+        return (lm.unroll(params, lm.initial_carry(B), ids)[1] ** 2).sum()
+
+    gradients, exact = (jax.grad(squares)(params, d) for d in ("bfloat16", "float32"))
+    jax.tree.map(
+        lambda g, e: np.testing.assert_allclose(g, e, atol=0.05 * np.abs(e).max()),
+        gradients,
+        exact,
+    )
+    assert gradients["layer_0"]["wh"].dtype == jnp.float32
 
 
 @pytest.mark.parametrize("embedding", [0, 6])
@@ -280,6 +294,7 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
         {"cell": "transformer"},
         {"initialiser": "zeros"},
         {"dtype": "float8"},
+        {"forget_bias": math.inf},
     ],
 )
 def test_impossible_models(wrong):

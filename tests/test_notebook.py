@@ -9,6 +9,8 @@ import jupytext
 from conftest import ROOT, door, train_flags
 from nbclient import NotebookClient
 
+from charlm.workdir.bundle import load_model
+
 NOTEBOOK = ROOT / "notebooks" / "sample.ipynb"
 
 
@@ -27,8 +29,8 @@ def test_it_holds_no_output():
 def test_a_zipped_workdir(tmp_path, text_file, monkeypatch):
     done = door("train", *train_flags(text_file, tmp_path / "run"))
     assert done.returncode == 0, done.stderr
-    path = shutil.make_archive(str(tmp_path / "run"), "zip", tmp_path, "run")
-    monkeypatch.setenv("CHARLM_WORKDIR", path)
+    shutil.make_archive(str(tmp_path / "run"), "zip", tmp_path, "run")
+    monkeypatch.delenv("CHARLM_WORKDIR", raising=False)  # the zip beside it is found
     notebook = jupytext.read(NOTEBOOK)
     NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": tmp_path}}
@@ -38,4 +40,6 @@ def test_a_zipped_workdir(tmp_path, text_file, monkeypatch):
         for cell in notebook.cells
         for output in cell.get("outputs", [])
     )
-    assert printed.count("--- temperature") == 5 and "the " in printed
+    symbols = load_model(tmp_path / "run").vocab.symbols
+    assert f"{len(symbols)} symbols: {''.join(symbols)}" in printed
+    assert printed.count("--- temperature") == 5

@@ -1,9 +1,12 @@
 """The room `text`: vocabularies, corpora, splits and streams."""
 
+import functools
 import hashlib
+import http.server
 import json
 import subprocess
 import sys
+import threading
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +88,8 @@ def test_translate_keeps_the_text():
         ("aé".encode("latin-1"), "latin-1", "aé"),
         ("中文字".encode("gb18030"), "gb18030", "中文字"),
         ("aé→".encode("utf-16"), "utf-16", "aé→"),
+        ("\ufeffaé→\ufeff".encode("utf-16-le"), "utf-16-le", "aé→\ufeff"),
+        ("\ufeff中文".encode("gb18030"), "gb18030", "中文"),
     ],
 )
 def test_encodings(tmp_path, data, encoding, text):
@@ -174,13 +179,26 @@ def test_the_cache_is_used_and_remade_when_the_content_changes(tmp_path):
     assert len(list(made.iterdir())) == 2
 
 
-def test_a_damaged_entry_of_the_cache_is_remade(tmp_path):
+def test_a_text_is_encoded_anew_only_for_symbols_that_it_has_not(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("abba")
+    own = open_corpus(path)
+    assert open_corpus(path, known=Vocab.of("b")).vocab == own.vocab
+    made = cache_folder() / "encoded"
+    assert len(list(made.iterdir())) == 1
+    more = open_corpus(path, known=Vocab.of("Ab"))
+    assert more.vocab == Vocab.of("Aab") and more.vocab.decode(more.ids) == "abba"
+    assert len(list(made.iterdir())) == 2
+
+
+@pytest.mark.parametrize("size", [0, 100, 150])
+def test_a_damaged_entry_of_the_cache_is_remade(tmp_path, size):
     path = tmp_path / "a.txt"
     path.write_text("abab" * 100)
     open_corpus(path)
     [entry] = (cache_folder() / "encoded").iterdir()
     with (entry / "ids.npy").open("r+b") as file:
-        file.truncate(150)
+        file.truncate(size)
     assert len(open_corpus(path).ids) == 400
 
 
@@ -323,6 +341,40 @@ def test_a_corpus_already_there_needs_no_network(tmp_path, monkeypatch):
     source = source._replace(sha256=hashlib.sha256(text).hexdigest())
     monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
     assert catalog.fetch("tiny_shakespeare") == path
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server of the folder tmp_path/served: its address."""
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_download_is_whole_or_absent(tmp_path, server, monkeypatch, capfd):
+    (tmp_path / "served" / "input.txt").write_bytes(b"First Citizen:\n")
+    source = catalog.SOURCES["tiny_shakespeare"]._replace(url=f"{server}/input.txt")
+    place = cache_folder() / "data" / source.file
+
+    def fetch(**changes):
+        made = source._replace(**changes)
+        monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", made)
+        return catalog.fetch("tiny_shakespeare")
+
+    wrong = ({}, {"url": f"{server}/absent"}, {"url": "http://127.0.0.1:9/closed"})
+    for changes in wrong:
+        with pytest.raises(UserError, match="could not be downloaded from http"):
+            fetch(**changes)
+        assert not place.parent.exists() or not any(place.parent.iterdir())
+    digest = hashlib.sha256(b"First Citizen:\n").hexdigest()
+    assert fetch(sha256=digest) == place
+    assert place.read_bytes() == b"First Citizen:\n"
+    assert "Downloading" not in capfd.readouterr().err
 
 
 def test_tiny_shakespeare_is_the_published_file(real_data, monkeypatch):

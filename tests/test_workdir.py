@@ -123,6 +123,13 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
     with pytest.raises(UserError, match="format 99"):
         restore(tmp_path, 1, TREES)
+    saved(tmp_path, {2: None})
+    path = tmp_path / "checkpoints" / "2" / "_CHECKPOINT_METADATA"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    before = files(tmp_path)
+    with pytest.raises(UserError, match="checkpoint 2 of .* has format 99"):
+        restore_newest(tmp_path, TREES)  # it is no damaged one, to be passed over
+    assert files(tmp_path) == before
 
 
 def test_looking_for_a_checkpoint_creates_nothing(tmp_path):
@@ -193,6 +200,13 @@ def test_configs_that_are_none(tmp_path, config, message):
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=message):
         load_model(tmp_path)
+
+
+def test_a_bundle_that_cannot_be_written_leaves_nothing_beside(tmp_path):
+    (tmp_path / "vocab.json").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_bundle(tmp_path, config={}, vocab=Vocab.of("ab"))
+    assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_a_folder_that_is_no_workdir(tmp_path):

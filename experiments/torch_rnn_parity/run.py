@@ -1,7 +1,7 @@
-"""python experiments/torch_rnn_parity/run.py [--workdir=runs/torch_rnn]
+"""python experiments/torch_rnn_parity/run.py [--workdir=runs/torch_rnn] [--seeds ...]
 
-Trains torch-rnn's recipe to its end (or goes on where the workdir stands), and writes
-results.json and curve.png beside this file.
+Trains torch-rnn's recipe to its end, once for each seed, in WORKDIR/SEED (or goes on
+where that stands), and writes results.json and curve.png beside this file.
 """
 
 import argparse
@@ -24,34 +24,38 @@ CONFIG = HERE.parent.parent / "configs" / "tiny_shakespeare.py"
 # Validation loss of torch-rnn at its defaults, by iteration.
 THEIRS = {1000: 1.7128, 2000: 1.6133, 4000: 1.5691, 6000: 1.5472, 10000: 1.5380,
           17800: 1.5363}  # fmt: skip
-TRAIN, THEIR_VALID = (
-    892_316,
-    110_000,
-)  # their loader drops what fills no batch of 50 x 50
+TRAIN, THEIR_VALID = 892_316, 110_000  # their loader drops what fills no batch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/torch_rnn")
-    workdir = parser.parse_args().workdir
-    command = [sys.executable, "-m", "charlm.train", f"--config={CONFIG}:torch_rnn"]
-    subprocess.run([*command, f"--workdir={workdir}"], check=True)
-    ours = {
-        record["step"]: record["nats_per_char"]
-        for record in read_metrics(workdir)
-        if record["split"] == "valid"
-    }
-    results = {
-        "valid": {step: round(nats, 4) for step, nats in ours.items()},
-        "torch_rnn": THEIRS,
-        "end_on_their_characters": their_protocol(workdir),
-        "seconds": read_metrics(workdir)[-1]["seconds"],
-    }
+    parser.add_argument("--seeds", nargs="+", type=int, default=[123, 0, 1])
+    given = parser.parse_args()
+    runs = {seed: trained(f"{given.workdir}/{seed}", seed) for seed in given.seeds}
+    results = {"torch_rnn": THEIRS, "by_seed": runs}
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    draw(ours)
+    draw({seed: run["valid"] for seed, run in runs.items()})
+    print("iteration  torch-rnn", *(f"seed {seed:3}" for seed in runs), sep="  ")
     for step, nats in THEIRS.items():
-        print(f"{step:6}  torch-rnn {nats:.4f}  charlm {ours[step]:.4f}")
-    print(f"the end, on their characters: {results['end_on_their_characters']:.4f}")
+        ours = [f"{run['valid'][step]:8.4f}" for run in runs.values()]
+        print(f"{step:9}  {nats:9.4f}", *ours, sep="  ")
+    ends = [f"{run['end_on_their_characters']:8.4f}" for run in runs.values()]
+    print("the end, on their characters", *ends, sep="  ")
+
+
+def trained(workdir: str, seed: int) -> dict:
+    """The validation losses of a run, by step, and what is to be told of its end."""
+    command = [sys.executable, "-m", "charlm.train", f"--config={CONFIG}:torch_rnn"]
+    flags = [f"--config.seed={seed}", f"--workdir={workdir}"]
+    subprocess.run([*command, *flags], check=True)
+    records = read_metrics(workdir)
+    valid = [record for record in records if record["split"] == "valid"]
+    return {
+        "valid": {r["step"]: round(r["nats_per_char"], 4) for r in valid},
+        "end_on_their_characters": their_protocol(workdir),
+        "seconds": records[-1]["seconds"],
+    }
 
 
 def their_protocol(workdir: str) -> float:
@@ -63,10 +67,12 @@ def their_protocol(workdir: str) -> float:
     return round(score.nats_per_char, 4)
 
 
-def draw(ours: dict[int, float]) -> None:
+def draw(curves: dict[int, dict[int, float]]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    axes.plot(list(ours), list(ours.values()), "o-", label="charlm", markersize=4)
-    axes.plot(list(THEIRS), list(THEIRS.values()), "s", label="torch-rnn")
+    for seed, ours in curves.items():
+        label = f"charlm, seed {seed}"
+        axes.plot(list(ours), list(ours.values()), "o-", label=label, markersize=4)
+    axes.plot(list(THEIRS), list(THEIRS.values()), "ks", label="torch-rnn")
     axes.set(xlabel="iteration", ylabel="validation nats per character")
     axes.set(title="torch-rnn's recipe on Tiny Shakespeare, 80/10/10")
     axes.grid(alpha=0.3)

@@ -11,6 +11,7 @@ from absl import flags
 
 from charlm.doors.command import run
 from charlm.errors import UserError
+from charlm.text.corpus import BOM
 
 
 def main() -> None:
@@ -61,7 +62,7 @@ def read_prompt(prompt: str, path: str, encoding: str) -> str | bytes:
         raise UserError("--prompt and --prompt_file are two prompts; give one")
     try:
         data = Path(path).read_bytes()
-        return data.decode(encoding).removeprefix("\ufeff") if encoding else data
+        return data.decode(encoding).removeprefix(BOM) if encoding else data
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeError as error:

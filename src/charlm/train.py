@@ -24,18 +24,19 @@ def main() -> int:
     from charlm.training.progress import make_reporter
     from charlm.workdir.bundle import write_bundle
 
-    config = given_config()
+    given = given_config()
+    assemble.check_knobs(given.to_dict())
     workdir = Path(flags.FLAGS.workdir or default_workdir())
-    if config.data.path:
-        config.data.path = os.path.abspath(config.data.path)
-    described = assemble.plain(config.to_dict())
-    assemble.check_same_run(workdir, described)
+    if given.data.path:
+        given.data.path = os.path.abspath(given.data.path)
+    config = given.to_dict()
+    assemble.check_same_run(workdir, config)
     start = assemble.start_of(workdir, config)
     made = assemble.assemble(config, known=assemble.known_symbols(workdir, start))
-    params = assemble.adopted(start, made, seed=config.seed) if start else None
+    params = assemble.adopted(start, made, seed=config["seed"]) if start else None
     check_same_text(workdir, made.text_sha256)
-    write_bundle(workdir, config=described, vocab=made.vocab)
-    train, stopped = config.train, []
+    write_bundle(workdir, config=config, vocab=made.vocab)
+    train, stopped = config["train"], []
     for name in STOP_SIGNALS:
         signal.signal(name, lambda number, _: stop_soon(number, stopped))
     reporter = make_reporter()
@@ -51,16 +52,16 @@ def main() -> int:
             steps=made.steps,
             workdir=workdir,
             periods=Periods(
-                log=train.log_every,
-                evaluate=train.eval_every,
-                checkpoint=train.checkpoint_every,
-                sample=train.sample_every,
+                log=train["log_every"],
+                evaluate=train["eval_every"],
+                checkpoint=train["checkpoint_every"],
+                sample=train["sample_every"],
             ),
-            seed=config.seed,
+            seed=config["seed"],
             params=params,
-            sample_length=train.sample_length,
-            sample_temperature=train.sample_temperature,
-            device_bytes=config.data.device_bytes,
+            sample_length=train["sample_length"],
+            sample_temperature=train["sample_temperature"],
+            device_bytes=config["data"]["device_bytes"],
             text_sha256=made.text_sha256,
             reporter=reporter,
             should_stop=lambda: bool(stopped),

@@ -1,5 +1,6 @@
 """A config, unpacked once: checked, and turned into what `fit` takes."""
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,23 @@ FREE = {
 }
 
 
+OPTIMIZER = ("name", "rms_decay", "weight_decay", "clip", "clip_by")
+SCHEDULE = (
+    *("learning_rate", "schedule", "warmup"),
+    *("decay", "decay_after", "decay_every"),
+)
+KNOBS = {
+    "seed",
+    *(f"data.{name}" for name in ("corpus", "path", "unit", "encoding", "split")),
+    *("data.reset_probability", "data.device_bytes"),
+    *(f"model.{name}" for name in inspect.signature(make_language_model).parameters),
+    *(f"optim.{name}" for name in (*OPTIMIZER, *SCHEDULE, "restart_at_decay")),
+    *(f"train.{name}" for name in ("batch_size", "seq_length", "steps", "epochs")),
+    *(f"train.{name}_every" for name in ("log", "eval", "checkpoint", "sample")),
+    *("train.sample_length", "train.sample_temperature", "train.init_from"),
+} - {"model.vocab_size"}
+
+
 class Run(NamedTuple):
     """What a config describes, ready for `fit`."""
 
@@ -50,10 +68,11 @@ def assemble(config: Config, *, known: Vocab | None = None) -> Run:
       UserError: a value is impossible, or the text cannot be used.
     """
     train, optim = config["train"], config["optim"]
-    check_train(config)
+    check_values(config)
     # Made before the text is read, which can take long: a wrong value is told at once.
     make_language_model(vocab_size=2, **config["model"])
     make_optimizer(learning_rate=1.0, **_picked(optim, OPTIMIZER))
+    make_schedule(**_picked(optim, SCHEDULE))
     corpus = corpus_of(config["data"], known=known)
     pieces = parts(len(corpus.ids), config["data"]["split"])
     streams = Streams(
@@ -86,13 +105,6 @@ def assemble(config: Config, *, known: Vocab | None = None) -> Run:
     )
 
 
-OPTIMIZER = ("name", "rms_decay", "weight_decay", "clip", "clip_by")
-SCHEDULE = (
-    *("learning_rate", "schedule", "warmup"),
-    *("decay", "decay_after", "decay_every"),
-)
-
-
 def corpus_of(data: Config, *, known: Vocab | None = None) -> Corpus:
     """The text that a config's `data` names."""
     if not data["path"] and not data["corpus"]:
@@ -103,15 +115,25 @@ def corpus_of(data: Config, *, known: Vocab | None = None) -> Corpus:
     return open_corpus(path, unit=data["unit"], encoding=data["encoding"], known=known)
 
 
-def check_train(config: Config) -> None:
+def check_knobs(config: Config) -> None:
+    """Raises UserError unless the config has all knobs, and no others."""
+    given = set(flat(config))
+    for name in sorted(given - KNOBS):
+        raise UserError(f"the config has {name}, which is no knob; see configs/default")
+    for name in sorted(KNOBS - given):
+        raise UserError(f"the config lacks {name}; let it start from configs/default")
+
+
+def check_values(config: Config) -> None:
     """Raises UserError for a value of data, train or seed that no run can have."""
     train, data = config["train"], config["data"]
     for name in ("batch_size", "seq_length", "log_every"):
         if train[name] < 1:
             raise UserError(f"train.{name} is {train[name]}; it must be at least 1")
-    for name, value in train.items():
-        if name not in ("init_from", "sample_temperature") and not 0 <= value < 2**31:
-            raise UserError(f"train.{name} is {value}; it must be from 0 to 2^31 - 1")
+    for name, value in flat(config).items():
+        counted = type(value) is int and name not in ("seed", "data.device_bytes")
+        if (counted or name == "train.epochs") and not 0 <= value < 2**31:
+            raise UserError(f"{name} is {value}; it must be from 0 to 2^31 - 1")
     if not train["steps"] and not train["epochs"]:
         raise UserError("train.steps and train.epochs are both 0; set one of them")
     if not 0 <= train["sample_temperature"] < float("inf"):
@@ -127,11 +149,6 @@ def check_train(config: Config) -> None:
         raise UserError(f"seed is {config['seed']}; it must be from 0 to 2^32 - 1")
 
 
-def plain(config: Config) -> dict[str, Any]:
-    """A config as the JSON data that config.json holds."""
-    return json.loads(json.dumps(config))
-
-
 def check_same_run(workdir: Path, config: Config) -> None:
     """Raises UserError if `workdir` is another run's, or holds other things.
 
@@ -139,14 +156,18 @@ def check_same_run(workdir: Path, config: Config) -> None:
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir} is a file; choose another --workdir")
-    if not workdir.exists() or not any(workdir.iterdir()):
+    names = {path.name for path in workdir.iterdir()} if workdir.exists() else set()
+    if not names - {f"{bundle.CONFIG}.tmp"}:  # left by a run killed at its very start
         return
-    if not (workdir / bundle.CONFIG).exists():
+    if bundle.CONFIG not in names:
         raise UserError(
             f"{workdir} is not empty and not the workdir of a run; choose another"
             " --workdir"
         )
-    there, here = flat(bundle.read_config(workdir)), flat(plain(config))
+    there = flat(bundle.read_config(workdir))
+    here = flat(json.loads(json.dumps(config)))  # tuples are lists in the file
+    if set(there) == KNOBS and not begun(workdir):  # ours, and nothing to lose
+        return
     # A cosine is drawn to the last step: moving that would be another run.
     free = FREE - LENGTH if here.get("optim.schedule") == "cosine" else FREE
     for name in sorted({*there, *here} - free):

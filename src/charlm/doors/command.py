@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import flags
@@ -24,19 +25,30 @@ def run(main: Callable[[], int | None], *, about: str) -> None:
     """
     try:
         sys.exit(_parsed(main, about))
-    except UserError as error:
-        message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(USER_ERROR)
     except BrokenPipeError:  # `... | head` has read enough
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:  # of the user's disk, whose state they can mend
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         sys.exit(130)
+    except (UserError, OSError, MemoryError, RuntimeError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell of an error that the user can mend; None if it is a bug of ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):  # of their disk
+        where = f"{error.filename}: " if error.filename else ""
+        return where + (error.strerror or str(error))
+    # JAX's is a RuntimeError of this name.
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "there is not enough memory: lower the model's size, or the batch's"
+    return None
 
 
 def _parsed(main, about: str) -> int | None:
@@ -49,6 +61,15 @@ def _parsed(main, about: str) -> int | None:
         raise UserError(f"{_sentence(error)}; --help lists the flags") from error
     except CONFIG_ERRORS as error:
         raise UserError(_sentence(error)) from error
+    except OSError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{reason}; is that the config's path?") from error
+    except Exception as error:  # a config is its user's own code: anything may come
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{at.filename}, line {at.lineno}: {type(error).__name__}:"
+            f" {_sentence(error)}; mend that config"
+        ) from error
     if len(rest) > 1:
         raise UserError(f"{rest[1]!r} is no flag; flags are given as --name=value")
     return main()

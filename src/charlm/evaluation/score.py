@@ -76,12 +76,10 @@ def evaluate(
         count = min(streams, total)
         bounds = np.arange(count + 1) * total // count
         starts, ends = bounds[:-1], bounds[1:]
-    nats = np.zeros(len(starts))
-    for first in range(0, len(starts), streams):
-        rows = slice(first, first + streams)
-        nats[rows] = _read(
-            lm, params, ids, starts[rows], ends[rows], streams, seq_length
-        )
+    nats, width = np.zeros(len(starts)), min(streams, len(starts))
+    for first in range(0, len(starts), width):
+        rows = slice(first, first + width)
+        nats[rows] = _read(lm, params, ids, starts[rows], ends[rows], width, seq_length)
     mean = math.fsum(nats) / total
     return Score(
         nats_per_char=mean,

@@ -54,8 +54,7 @@ def sample(
     Raises:
       UserError: the prompt has unseen characters, or a value is impossible.
     """
-    texts = [""] * samples
-    for pieces in stream(
+    drawn = stream(
         lm,
         params,
         vocab,
@@ -68,7 +67,9 @@ def sample(
         samples=samples,
         stop=stop,
         pace=DRAW,
-    ):
+    )
+    texts = [""] * samples
+    for pieces in drawn:
         texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
     return texts
 
@@ -194,7 +195,10 @@ def _check(length, temperature, top_k, top_p, seed, samples, pace) -> None:
         ),
         (not 0 <= seed < 2**32, f"seed is {seed}; it must be from 0 to 2^32 - 1"),
         (not 0 < top_p <= 1, f"top_p is {top_p}; it must be above 0, and 1 at most"),
-        (samples < 1, f"samples is {samples}; it must be at least 1"),
+        (
+            not 1 <= samples <= 2**16,
+            f"samples is {samples}; it must be from 1 to {2**16:,}",
+        ),
         (not 1 <= pace <= DRAW, f"pace is {pace}; it must be from 1 to {DRAW}"),
     ]
     for is_wrong, message in wrong:

@@ -67,7 +67,9 @@ def make_language_model(
     Raises:
       UserError: a value that no model can have.
     """
-    check_model(cell, layers, features, embedding, dropout, initialiser, dtype)
+    check_model(
+        cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
+    )
     kind = CELLS[cell]
     module = _Parameters(
         kind, vocab_size, layers, features, embedding, initialiser, forget_bias
@@ -135,7 +137,9 @@ def grow(old: PyTree, fresh: PyTree, places: Sequence[int]) -> PyTree:
     )
 
 
-def check_model(cell, layers, features, embedding, dropout, initialiser, dtype) -> None:
+def check_model(
+    cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
+) -> None:
     """Raises UserError for a value that no model can have."""
     choices = {
         "cell": (cell, tuple(CELLS)),
@@ -155,6 +159,8 @@ def check_model(cell, layers, features, embedding, dropout, initialiser, dtype) 
         raise UserError(
             f"model.dropout is {dropout}; it must be at least 0 and below 1"
         )
+    if not math.isfinite(forget_bias):
+        raise UserError(f"model.forget_bias is {forget_bias}; it must be finite")
 
 
 class _Parameters(nn.Module):

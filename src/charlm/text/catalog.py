@@ -51,8 +51,11 @@ def fetch(name: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.build:
             beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-            source.build(beside)
-            beside.replace(target)
+            try:
+                source.build(beside)
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
             return target
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}") from error
@@ -99,6 +102,7 @@ def _writable_folder() -> Path:
 def _download(name: str, source: Source, target: Path) -> Path:
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     try:
         # pooch writes beside the target, checks, and renames.
         pooch.retrieve(

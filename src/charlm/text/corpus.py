@@ -17,6 +17,7 @@ from charlm.text.vocab import MAX_CODE, Unit, Vocab
 PIECE = 1 << 22  # bytes read at a time: memory stays at a few times this
 CACHE_FORMAT = 1  # raised when what an entry of the cache holds changes
 SPLITS = ("train", "valid", "test")
+BOM = "\ufeff"  # a byte order mark, decoded
 
 
 class Corpus(NamedTuple):
@@ -62,17 +63,24 @@ def open_corpus(
     path = Path(path)
     check_text(path)
     encoding = _codec(encoding) if unit == "char" else ""
-    sha256 = file_sha256(path)
-    recipe = f"{CACHE_FORMAT} {unit} {encoding} {known.to_json() if known else ''}"
-    key = f"{sha256[:32]}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
-    entry = Path(cache or cache_folder() / "encoded") / key
-    corpus = _read_entry(entry, sha256)
-    if corpus is None:
-        _write_entry(entry, path, unit, encoding, known, sha256)
-        corpus = _read_entry(entry, sha256)
+    sha256, folder = file_sha256(path), Path(cache or cache_folder() / "encoded")
+
+    def opened(more: Vocab | None) -> Corpus:
+        recipe = f"{CACHE_FORMAT} {unit} {encoding} {more.to_json() if more else ''}"
+        key = f"{sha256[:32]}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+        corpus = _read_entry(folder / key, sha256)
         if corpus is None:
-            raise UserError(f"{entry} is damaged; remove that folder and try again")
-    return corpus
+            _write_entry(folder / key, path, unit, encoding, more, sha256)
+            corpus = _read_entry(folder / key, sha256)
+        if corpus is None:
+            raise UserError(f"{folder / key} is damaged; remove that folder")
+        return corpus
+
+    corpus = opened(None)
+    # Encoded anew only for symbols that the text has not.
+    if known is None or corpus.vocab.union(known) == corpus.vocab:
+        return corpus
+    return opened(known)
 
 
 def check_text(path: Path) -> None:
@@ -81,7 +89,7 @@ def check_text(path: Path) -> None:
         if path.is_dir():
             raise UserError(f"{path} is a folder; give the path of one text file")
         if not path.exists():
-            raise UserError(f"there is no file {path}; check data.path")
+            raise UserError(f"there is no file {path}; check its name and folder")
         if not path.is_file():
             raise UserError(f"{path} is not a plain file; save the text to one first")
         with path.open("rb") as file:
@@ -154,26 +162,26 @@ def _pieces(path: Path, unit: Unit, encoding: str) -> Iterator[np.ndarray]:
                 yield np.frombuffer(data, np.uint8)
             return
         decoder = codecs.getincrementaldecoder(encoding)()
-        read, final = 0, False
-        if encoding == "utf-8" and file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
-            read = len(codecs.BOM_UTF8)
-        file.seek(read)
+        read, final, at_start = 0, False, True
         while not final:
             data = file.read(PIECE)
             final = not data
             kept = decoder.getstate()[0]
             try:
-                text = decoder.decode(data, final).encode("utf-32-le")
+                text = decoder.decode(data, final)
+                if at_start and text:
+                    text, at_start = text.removeprefix(BOM), False
+                codes = text.encode("utf-32-le")
             except UnicodeError as error:
                 start = getattr(error, "start", 0)
                 raise UserError(
                     f"{path} is not {encoding}:"
-                    f" byte {read - len(kept) + start} cannot be decoded;"
-                    " set data.encoding, or data.unit=byte to learn the bytes"
+                    f" byte {read - len(kept) + start} cannot be decoded; convert it,"
+                    " or set data.encoding, or data.unit=byte to learn the bytes"
                 ) from error
             read += len(data)
-            if text:
-                yield np.frombuffer(text, "<u4")
+            if codes:
+                yield np.frombuffer(codes, "<u4")
 
 
 def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
@@ -223,6 +231,6 @@ def _read_entry(entry: Path, sha256: str) -> Corpus | None:
     try:
         ids = np.load(entry / "ids.npy", mmap_mode="r", allow_pickle=False)
         vocab = Vocab.from_json((entry / "vocab.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return Corpus(ids, vocab, sha256) if ids.dtype == vocab.dtype else None

@@ -45,6 +45,7 @@ class Periods(NamedTuple):
 
 
 DEFAULT_PERIODS = Periods()
+SILENT = Reporter()
 
 
 def fit(
@@ -64,7 +65,7 @@ def fit(
     sample_temperature: float = 1.0,
     device_bytes: int = 1 << 28,
     text_sha256: str = "",
-    reporter: Reporter | None = None,
+    reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
     """Trains to `steps`, from where the workdir stands, and returns the state reached.
@@ -94,7 +95,6 @@ def fit(
     Raises:
       UserError: the workdir cannot be continued, or the loss is no longer a number.
     """
-    reporter = reporter or Reporter()
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
@@ -170,7 +170,7 @@ def _new_pace(pace: int, count: int, spent: float) -> int:
 def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int):
     """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
     train_step = make_train_step(lm, optimizer)
-    if streams.ids.nbytes <= device_bytes:
+    if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
         on_device = jnp.asarray(streams.ids)
 
         def cut(ids, step, _):

@@ -3,92 +3,92 @@
 import contextlib
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from charlm.training.objective import bits
 
 Record = dict[str, Any]
 
 
-class Reporter:
-    """Is told how a run goes; this one keeps silent."""
+class Reporter(NamedTuple):
+    """What a person is told of a run, and how; these defaults keep silent.
 
-    def tick(self, step: int, steps: int, nats: float, rate: float) -> None:
-        """After every dispatch: the mean loss since the last line, characters/s."""
+    Attributes:
+      tick: (step, steps, nats, chars_per_second), after every dispatch; nats is the
+        mean loss since the last line of training.
+      record: (a line of metrics.jsonl).
+      sample: (head, text) of a sample drawn on the way.
+      say: (anything else).
+      close: (), when nothing more will come.
+    """
 
-    def record(self, record: Record) -> None:
-        """A line of metrics.jsonl."""
-
-    def sample(self, head: str, text: str) -> None:
-        """A sample drawn on the way."""
-
-    def say(self, text: str) -> None:
-        """Anything else."""
-
-    def close(self) -> None:
-        """Nothing more will come."""
-
-
-class PlainReporter(Reporter):
-    """Plain lines on standard error, for files and pipes."""
-
-    def record(self, record: Record) -> None:
-        self.say(line_of(record))
-
-    def say(self, text: str) -> None:
-        # Training goes on when whoever read the lines (`| head`) has gone.
-        with contextlib.suppress(BrokenPipeError):
-            print(text, file=sys.stderr, flush=True)
-
-
-class RichReporter(Reporter):
-    """A progress line on a terminal, the records and samples passing above it."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("step {task.completed:,}/{task.total:,}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[line]}"),
-            console=self._console,
-            refresh_per_second=4,
-        )
-        self._task = self._progress.add_task("", total=1, line="")
-        self._progress.start()
-        self._began: tuple[float, int] | None = None
-
-    def tick(self, step: int, steps: int, nats: float, rate: float) -> None:
-        now = time.perf_counter()
-        # The first dispatch compiles: the time left is told from those after it.
-        began, first = self._began = self._began or (now, step)
-        left = (now - began) / (step - first) * (steps - step) if step > first else None
-        line = (
-            f"{nats:.3f} nats/char  {bits(nats):.3f} bits/char"
-            f"  {rate / 1000:,.1f}k chars/s  {clock(left)} left"
-        )
-        self._progress.update(self._task, completed=step, total=steps, line=line)
-
-    def record(self, record: Record) -> None:
-        if record["split"] != "train":
-            self.say(line_of(record))
-
-    def sample(self, head: str, text: str) -> None:
-        self._console.print(head, style="bold", markup=False)
-        self._console.print(text, style="dim", markup=False)
-
-    def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
-
-    def close(self) -> None:
-        self._progress.stop()
+    tick: Callable[[int, int, float, float], None] = lambda *_: None
+    record: Callable[[Record], None] = lambda _: None
+    sample: Callable[[str, str], None] = lambda *_: None
+    say: Callable[[str], None] = lambda _: None
+    close: Callable[[], None] = lambda: None
 
 
 def make_reporter() -> Reporter:
     """The reporter for where standard error goes: a terminal, or not."""
-    return RichReporter() if sys.stderr.isatty() else PlainReporter()
+    return rich_reporter() if sys.stderr.isatty() else plain_reporter()
+
+
+def plain_reporter() -> Reporter:
+    """Plain lines on standard error, for files and pipes."""
+
+    def say(text):
+        # Training goes on when whoever read the lines (`| head`) has gone.
+        with contextlib.suppress(BrokenPipeError):
+            print(text, file=sys.stderr, flush=True)
+
+    return Reporter(record=lambda record: say(line_of(record)), say=say)
+
+
+def rich_reporter() -> Reporter:
+    """A progress line on a terminal, the records and samples passing above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    progress = Progress(
+        TextColumn("step {task.completed:,}/{task.total:,}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[line]}"),
+        console=console,
+        refresh_per_second=4,
+    )
+    task = progress.add_task("", total=1, line="")
+    progress.start()
+    began: list[tuple[float, int]] = []
+
+    def tick(step, steps, nats, rate):
+        now = time.perf_counter()
+        if not began:  # the first dispatch compiles: the time left is told without it
+            began.append((now, step))
+        [(since, first)] = began
+        left = (now - since) / (step - first) * (steps - step) if step > first else None
+        line = (
+            f"{nats:.3f} nats/char  {bits(nats):.3f} bits/char"
+            f"  {rate / 1000:,.1f}k chars/s  {clock(left)} left"
+        )
+        progress.update(task, completed=step, total=steps, line=line)
+
+    def record(record):
+        if record["split"] != "train":
+            say(line_of(record))
+
+    def sample(head, text):
+        say(head, style="bold")
+        say(text, style="dim")
+
+    def say(text, style=""):
+        # A Text has its style to itself; print's would colour the progress line too.
+        console.print(Text(text, style), soft_wrap=True)
+
+    return Reporter(tick, record, sample, say, progress.stop)
 
 
 def line_of(record: Record) -> str:

@@ -1,5 +1,6 @@
 """load_model(workdir) -> (lm, params, vocab); config.json, vocab.json."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -70,7 +71,8 @@ def write_bundle(
       UserError: the workdir cannot be written.
     """
     workdir = Path(workdir)
-    texts = {VOCAB: vocab.to_json(), CONFIG: json.dumps(config, indent=1)}
+    # The config first: with it, a workdir that was left half written is a run's.
+    texts = {CONFIG: json.dumps(config, indent=1), VOCAB: vocab.to_json()}
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -78,6 +80,9 @@ def write_bundle(
             beside.write_text(text + "\n", encoding="utf-8")
             beside.replace(workdir / name)
     except OSError as error:
+        for name in texts:
+            with contextlib.suppress(OSError):
+                (workdir / f"{name}.tmp").unlink(missing_ok=True)
         raise UserError(
             f"{workdir} cannot be written ({error.strerror}); choose another --workdir"
         ) from error

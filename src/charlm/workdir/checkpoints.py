@@ -28,6 +28,10 @@ class Restored(NamedTuple):
     notes: dict[str, Any]
 
 
+class OtherFormat(UserError):
+    """A checkpoint that another charlm wrote, and that is whole for all we know."""
+
+
 class Checkpoints:
     """The checkpoints of a workdir: the newest two and the best.
 
@@ -103,11 +107,16 @@ def restore_newest(
 
     When a whole one is found, the damaged ones after it are moved to workdir/damaged:
     a run that goes on from it comes to their steps again.
+
+    Raises:
+      OtherFormat: the newest was written by another charlm.
     """
     folder, skipped = Path(workdir) / FOLDER, {}
     for step in reversed(steps_in(folder)):
         try:
             restored = restore(workdir, step, like)
+        except OtherFormat:
+            raise
         except UserError as error:
             skipped[step] = str(error)
             continue
@@ -240,7 +249,7 @@ def _kept(path: Path) -> dict[str, Any]:
             f" {_first_line(error)}"
         ) from error
     if version != FORMAT:
-        raise UserError(
+        raise OtherFormat(
             f"checkpoint {path.name} of {path.parent.parent} has format {version}, and"
             f" this charlm reads {FORMAT}; use the release that wrote it"
         )
