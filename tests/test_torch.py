@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from charlm.model.lm import make_language_model
+from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
+from charlm.training.step import init_state, make_train_step
 
 torch = pytest.importorskip(
     "torch",
@@ -77,6 +79,36 @@ def test_logits_and_gradients_are_torchs(cell):
         near(ours["wx"].T, getattr(rnn, f"weight_ih_l{n}").grad)
         near(ours["wh"].T, getattr(rnn, f"weight_hh_l{n}").grad)
         near(ours["b"], getattr(rnn, f"bias_ih_l{n}").grad)
+
+
+def test_thirty_steps_of_training_are_torchs():
+    """Truncated BPTT, the carry handed on, clipping and Adam: the whole step."""
+    lm, params, theirs = pair("lstm")
+    ids = np.random.default_rng(0).integers(0, V, 4 * B * T + 1).astype(np.uint8)
+    streams = Streams(ids, batch_size=B, seq_length=T)
+    optimizer = make_optimizer(learning_rate=1e-2, name="adam", clip=1e-3)
+    state = init_state(lm, optimizer, batch_size=B, params=params)
+    train_step = jax.jit(make_train_step(lm, optimizer))
+    adam = torch.optim.Adam(theirs.parameters(), lr=1e-2)
+    for n in range(2):  # torch's second bias is one too many
+        getattr(theirs["rnn"], f"bias_hh_l{n}").requires_grad_(False)
+    ours, others, carry = [], [], None
+    for i in range(30):
+        batch = streams[i]
+        state, metrics = train_step(state, batch)
+        ours.append(float(metrics.nats_per_char))
+        carry = None if batch.fresh.all() else tuple(c.detach() for c in carry)
+        hidden, carry = theirs["rnn"](theirs["embed"](tensor(batch.inputs)), carry)
+        loss = torch.nn.functional.cross_entropy(
+            theirs["head"](hidden).view(-1, V), tensor(batch.targets).long().view(-1)
+        )
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_value_(theirs.parameters(), 1e-3)
+        adam.step()
+        others.append(float(loss.detach()))
+    np.testing.assert_allclose(ours, others, rtol=1e-4)
+    assert ours[-1] < ours[0] - 0.05
 
 
 def near(ours, theirs):
