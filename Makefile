@@ -23,7 +23,7 @@ demo: .venv/run
 	$(BIN)/python -m charlm.train --config=configs/demo.py --workdir=runs/demo
 	$(BIN)/python experiments/curve.py runs/demo
 	@echo && echo 'Two samples of what it has learnt, from "def ":'
-	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.5 --samples=2
+	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.8 --top_p=0.9 --samples=2
 
 test: .venv/dev
 	$(BIN)/pytest -n auto -q --nbmake tests notebooks/sample.ipynb

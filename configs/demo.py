@@ -1,6 +1,9 @@
-"""The demo: two minutes of learning to write Python, from Python's own library.
+"""The demo: a minute or two of learning to write Python, from Python's own library.
 
 python -m charlm.train --config=configs/demo.py
+
+1 minute 7 seconds on two cores of an AMD EPYC (AVX-512), start included; validation loss
+1.5189 nats, 2.1913 bits per character.
 """
 
 from configs import default
