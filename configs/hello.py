@@ -3,8 +3,8 @@
 python -m charlm.train --config=configs/hello.py
 python -m charlm.sample --workdir=runs/hello --prompt=h --length=9 --temperature=0
 
-5 seconds on two cores of an AMD EPYC (AVX-512), start included; the loss of training ends
-at 0.0000 nats and bits per character.
+5 seconds on two cores of an AMD EPYC (AVX-512), start included; the loss of training
+ends at 0.0000 nats and bits per character.
 """
 
 from configs import default
