@@ -35,8 +35,9 @@ def test_texts_that_cannot_be_trained_on(tmp_path, mistake):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--config.modle.layers=3"], "modle"),
-        (["--config.model.layer=3"], "layer"),
+        (["--config.nothing=1"], "the config has no nothing"),
+        (["--config.modle.layers=3"], "the config has no modle; did you mean model?"),
+        (["--config.model.layer=3"], "the config has no layer; did you mean layers?"),
         (["--config.model.layers=two"], "layers"),
         (["--config.model.layers=0"], "model.layers is 0"),
         (["--config.model.dropout=1"], "model.dropout is 1"),
@@ -95,6 +96,7 @@ def test_mistakes_about_configs(flags, message):
         ("1 / 0", "own.py, line 4: ZeroDivisionError: division by zero"),
         ("import nothing", "nothing"),
         ("x = = 3", "own.py, line 4"),
+        ("return None", "say what to train"),
     ],
 )
 def test_mistakes_in_a_config_file(tmp_path, body, message):
@@ -153,6 +155,7 @@ def test_workdirs_without_a_model(trained, tmp_path, name):
         (["--prompt=the é"], "'é' (U+00E9) at line 1, column 5"),
         (["--prompt_file=/nowhere"], "/nowhere cannot be read"),
         (["--temperature=-1"], "temperature"),
+        (["--temperature=1e300"], "temperature"),
         (["--length=many"], "--length"),
         (["--seed=99999999999999999999"], "seed"),
         ([f"--prompt_file={__file__}"], "has never seen"),

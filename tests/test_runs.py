@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,18 @@ def test_a_terminal_sees_a_line_that_moves(tmp_path, text_file):
     lines = re.findall(r"step (\d+)/300.*?([\d.]+)k chars/s +\S+ left", seen.decode())
     assert lines[-1][0] == "300" and len({step for step, _ in lines}) > 1
     assert "nats/char" in seen.decode() and "bits/char" in seen.decode()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_nobody_listens(tmp_path, text_file, closed):
+    """Standard output and error may be closed; the work is done all the same."""
+    for name, *flags in (
+        ("train", *train_flags(text_file, tmp_path / "run")),
+        ("sample", f"--workdir={tmp_path}/run", "--length=20"),
+    ):
+        line = f"{shlex.join(command(name, *flags))} {closed}"
+        assert subprocess.run(line, shell=True, cwd=ROOT).returncode == 0
+    assert steps_in(tmp_path / "run" / FOLDER) == [20, 40]
 
 
 def test_corpora(tmp_path):

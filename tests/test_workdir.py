@@ -17,8 +17,8 @@ from charlm.workdir.checkpoints import (
     choose,
     restore,
     restore_newest,
-    tree_sha256,
 )
+from charlm.workdir.digest import tree_sha256
 from charlm.workdir.metrics import Metrics, read_metrics
 
 TREES = {
@@ -189,7 +189,7 @@ def test_load_model_needs_the_workdir_alone(tmp_path):
     "config, message",
     [
         ('{"model": {"cell": "lstm"', "cannot be read"),
-        ("[]", "is not a JSON object"),
+        ("[]", "is not a run's"),
         ("{}", "names no model"),
         ('{"model": {"size": 3}}', "names no model"),
         ('{"model": {"layers": 0}}', "model.layers is 0"),

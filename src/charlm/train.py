@@ -5,6 +5,7 @@ holds, exactly. Any knob can be set: --config.model.features=256
 """
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -27,9 +28,10 @@ def main() -> int:
     given = given_config()
     assemble.check_knobs(given.to_dict())
     workdir = Path(flags.FLAGS.workdir or default_workdir())
-    if given.data.path:
-        given.data.path = os.path.abspath(given.data.path)
     config = given.to_dict()
+    for section, name in (("data", "path"), ("train", "init_from")):
+        if config[section][name]:  # so that they are found from any folder
+            config[section][name] = os.path.abspath(config[section][name])
     assemble.check_same_run(workdir, config)
     start = assemble.start_of(workdir, config)
     made = assemble.assemble(config, known=assemble.known_symbols(workdir, start))
@@ -99,7 +101,7 @@ def report_end(step: int, steps: int, workdir: Path, stopped: list[int]) -> int:
         return 128 + stopped[0]
     print(
         f"done: {step:,} steps in {workdir}; to read what it writes:"
-        f" python -m charlm.sample --workdir={workdir}",
+        f" python -m charlm.sample --workdir={shlex.quote(str(workdir))}",
         file=sys.stderr,
     )
     return 0

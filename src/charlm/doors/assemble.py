@@ -136,8 +136,10 @@ def check_values(config: Config) -> None:
             raise UserError(f"{name} is {value}; it must be from 0 to 2^31 - 1")
     if not train["steps"] and not train["epochs"]:
         raise UserError("train.steps and train.epochs are both 0; set one of them")
-    if not 0 <= train["sample_temperature"] < float("inf"):
-        raise UserError("train.sample_temperature must be 0 (the likeliest) or more")
+    if not 0 <= train["sample_temperature"] <= 1e6:
+        raise UserError(
+            "train.sample_temperature must be from 0 (the likeliest) to 1e6"
+        )
     if not 0 <= data["reset_probability"] <= 1:
         raise UserError(
             f"data.reset_probability is {data['reset_probability']};"
@@ -161,8 +163,8 @@ def check_same_run(workdir: Path, config: Config) -> None:
         return
     if bundle.CONFIG not in names:
         raise UserError(
-            f"{workdir} is not empty and not the workdir of a run; choose another"
-            " --workdir"
+            f"{workdir} is not empty and not the workdir of a run, which has a"
+            f" {bundle.CONFIG}; choose another --workdir"
         )
     there = flat(bundle.read_config(workdir))
     here = flat(json.loads(json.dumps(config)))  # tuples are lists in the file
@@ -174,8 +176,8 @@ def check_same_run(workdir: Path, config: Config) -> None:
         if there.get(name) != here.get(name):
             raise UserError(
                 f"{workdir} holds a run of another config: {name} is"
-                f" {there.get(name)} there and {here.get(name)} here; choose another"
-                " --workdir, or give the value that it has"
+                f" {there.get(name)!r} there and {here.get(name)!r} here; choose"
+                " another --workdir, or give the value that it has"
             )
 
 

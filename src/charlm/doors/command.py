@@ -1,5 +1,7 @@
 """run(main): flags in, one line out for a mistake, an exit status."""
 
+import logging
+import os
 import re
 import sys
 import traceback
@@ -16,6 +18,11 @@ CONFIG_ERRORS = (
     *(ImportError, NameError, SyntaxError),
 )
 
+# How it names a knob that there is not: quoted, and sometimes quoted again.
+KNOB = re.compile(
+    r"""["'\\]*(\w+)["'\\]*(?:(?:\\n|\s)Did you mean "(\w+)".*)?$""", re.DOTALL
+)
+
 
 def run(main: Callable[[], int | None], *, about: str) -> None:
     """Parses the command line, runs `main`, and exits.
@@ -23,6 +30,10 @@ def run(main: Callable[[], int | None], *, about: str) -> None:
     A mistake of the user's is one line on standard error and exit status 2; no
     traceback. `main` returns its exit status, None for 0.
     """
+    for name in ("stdout", "stderr"):  # None where the shell closed it: `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
+    logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings say what we say
     try:
         sys.exit(_parsed(main, about))
     except BrokenPipeError:  # `... | head` has read enough
@@ -81,7 +92,11 @@ def _help() -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    knob = isinstance(error, (KeyError, AttributeError)) and KNOB.match(text)
+    if knob:
+        hint = f"; did you mean {knob[2]}?" if knob[2] else ""
+        return f"the config has no {knob[1]}{hint}"
     if "Traceback" in text:  # ml_collections folds a config file's into its message
         text = text.strip().splitlines()[-1].partition(": ")[2]
     return re.sub(r"\s+", " ", text).strip().rstrip(".:") or type(error).__name__

@@ -186,8 +186,8 @@ def _check(length, temperature, top_k, top_p, seed, samples, pace) -> None:
             f"length is {length}; it must be 0 or more",
         ),
         (
-            not 0 <= temperature < float("inf"),
-            f"temperature is {temperature}; it must be 0 (the likeliest) or more",
+            not 0 <= temperature <= 1e6,
+            f"temperature is {temperature}; it must be from 0 (the likeliest) to 1e6",
         ),
         (
             not 0 <= top_k < 2**31,

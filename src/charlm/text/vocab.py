@@ -129,7 +129,7 @@ class Vocab:
         if self.unit != other.unit:
             raise UserError(
                 f"a vocabulary of {self.unit}s and one of {other.unit}s do not mix;"
-                f" set data.unit={self.unit}"
+                f" set data.unit={other.unit}"
             )
         return Vocab(self.unit, tuple(sorted({*self.codes, *other.codes})))
 

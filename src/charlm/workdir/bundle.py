@@ -52,8 +52,11 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
     """The config of a run, as plain data."""
     path = Path(workdir) / CONFIG
     config = _read(path, json.loads)
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is not a JSON object; is it a run's?")
+    sections = ("data", "model", "optim", "train")
+    if not isinstance(config, dict) or not all(
+        isinstance(config.get(name, {}), dict) for name in sections
+    ):
+        raise UserError(f"{path} is not a run's; put it back as it was")
     return config
 
 
@@ -90,7 +93,7 @@ def write_bundle(
 
 def _read(path: Path, parse):
     if not path.parent.is_dir():
-        raise UserError(f"there is no workdir {path.parent}; check --workdir")
+        raise UserError(f"there is no workdir {path.parent}; check its path")
     try:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

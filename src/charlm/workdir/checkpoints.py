@@ -1,6 +1,5 @@
 """Saving and restoring any pytree of arrays (the only file that knows Orbax)."""
 
-import hashlib
 import json
 import logging
 import math
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from charlm.errors import UserError
+from charlm.workdir.digest import tree_sha256
 
 PyTree = Any
 FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
@@ -199,7 +198,6 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
     from orbax.checkpoint import v1 as ocp
 
     path = Path(workdir).absolute() / FOLDER / str(step)
-    where = f"checkpoint {step} of {workdir}"
     kept = _kept(path)
     place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     wanted = jax.tree.map(
@@ -208,24 +206,12 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
     try:
         trees = ocp.load_checkpointables(str(path), wanted)
     except Exception as error:  # Orbax and TensorStore raise many kinds
-        raise UserError(f"{where} cannot be read: {_first_line(error)}") from error
+        reason = _first_line(error)[:80]
+        raise UserError(_damaged(path, f"it cannot be read ({reason})")) from error
     for name, tree in trees.items():
         if tree_sha256(tree) != kept["sha256"].get(name):
-            raise UserError(f"{where} is damaged: {name} is not what was saved")
+            raise UserError(_damaged(path, f"{name} is not what was saved"))
     return Restored(step, trees, kept["notes"])
-
-
-def tree_sha256(tree: PyTree) -> str:
-    """The SHA-256 of a tree's leaves: their paths, types, shapes and bytes."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
-        array = np.ascontiguousarray(leaf)
-        head = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n"
-        digest.update(head.encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _loss_at(folder: Path, step: int) -> float:
@@ -244,16 +230,23 @@ def _kept(path: Path) -> dict[str, Any]:
         kept = read["custom_metadata"]
         version = kept["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"checkpoint {path.name} of {path.parent.parent} is damaged:"
-            f" {_first_line(error)}"
-        ) from error
+        raise UserError(_damaged(path, "its metadata cannot be read")) from error
     if version != FORMAT:
         raise OtherFormat(
             f"checkpoint {path.name} of {path.parent.parent} has format {version}, and"
             f" this charlm reads {FORMAT}; use the release that wrote it"
         )
     return kept
+
+
+def _damaged(path: Path, how: str) -> str:
+    """The message of a checkpoint that is not whole, and which others there are."""
+    others = [step for step in steps_in(path.parent) if str(step) != path.name]
+    also = f"of step {others[-1]}, if that is whole" if others else "elsewhere"
+    return (
+        f"checkpoint {path.name} of {path.parent.parent} is damaged: {how};"
+        f" use another, {also}"
+    )
 
 
 def _first_line(error: BaseException) -> str:
