@@ -9,7 +9,7 @@ Without a variant, char-rnn's defaults, split 90/10: 8 minutes 44 seconds; at it
 after 8,000 of 20,050 steps, 1.5678 nats, 2.2619 bits.
 `:torch_rnn`, torch-rnn's defaults and its split 80/10/10: 6 minutes 52 seconds, 1.5457
 nats, 2.2300 bits (0.01 less or more with another seed): experiments/torch_rnn_parity.
-`:cpu`, as much as a minute on two busy cores can learn, split 90/10: 24 seconds, 1.5636
+`:cpu`, small enough for two slow cores and a minute, split 90/10: 24 seconds, 1.5636
 nats, 2.2558 bits.
 `:smoke`: a run of seconds.
 """
