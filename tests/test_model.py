@@ -13,7 +13,7 @@ from charlm.errors import UserError
 from charlm.model.cells import CELLS
 from charlm.model.lm import grow, make_language_model
 from charlm.model.recurrence import unroll_layer
-from charlm.model.tables import look_up
+from charlm.model.products import look_up
 
 T, B, D, H, V = 7, 3, 5, 4, 11
 KEY = jax.random.key(0)

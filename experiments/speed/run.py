@@ -18,9 +18,15 @@ import numpy as np
 import optax
 
 from charlm import make_language_model
+from charlm.model import devices
 from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
-from charlm.training.step import init_state, make_train_step, make_train_steps
+from charlm.training.step import (
+    init_state,
+    make_train_step,
+    make_train_steps,
+    shardings_of,
+)
 
 # name: layers, features, batch size, sequence length, symbols, dropout, steps a turn
 CASES = {
@@ -43,10 +49,16 @@ def charlm_steps(layers, features, batch, length, symbols, dropout):
     optimizer = make_optimizer(learning_rate=2e-3, name="adam")
     streams = Streams(text_of(batch, length, symbols), batch, length)
     ids = jnp.asarray(streams.ids)
+    mesh = devices.mesh_of(batch)
     run = make_train_steps(
-        make_train_step(lm, optimizer), lambda ids, step, _: streams.cut(ids, step)
+        make_train_step(lm, optimizer),
+        lambda ids, step, _: streams.cut(ids, step),
+        mesh,
     )
-    state = [init_state(lm, optimizer, batch_size=batch)]
+    state = [
+        jax.device_put(init_state(lm, optimizer, batch_size=batch), shardings_of(mesh))
+    ]
+    ids = jax.device_put(ids, devices.whole(mesh))
 
     def steps(count):
         state[0], metrics = run(state[0], ids, count)

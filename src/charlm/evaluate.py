@@ -14,8 +14,10 @@ from charlm.errors import UserError
 
 def main() -> None:
     from charlm.evaluation.score import evaluate
+    from charlm.model.devices import use_cores
     from charlm.workdir import bundle, checkpoints
 
+    use_cores()
     given = flags.FLAGS
     if not given.workdir:
         raise UserError("say whose model is scored with --workdir=runs/NAME")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm.errors import UserError
+from charlm.model import devices
 from charlm.model.lm import LanguageModel
 
 PyTree = Any
@@ -96,7 +97,9 @@ def _read(lm, params, ids, starts, ends, width, seq_length) -> np.ndarray:
     count = len(starts)
     pad = width - count  # the shape stays, so that nothing recompiles
     starts, ends = np.pad(starts, (0, pad)), np.pad(ends, (0, pad))
-    carry = lm.initial_carry(len(starts))
+    mesh = devices.mesh_of(len(starts))
+    params = jax.device_put(params, devices.whole(mesh))
+    carry = jax.device_put(lm.initial_carry(len(starts)), devices.by_rows(mesh))
     score = _scorer_of(lm)
     sums = []
     for offset in range(0, int((ends - starts).max()), seq_length):

@@ -118,6 +118,7 @@ def _pieces(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(
         jax.random.key(seed), jnp.arange(len(texts))
     )
+    params = jax.device_put(params, jax.local_devices()[0])
     writer = sampler.read(params, prompt_ids, len(texts))
     for drawn in itertools.count(step=pace):
         count = pace if length is None else min(pace, length - drawn)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from charlm.model.tables import look_up
+from charlm.model.products import look_up, product
 
 Params = dict[str, Array]
 State = Any
@@ -83,11 +83,6 @@ class LSTMGates(NamedTuple):
     o: Float[Array, "*b h"]
 
 
-def product(x: Float[Array, "*b d"], w: Float[Array, "d n"]) -> Float[Array, "*b n"]:
-    """x w in the type of w, summed in float32."""
-    return jnp.dot(x.astype(w.dtype), w, preferred_element_type=jnp.float32)
-
-
 def sigmoid(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """1 / (1 + exp(-x)), by way of tanh, which vectorises better on a CPU."""
     return 0.5 + 0.5 * jnp.tanh(0.5 * x)
@@ -147,16 +142,19 @@ def gru_gates(params: Params, state: RNNState, x: Input) -> GRUGates:
     return _gru_gates(params, state, project(params, x))
 
 
-def activate(z: Float[Array, "*b kh"]) -> Float[Array, "*b kh"]:
-    """The four activations i f g o of z: tanh for g, sigmoids, all as one tanh."""
-    scale = np.repeat(np.asarray([0.5, 0.5, 1, 0.5], np.float32), z.shape[-1] // 4)
-    shift = np.repeat(np.asarray([0.5, 0.5, 0, 0.5], np.float32), z.shape[-1] // 4)
-    return jnp.tanh(z * scale) * scale + shift
+def one_tanh(width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(scale[4h], shift[4h]): the activations i f g o are tanh(z scale) scale + shift.
+
+    sigmoid(z) = 1/2 + tanh(z / 2) / 2, so that one tanh serves all four blocks.
+    """
+    scale = np.repeat(np.asarray([0.5, 0.5, 1, 0.5], np.float32), width)
+    return scale, 1 - scale
 
 
 def _lstm_gates(params: Params, state: LSTMState, z: Array) -> LSTMGates:
+    scale, shift = one_tanh(state.h.shape[-1])
     z = z + product(state.h, params["wh"])
-    return LSTMGates(*jnp.split(activate(z), 4, axis=-1))
+    return LSTMGates(*jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1))
 
 
 def lstm_advance(params: Params, state: LSTMState, z: Array) -> tuple[LSTMState, Array]:

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from charlm.errors import UserError
-from charlm.model.cells import CELLS, Cell, product
+from charlm.model.cells import CELLS, Cell
+from charlm.model.dropout import drop
+from charlm.model.products import look_up, window_product
 from charlm.model.recurrence import unroll_layer
-from charlm.model.tables import look_up
 
 PyTree = Any
 
@@ -62,7 +63,9 @@ def make_language_model(
         for a layer of d inputs, zero biases, N(0, 1) for the embedding and torch's
         U(-1 / sqrt(h), 1 / sqrt(h)) for the head.
       forget_bias: what the forget gates' biases start from (an LSTM's only).
-      dtype: of products, "float32" or "bfloat16"; parameters and states stay float32.
+      dtype: of products: "float32", "tf32" (float32 whose products NVIDIA's GPUs
+        round to 10 bits of mantissa; elsewhere the same as float32) or "bfloat16";
+        parameters, gates and states stay float32.
 
     Raises:
       UserError: a value that no model can have.
@@ -82,15 +85,20 @@ def make_language_model(
         return tuple(kind.initial_state((batch_size,), features) for _ in range(layers))
 
     def run(layer, params, carry, ids, key):
-        params, ids = _cast(params, jnp.dtype(dtype)), jnp.asarray(ids)
+        with _precision(dtype):
+            return compute(layer, params, carry, ids, key)
+
+    def compute(layer, params, carry, ids, key):
+        narrow = jnp.bfloat16 if dtype == "bfloat16" else jnp.float32
+        params, ids = _cast(params, narrow), jnp.asarray(ids)
         x = look_up(params["embed"], ids) if embedding else ids
         states = []
         for n in range(layers):
             state, x = layer(params[f"layer_{n}"], carry[n], x)
             states.append(state)
             if dropout and key is not None:
-                x = _drop(jax.random.fold_in(key, n), dropout, x)
-        logits = product(x, params["head"]["w"]) + params["head"]["b"]
+                x = drop(dropout, jax.random.fold_in(key, n), x)
+        logits = window_product(x, params["head"]["w"]) + params["head"]["b"]
         return tuple(states), logits
 
     def step(params, carry, ids):
@@ -144,7 +152,7 @@ def check_model(
     choices = {
         "cell": (cell, tuple(CELLS)),
         "initialiser": (initialiser, tuple(INITIALISERS)),
-        "dtype": (dtype, ("float32", "bfloat16")),
+        "dtype": (dtype, tuple(PRECISIONS)),
     }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
@@ -238,12 +246,19 @@ INITIALISERS = {
 }
 
 
+# The names by which JAX knows how exact products of float32 are to be.
+PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": None}
+
+
+def _precision(dtype):
+    """The context in which products are as exact as `dtype` says.
+
+    On a CPU they are exact in any, and asking for it could cost a fast path.
+    """
+    name = None if jax.default_backend() == "cpu" else PRECISIONS[dtype]
+    return jax.default_matmul_precision(name)
+
+
 def _cast(params, dtype):
     """The weights in the type that products run in; biases stay float32."""
     return jax.tree.map(lambda p: p.astype(dtype) if p.ndim > 1 else p, params)
-
-
-def _drop(key, rate, x):
-    """Inverted dropout: x with a share `rate` set to zero, the rest scaled up."""
-    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
-    return jnp.where(keep, x / (1 - rate), 0)

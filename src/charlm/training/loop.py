@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from charlm.errors import UserError
+from charlm.model import devices
 from charlm.model.lm import LanguageModel
 from charlm.text.streams import Batch, Streams
 from charlm.text.vocab import Vocab
@@ -23,6 +24,7 @@ from charlm.training.step import (
     init_state,
     make_train_step,
     make_train_steps,
+    shardings_of,
 )
 from charlm.workdir.checkpoints import (
     Checkpoints,
@@ -98,8 +100,10 @@ def fit(
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
-    train_steps, feed = _make_dispatch(lm, optimizer, streams, device_bytes)
     state, notes = _resume(workdir, state, text_sha256, reporter)
+    mesh = devices.mesh_of(streams.batch_size)
+    state = jax.device_put(state, shardings_of(mesh))
+    train_steps, feed = _make_dispatch(lm, optimizer, streams, device_bytes, mesh)
     with Checkpoints(workdir) as checkpoints:
         journal = Journal(
             lm=lm,
@@ -167,16 +171,16 @@ def _new_pace(pace: int, count: int, spent: float) -> int:
     return max(1, min(fitting, 2 * pace, DISPATCH))
 
 
-def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int):
+def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int, mesh: Mesh):
     """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
     train_step = make_train_step(lm, optimizer)
     if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
-        on_device = jnp.asarray(streams.ids)
+        on_device = jax.device_put(np.asarray(streams.ids), devices.whole(mesh))
 
         def cut(ids, step, _):
             return streams.cut(ids, step)
 
-        return make_train_steps(train_step, cut), lambda step, count: on_device
+        return make_train_steps(train_step, cut, mesh), lambda step, count: on_device
 
     def stacked(step, count):
         batches = [streams[step + n] for n in range(count)]
@@ -186,7 +190,7 @@ def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int):
     def pick(batches: Batch, _, n):
         return jax.tree.map(lambda rows: rows[n], batches)
 
-    return make_train_steps(train_step, pick), stacked
+    return make_train_steps(train_step, pick, mesh), stacked
 
 
 def _resume(

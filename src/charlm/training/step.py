@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from charlm.model import devices
 from charlm.model.lm import LanguageModel
 from charlm.text.streams import Batch
 from charlm.training.objective import nats_per_char
@@ -109,9 +111,17 @@ def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
     return jax.tree.map(lambda c: jnp.where(fresh[:, None], 0, c), carry)
 
 
+def shardings_of(mesh: Mesh) -> TrainState:
+    """Where each part of a state lives: the carry's rows apart, the rest everywhere."""
+    everywhere = devices.whole(mesh)
+    state = TrainState(*(everywhere for _ in TrainState._fields))
+    return state._replace(carry=devices.by_rows(mesh))
+
+
 def make_train_steps(
     train_step: Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]],
     window: Callable[[Any, Array, Array], Batch],
+    mesh: Mesh | None = None,
 ) -> Callable[[TrainState, Any, int], tuple[TrainState, StepMetrics]]:
     """The compiled (state, data, count) -> (state, metrics of the `count` steps first).
 
@@ -121,9 +131,11 @@ def make_train_steps(
     Args:
       train_step: of make_train_step.
       window: (data, step, place in the dispatch) -> the batch of that step.
+      mesh: the devices that share the batch's rows; by default, where the state is.
     """
+    shardings = None if mesh is None else (shardings_of(mesh), devices.whole(mesh))
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
     def train_steps(state, data, count):
         def body(n, loop):
             state, kept = loop

@@ -1,0 +1,47 @@
+"""Dropout of a window, with masks that are cheap to draw and small to keep."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+BITS = 16  # of a random word decide about a unit: the rate is exact to 2^-16
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def drop(
+    rate: float, key: Key[Array, ""], xs: Float[Array, "t b h"]
+) -> Float[Array, "t b h"]:
+    """Inverted dropout: xs with a share `rate` set to zero, the rest scaled up.
+
+    (Srivastava et al. 2014.) The steps of the window are dropped in a loop: masks are
+    drawn where they are used, two units a random word, and kept as one byte a unit;
+    and what comes out of a loop is not worked out again by each of its readers.
+    """
+    return _forward(rate, key, xs)[0]
+
+
+def _forward(rate, key, xs):
+    def tick(_, now):
+        t, x = now
+        keep = _mask(rate, jax.random.fold_in(key, t), x.shape)
+        return None, (jnp.where(keep, x / (1 - rate), 0), keep)
+
+    return lax.scan(tick, None, (jnp.arange(len(xs)), xs))[1]
+
+
+def _mask(rate, key, shape):
+    """keep[b, h], each with probability 1 - rate."""
+    batch, width = shape
+    words = jax.random.bits(key, (batch, -(-width // 2)), jnp.uint32)
+    halves = jnp.concatenate([words >> BITS, words & (2**BITS - 1)], axis=-1)
+    return halves[:, :width] >= round(rate * 2**BITS)
+
+
+def _backward(rate, keep, gradient):
+    return None, jnp.where(keep, gradient / (1 - rate), 0)
+
+
+drop.defvjp(_forward, _backward)

@@ -1,0 +1,98 @@
+"""Products with weights, and rows of a table, with gradients that are formed fast."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Integer
+
+Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
+
+
+def precision_now() -> Precision:
+    """That of products made now: derivatives are worked out later, and must know it."""
+    return jax.config.jax_default_matmul_precision
+
+
+def product(
+    x: Float[Array, "*b d"], w: Float[Array, "d n"], precision: Precision = None
+) -> Float[Array, "*b n"]:
+    """x w in the type of w, summed in float32."""
+    return jnp.dot(
+        x.astype(w.dtype), w, precision=precision, preferred_element_type=jnp.float32
+    )
+
+
+def window_product(
+    xs: Float[Array, "*b d"], w: Float[Array, "d n"]
+) -> Float[Array, "*b n"]:
+    """xs w of all rows of a window at once: `product`, with a gradient of its own.
+
+    Autodiff would have the gradient of w as the transpose of the product of the
+    gradient with xs, and so transpose the larger of the two in memory.
+    """
+    return _window_product(precision_now(), xs, w)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _window_product(precision, xs, w):
+    return product(xs, w, precision)
+
+
+def _product_forward(precision, xs, w):
+    return product(xs, w, precision), (xs, w)
+
+
+def _product_backward(precision, kept, gradient):
+    xs, w = kept
+    d_xs = product(gradient, w.T, precision).astype(xs.dtype)
+    return d_xs, sum_of_outer(xs, gradient, w.dtype, precision)
+
+
+_window_product.defvjp(_product_forward, _product_backward)
+
+
+def sum_of_outer(
+    xs: Float[Array, "*b d"],
+    gradients: Float[Array, "*b n"],
+    dtype: Any,
+    precision: Precision = None,
+) -> Float[Array, "d n"]:
+    """The sum over all leading axes of the outer products of xs and gradients."""
+    leading = tuple(range(xs.ndim - 1))
+    total = lax.dot_general(
+        xs.astype(dtype),
+        gradients.astype(dtype),
+        ((leading, leading), ((), ())),
+        precision=precision,
+        preferred_element_type=jnp.float32,
+    )
+    return total.astype(dtype)
+
+
+@jax.custom_vjp
+def look_up(
+    table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
+) -> Float[Array, "*b n"]:
+    """table[ids]; the gradient is a product with the one-hot ids, not a scatter."""
+    return table[ids]
+
+
+def _look_up_forward(table, ids):
+    # An empty slice carries the table's height and type to the backward pass.
+    return table[ids], (table[:, :0], ids)
+
+
+def _look_up_backward(kept, gradient):
+    like, ids = kept
+    symbols = jnp.arange(len(like)).reshape(-1, *(1 for _ in ids.shape))
+    one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as a product reads it
+    leading = tuple(range(ids.ndim))
+    over = (tuple(axis + 1 for axis in leading), leading)
+    return lax.dot_general(one_hot, gradient, (over, ((), ()))).astype(like.dtype), None
+
+
+look_up.defvjp(_look_up_forward, _look_up_backward)
