@@ -28,6 +28,10 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
+# As many devices as a small laptop has cores: some tests share a batch among them.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """Every test has a cache of its own, and no corpora but those it makes."""

@@ -10,10 +10,13 @@ import pytest
 import transcription
 
 from charlm.errors import UserError
+from charlm.model import devices, recurrence
 from charlm.model.cells import CELLS
+from charlm.model.dropout import drop
 from charlm.model.lm import grow, make_language_model
+from charlm.model.products import look_up, window_product
 from charlm.model.recurrence import unroll_layer
-from charlm.model.products import look_up
+from charlm.training.objective import nats_per_char
 
 T, B, D, H, V = 7, 3, 5, 4, 11
 KEY = jax.random.key(0)
@@ -97,6 +100,99 @@ def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_
         jax.grad(loss(slow), (0, 1))(params, state),
         jax.grad(loss(fast), (0, 1))(params, state),
     )
+
+
+def gradients_of(unroll, name="lstm", one_hot=False):
+    """Last state, ys, and gradients to parameters, state and inputs of a layer."""
+    cell, params, state, xs = layer_of(name)
+    ids = jax.random.randint(KEY, (T, B), 0, D)
+    weights = jax.random.normal(KEY, (T, B, H))
+
+    def loss(params, state, xs):
+        last, ys = unroll(cell, params, state, ids if one_hot else xs)
+        total = (ys * weights).sum() + sum(x.sum() for x in jax.tree.leaves(last))
+        return total, (tuple(last), ys)
+
+    return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(params, state, xs)
+
+
+def by_scan(cell, params, state, xs):
+    """The slow path: a scan of the step."""
+    return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_the_cudnn_path_packs_weights_as_cudnn_reads_them(monkeypatch, one_hot):
+    """cuDNN's place taken by JAX's own reference for it, on the same packed weights."""
+    from jax.experimental import rnn
+
+    def reference(x, h, c, weights, lengths, *sizes_and_precision):
+        d, width, layers, _, bidirectional, _ = sizes_and_precision
+        parts = rnn.unpack_lstm_weights(weights, d, width, layers, bidirectional)
+        return rnn.lstm_ref(
+            x, h, c, *parts, lengths, d, width, layers, 0.0, bidirectional
+        )
+
+    monkeypatch.setattr(recurrence.jax_rnn, "lstm", reference)
+
+    def by_cudnn(cell, params, state, xs):
+        return recurrence.unroll_lstm_by_cudnn(params, state, xs)
+
+    near(
+        gradients_of(by_scan, one_hot=one_hot), gradients_of(by_cudnn, one_hot=one_hot)
+    )
+
+
+@pytest.mark.skipif(not recurrence.has_cudnn(), reason="there is no NVIDIA GPU here")
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_on_a_gpu_cudnn_is_the_scan_in_value_and_gradient(one_hot):
+    with jax.default_matmul_precision("float32"):
+        slow = gradients_of(by_scan, one_hot=one_hot)
+        near(slow, gradients_of(unroll_layer, one_hot=one_hot), 1e-4)
+
+
+def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
+    xs, w = jax.random.normal(KEY, (T, B, D)), jax.random.normal(KEY, (D, H))
+    weights = jax.random.normal(KEY, (T, B, H))
+
+    def total(product):
+        return lambda xs, w: (product(xs, w) * weights).sum()
+
+    plain = jax.grad(total(jnp.dot), (0, 1))(xs, w)
+    near(plain, jax.grad(total(window_product), (0, 1))(xs, w))
+
+
+def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
+    lm, params, _ = model_of(layers=2, dropout=0.5)
+    ids = jax.random.randint(KEY, (T + 1, 4), 0, V)
+    two = devices.mesh_of(4, rows=2)
+    placed = jax.device_put(lm.initial_carry(4), devices.by_rows(two))
+
+    @jax.jit
+    def of(params, carry):
+        def loss(params):
+            carry_out, logits = lm.unroll(params, carry, ids[:-1], KEY)
+            return nats_per_char(logits, ids[1:]), carry_out
+
+        return jax.value_and_grad(loss, has_aux=True)(params)
+
+    everywhere = jax.device_put(params, devices.whole(two))
+    (_, carry), _ = shared = of(everywhere, placed)
+    near(of(params, lm.initial_carry(4)), shared)
+    assert not carry[0].h.sharding.is_fully_replicated
+    program = of.lower(everywhere, placed).compile().as_text()
+    loops = [text for text in program.split("\n\n") if "dynamic-update-slice" in text]
+    assert loops and not any("all-reduce" in text for text in loops)
+    assert "all-reduce" in program
+
+
+@pytest.mark.parametrize(
+    "batch_size, count", [(1, 1), (16, 1), (31, 1), (32, 2), (48, 3), (96, 4), (100, 4)]
+)
+def test_a_batch_is_shared_evenly_by_as_many_devices_as_it_can_keep_busy(
+    batch_size, count
+):
+    assert devices.mesh_of(batch_size).size == count
 
 
 def test_an_unrolled_layer_passes_gradients_to_its_inputs():
@@ -202,6 +298,22 @@ def test_dropout_needs_a_key_and_scales_up():
     assert (np.abs(dropped.mean(axis=0) - whole) < noise).all()
     bias = params["head"]["b"]
     assert (np.abs((whole - bias) / 2 + bias - whole) > noise).any()
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.013])
+def test_dropout_drops_its_share_and_scales_up_the_rest(rate):
+    xs = jnp.ones((20, 10, 501))
+    ys, gradient = jax.value_and_grad(lambda xs: drop(rate, KEY, xs).sum())(xs)
+    dropped = np.asarray(gradient) == 0
+    noise = 5 * math.sqrt(rate * (1 - rate) / dropped.size)
+    assert abs(dropped.mean() - rate) < noise + 2**-16
+    np.testing.assert_allclose(gradient[~dropped], 1 / (1 - rate), rtol=1e-6)
+    np.testing.assert_allclose(ys, gradient.sum(), rtol=1e-5)
+    # Each unit of each step of each stream for itself.
+    for axis in range(3):
+        one, other = np.take(dropped, 0, axis), np.take(dropped, 1, axis)
+        assert not np.array_equal(one, other)
+    assert abs(dropped.mean(axis=(0, 1)) - rate).max() < 7 * math.sqrt(rate / 200)
 
 
 def test_dropout_is_never_recurrent():

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from charlm.errors import UserError
+from charlm.model import devices
 from charlm.model.lm import make_language_model
 from charlm.text.streams import Batch, Streams
 from charlm.text.vocab import Vocab
@@ -25,6 +26,7 @@ from charlm.training.step import (
     init_state,
     make_train_step,
     make_train_steps,
+    shardings_of,
 )
 from charlm.workdir.checkpoints import choose
 from charlm.workdir.metrics import read_metrics
@@ -38,8 +40,8 @@ def small(**kwargs):
     return make_language_model(vocab_size=len(VOCAB), layers=2, features=12, **kwargs)
 
 
-def streams_of(**kwargs):
-    return Streams(IDS, batch_size=4, seq_length=10, **kwargs)
+def streams_of(batch_size=4, **kwargs):
+    return Streams(IDS, batch_size=batch_size, seq_length=10, **kwargs)
 
 
 def test_the_loss_is_the_mean_cross_entropy_in_nats():
@@ -196,6 +198,36 @@ def test_dispatches_of_any_length_give_the_same_bits_and_one_program():
     assert DISPATCH >= 40
 
 
+def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does():
+    lm, optimizer = small(dropout=0.3), make_optimizer(learning_rate=1e-2)
+    streams = streams_of(reset_probability=0.2)
+
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else 0
+    )
+
+    def run(mesh):
+        train_steps = make_train_steps(
+            make_train_step(lm, optimizer),
+            lambda ids, step, _: streams.cut(ids, step),
+            mesh,
+        )
+        state = init_state(lm, optimizer, batch_size=4, seed=1)
+        state = jax.device_put(state, shardings_of(mesh))
+        ids = jax.device_put(streams.ids, devices.whole(mesh))
+        losses, programs = [], []
+        for count in (1, 5, 14):
+            state, metrics = train_steps(state, ids, count)
+            losses += np.asarray(metrics.nats_per_char)[:count].tolist()
+            programs.append(len(compiled))
+        assert programs[0] > 0 and programs == programs[:1] * 3
+        return losses
+
+    one, two = run(devices.mesh_of(4)), run(devices.mesh_of(4, rows=2))
+    np.testing.assert_allclose(one, two, rtol=1e-4)
+
+
 def run_fit(workdir, **kwargs):
     lm = kwargs.pop("lm", small())
     schedule = make_schedule(learning_rate=1e-2)
@@ -243,14 +275,20 @@ def lines(workdir):
     ]
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3, 5, 8])
-def test_a_run_stopped_and_resumed_is_the_run_never_stopped(tmp_path, stop_after):
-    """To the bit; an epoch ends at step 34."""
-    whole = run_fit(tmp_path / "whole")
+@pytest.mark.parametrize(
+    "stop_after, batch_size", [(1, 4), (2, 4), (3, 4), (5, 4), (8, 4), (3, 32)]
+)
+def test_a_run_stopped_and_resumed_is_the_run_never_stopped(
+    tmp_path, stop_after, batch_size
+):
+    """To the bit; an epoch of 4 streams ends at step 34. Two devices share 32."""
+    streams = {"streams": streams_of(batch_size, reset_probability=0.1)}
+    whole = run_fit(tmp_path / "whole", **streams)
+    assert len(whole.carry[0].h.sharding.device_set) == (2 if batch_size == 32 else 1)
     asked = iter([False] * stop_after + [True] * 100)
-    stopped = run_fit(tmp_path / "parts", should_stop=lambda: next(asked))
+    stopped = run_fit(tmp_path / "parts", should_stop=lambda: next(asked), **streams)
     assert 0 < int(stopped.step) < 60
-    resumed = run_fit(tmp_path / "parts")
+    resumed = run_fit(tmp_path / "parts", **streams)
     same_state(whole, resumed)
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
     texts = [(tmp_path / n / "samples.txt").read_text() for n in ("whole", "parts")]

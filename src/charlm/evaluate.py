@@ -13,11 +13,11 @@ from charlm.errors import UserError
 
 
 def main() -> None:
+    from charlm.doors.machine import use_machine
     from charlm.evaluation.score import evaluate
-    from charlm.model.devices import use_cores
     from charlm.workdir import bundle, checkpoints
 
-    use_cores()
+    use_machine()
     given = flags.FLAGS
     if not given.workdir:
         raise UserError("say whose model is scored with --workdir=runs/NAME")

@@ -15,9 +15,11 @@ from charlm.text.corpus import BOM
 
 
 def main() -> None:
+    from charlm.doors.machine import use_machine
     from charlm.generation.stream import sample, stream
     from charlm.workdir.bundle import load_model, read_config
 
+    use_machine()
     given = flags.FLAGS
     if not given.workdir:
         raise UserError("say whose model writes with --workdir=runs/NAME")

@@ -21,12 +21,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def main() -> int:
     from charlm.doors import assemble
-    from charlm.model.devices import use_cores
+    from charlm.doors.machine import use_machine
     from charlm.training.loop import Periods, check_same_text, fit
     from charlm.training.progress import make_reporter
     from charlm.workdir.bundle import write_bundle
 
-    use_cores()
+    use_machine()
     given = given_config()
     assemble.check_knobs(given.to_dict())
     workdir = Path(flags.FLAGS.workdir or default_workdir())

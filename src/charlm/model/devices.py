@@ -1,12 +1,12 @@
 """Rows of a batch over devices: each works through streams of its own.
 
-A process that may use several cores can be several CPU devices to JAX (`use_cores`).
-An LSTM's loop is too fine for threads that share the work of each step; with a half of
-the streams each, two cores meet once an optimiser step, to add up their gradients.
-XLA partitions the same program, so that what is computed is the same to rounding.
+The cores of a process are as many CPU devices to JAX, where `jax_num_cpu_devices` says
+so, as the front doors do. An LSTM's loop is too fine for threads that share the work of
+each step; with a half of the streams each, two cores meet once an optimiser step, to
+add up their gradients. XLA partitions the same program: what is computed is the same,
+to rounding.
 """
 
-import os
 from typing import Any
 
 import jax
@@ -17,21 +17,19 @@ AXIS = "rows"
 ROWS = 16  # of a batch a device, at least: fewer would waste the products
 
 
-def use_cores() -> None:
-    """Makes each core that this process may use a device; before JAX's first work."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    jax.config.update("jax_num_cpu_devices", cores or os.cpu_count() or 1)
-
-
-def mesh_of(batch_size: int) -> Mesh:
+def mesh_of(batch_size: int, *, rows: int = ROWS) -> Mesh:
     """The devices that a batch is worked on: the most CPU devices that share it evenly.
 
     Of accelerators it is the first.
+
+    Args:
+      batch_size: b.
+      rows: what each of several devices must have of it, at least.
     """
     devices = jax.local_devices()
     most = len(devices) if devices[0].platform == "cpu" else 1
     fitting = [n for n in range(1, most + 1) if batch_size % n == 0]
-    count = max(n for n in fitting if n == 1 or batch_size // n >= ROWS)
+    count = max(n for n in fitting if n == 1 or batch_size // n >= rows)
     return jax.make_mesh(
         (count,), (AXIS,), devices=devices[:count], axis_types=(AxisType.Auto,)
     )

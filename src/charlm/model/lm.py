@@ -97,7 +97,7 @@ def make_language_model(
             state, x = layer(params[f"layer_{n}"], carry[n], x)
             states.append(state)
             if dropout and key is not None:
-                x = drop(dropout, jax.random.fold_in(key, n), x)
+                x: Any = drop(dropout, jax.random.fold_in(key, n), x)
         logits = window_product(x, params["head"]["w"]) + params["head"]["b"]
         return tuple(states), logits
 

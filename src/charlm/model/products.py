@@ -14,7 +14,8 @@ Precision = Any  # None, or the name of one that jax.default_matmul_precision ta
 
 def precision_now() -> Precision:
     """That of products made now: derivatives are worked out later, and must know it."""
-    return jax.config.jax_default_matmul_precision
+    config: Any = jax.config
+    return config.jax_default_matmul_precision
 
 
 def product(

@@ -4,7 +4,7 @@ Every path gives what `jax.lax.scan` of the cell's step gives, to rounding.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ def unroll_layer(
     The inputs of the whole window are projected in one product; the loop over time
     is left with the recurrent one.
     """
+    xs = jnp.asarray(xs)
     if cell is lstm and has_cudnn() and params["wh"].dtype == jnp.float32:
         return unroll_lstm_by_cudnn(params, state, xs)
     if cell is lstm:
@@ -42,7 +43,7 @@ def unroll_layer(
 
 
 def unroll_lstm(
-    params: Params, state: LSTMState, xs: Input
+    params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """The LSTM with the derivative of `_unroll_lstm`."""
     loop = functools.partial(_unroll_lstm, precision_now(), params["wh"])
@@ -164,7 +165,7 @@ def has_cudnn() -> bool:
 
 
 def unroll_lstm_by_cudnn(
-    params: Params, state: LSTMState, xs: Input
+    params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """The LSTM by cuDNN, in float32 or TF32; it wants the batch first, and x, not ids.
 
@@ -176,7 +177,8 @@ def unroll_lstm_by_cudnn(
         xs = jax.nn.one_hot(xs, wx.shape[0])
     length, batch = xs.shape[:2]
     weights = jnp.concatenate([wx.T.ravel(), wh.T.ravel(), b, jnp.zeros_like(b)])
-    ys, h, c = jax_rnn.lstm(
+    run: Any = jax_rnn.lstm
+    ys, h, c = run(
         xs.swapaxes(0, 1),
         state.h[None],
         state.c[None],

@@ -1,6 +1,5 @@
 """fit: resume, step, evaluate, checkpoint, sample, stop."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,22 +7,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from jax.sharding import Mesh
 
 from charlm.errors import UserError
 from charlm.model import devices
 from charlm.model.lm import LanguageModel
-from charlm.text.streams import Batch, Streams
+from charlm.text.streams import Streams
 from charlm.text.vocab import Vocab
+from charlm.training.dispatch import Dispatcher, make_dispatch
 from charlm.training.journal import Journal
 from charlm.training.progress import Reporter
 from charlm.training.step import (
-    DISPATCH,
-    StepMetrics,
     TrainState,
     init_state,
-    make_train_step,
-    make_train_steps,
     shardings_of,
 )
 from charlm.workdir.checkpoints import (
@@ -34,7 +29,6 @@ from charlm.workdir.checkpoints import (
 )
 
 PyTree = Any
-PATIENCE = 0.5  # seconds that a dispatch may take before anyone can stop the run
 
 
 class Periods(NamedTuple):
@@ -103,7 +97,7 @@ def fit(
     state, notes = _resume(workdir, state, text_sha256, reporter)
     mesh = devices.mesh_of(streams.batch_size)
     state = jax.device_put(state, shardings_of(mesh))
-    train_steps, feed = _make_dispatch(lm, optimizer, streams, device_bytes, mesh)
+    train_steps, feed = make_dispatch(lm, optimizer, streams, device_bytes, mesh)
     with Checkpoints(workdir) as checkpoints:
         journal = Journal(
             lm=lm,
@@ -120,18 +114,12 @@ def fit(
             notes=notes,
             step=int(state.step),
         )
+        dispatcher = Dispatcher(train_steps, feed, checkpoints, journal, steps)
         try:
-            step, pace = int(state.step), 1
+            step = int(state.step)
             while step < steps and not should_stop():
-                count = min(pace, _to_next(step, steps, periods))
-                began = time.perf_counter()
-                state, metrics = train_steps(state, feed(step, count), count)
-                metrics = _first(count, jax.device_get(metrics))
-                spent = time.perf_counter() - began
-                _check_finite(metrics, step, checkpoints)
-                pace = _new_pace(pace, count, spent)
-                step += count
-                journal.after_dispatch(step, steps, metrics, spent)
+                end = step + _to_next(step, steps, periods)
+                state, step = dispatcher.run(state, step, end, should_stop)
                 _do_what_is_due(journal, state, step, steps, periods)
             if step < steps and step not in steps_in(checkpoints.folder):
                 journal.save(state, step)
@@ -155,42 +143,10 @@ def _do_what_is_due(journal, state, step, steps, periods) -> None:
         journal.save(state, step)
 
 
-def _first(count: int, metrics: StepMetrics) -> StepMetrics:
-    return StepMetrics(*(metric[:count] for metric in metrics))
-
-
 def _to_next(step: int, steps: int, periods: Periods) -> int:
     """Steps until something is due."""
     ends = [every - step % every for every in periods if every]
     return min([steps - step, *ends])
-
-
-def _new_pace(pace: int, count: int, spent: float) -> int:
-    """The steps of the next dispatch: more while it is quick, up to DISPATCH."""
-    fitting = int(PATIENCE * count / max(spent, 1e-9))
-    return max(1, min(fitting, 2 * pace, DISPATCH))
-
-
-def _make_dispatch(lm, optimizer, streams: Streams, device_bytes: int, mesh: Mesh):
-    """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
-    train_step = make_train_step(lm, optimizer)
-    if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
-        on_device = jax.device_put(np.asarray(streams.ids), devices.whole(mesh))
-
-        def cut(ids, step, _):
-            return streams.cut(ids, step)
-
-        return make_train_steps(train_step, cut, mesh), lambda step, count: on_device
-
-    def stacked(step, count):
-        batches = [streams[step + n] for n in range(count)]
-        batches += [batches[-1]] * (DISPATCH - count)  # the shape stays
-        return jax.tree.map(lambda *rows: np.stack(rows), *batches)
-
-    def pick(batches: Batch, _, n):
-        return jax.tree.map(lambda rows: rows[n], batches)
-
-    return make_train_steps(train_step, pick, mesh), stacked
 
 
 def _resume(
@@ -220,18 +176,4 @@ def check_same_text(workdir: Path, sha256: str) -> None:
         raise UserError(
             f"the text has changed since the run in {workdir} began; give it back as it"
             " was, or train in another --workdir"
-        )
-
-
-def _check_finite(metrics: StepMetrics, step: int, checkpoints: Checkpoints) -> None:
-    """Raises UserError where a loss, a gradient or a carry is no number."""
-    good = np.all([np.isfinite(metric) for metric in metrics], axis=0)
-    if not good.all():
-        kept = steps_in(checkpoints.folder)
-        last = f"step {kept[-1]} is the last good state" if kept else "nothing is saved"
-        bad = int(np.flatnonzero(~good)[0])
-        raise UserError(
-            f"the loss of step {step + bad} is {metrics.nats_per_char[bad]}, its"
-            f" gradient's norm {metrics.grad_norm[bad]}; {last}: lower"
-            " optim.learning_rate or optim.clip, in another --workdir"
         )

@@ -113,7 +113,7 @@ def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
 
 def shardings_of(mesh: Mesh) -> TrainState:
     """Where each part of a state lives: the carry's rows apart, the rest everywhere."""
-    everywhere = devices.whole(mesh)
+    everywhere: Any = devices.whole(mesh)
     state = TrainState(*(everywhere for _ in TrainState._fields))
     return state._replace(carry=devices.by_rows(mesh))
 
