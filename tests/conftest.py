@@ -40,6 +40,22 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture
+def compiled():
+    """The programs compiled since the test began, by the names of their events."""
+    import jax  # after the environment that it reads is set
+
+    names = []
+
+    def listen(name, *_, **__):
+        if "backend_compile" in name:
+            names.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture
 def text_file(tmp_path):
     """MADE_TEXT in a file."""
     path = tmp_path / "text.txt"

@@ -20,7 +20,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ALONE = {
-    "flax": {"model/lm.py"},
+    "flax": {"model/parameters.py"},
     "orbax": {"workdir/checkpoints.py"},
     "optax": {"training", "doors"},
     "absl": {"doors/command.py", "train.py", "sample.py", "evaluate.py", "corpora.py"},

@@ -13,7 +13,8 @@ from charlm.errors import UserError
 from charlm.model import devices, recurrence
 from charlm.model.cells import CELLS
 from charlm.model.dropout import drop
-from charlm.model.lm import grow, make_language_model
+from charlm.model.lm import make_language_model
+from charlm.model.parameters import grow
 from charlm.model.products import look_up, window_product
 from charlm.model.recurrence import unroll_layer
 from charlm.training.objective import nats_per_char
@@ -232,6 +233,20 @@ def test_unroll_is_a_scan_of_step(cell, embedding):
     carry = lm.initial_carry(B)
     slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
     near(slow, lm.unroll(params, carry, ids))
+
+
+@pytest.mark.parametrize("layers, embedding", [(1, 0), (1, 6), (3, 0), (3, 6)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_stepper_is_step(layers, embedding, dtype):
+    lm, params, ids = model_of(layers=layers, embedding=embedding, dtype=dtype)
+    stepper, carry = lm.stepper, lm.initial_carry(B)
+    weights, state = stepper.prepare(params), stepper.enter(carry)
+    tolerance = 1e-5 if dtype == "float32" else 2e-2
+    for now in ids:
+        carry, want = lm.step(params, carry, now)
+        state, logits = stepper.step(weights, state, now)
+        near(logits, want, tolerance)
+        near(stepper.leave(state), carry, tolerance)
 
 
 @pytest.mark.parametrize("cell", CELLS)

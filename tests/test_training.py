@@ -198,14 +198,9 @@ def test_dispatches_of_any_length_give_the_same_bits_and_one_program():
     assert DISPATCH >= 40
 
 
-def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does():
+def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compiled):
     lm, optimizer = small(dropout=0.3), make_optimizer(learning_rate=1e-2)
     streams = streams_of(reset_probability=0.2)
-
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else 0
-    )
 
     def run(mesh):
         train_steps = make_train_steps(

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 
 from charlm.errors import UserError
-from charlm.model.lm import LanguageModel, grow, make_language_model
+from charlm.model.lm import LanguageModel, make_language_model
+from charlm.model.parameters import grow
 from charlm.text import catalog
 from charlm.text.corpus import Corpus, open_corpus, parts
 from charlm.text.streams import Streams

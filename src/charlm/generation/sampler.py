@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int
 
 from charlm.model.lm import LanguageModel
+from charlm.model.stepper import Stepper
 
 READ = 128  # characters of a prompt read in one window
 DRAW = 256  # characters drawn by one dispatch, at most
@@ -44,14 +45,16 @@ class Writer(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """The two functions of a model that writes, compiled once for any length.
+    """The functions of a model that writes, compiled once for any length.
 
     Attributes:
+      prepare: (params) -> weights, laid out as `draw` reads them.
       read: (params, prompt ids[n], samples) -> Writer, after the prompt.
-      draw: (params, writer, keys[b], taste, count) -> (writer, ids[DRAW, b]), of which
+      draw: (weights, writer, keys[b], taste, count) -> (writer, ids[DRAW, b]), of which
         the first `count` are drawn and the rest are not.
     """
 
+    prepare: Callable[[PyTree], PyTree]
     read: Callable[[PyTree, np.ndarray, int], Writer]
     draw: Callable[..., tuple[Writer, Int[Array, "n b"]]]
 
@@ -59,6 +62,7 @@ class Sampler(NamedTuple):
 def make_sampler(lm: LanguageModel) -> Sampler:
     """The compiled sampler of a model."""
     unroll = jax.jit(lm.unroll)
+    stepper = lm.stepper or Stepper(_as_it_is, _as_it_is, _as_it_is, lm.step)
 
     @jax.jit
     def read_some(params, carry, ids, count, logits):
@@ -88,24 +92,49 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         return Writer(carry, logits, jnp.int32(0))
 
     @jax.jit
-    def draw(params, writer, keys, taste, count):
+    def draw(weights, writer, keys, taste, count):
+        uniforms = _uniforms(keys, writer.position)
+
         def body(t, loop):
-            writer, drawn = loop
-            at = jax.vmap(jax.random.fold_in, (0, None))(keys, writer.position)
-            ids = choose(at, writer.logits, taste)
-            carry, logits = lm.step(params, writer.carry, ids)
-            return Writer(carry, logits, writer.position + 1), drawn.at[t].set(ids)
+            state, logits, drawn = loop
+            ids = choose(uniforms[t], logits, taste)
+            state, logits = stepper.step(weights, state, ids)
+            return state, logits, drawn.at[t].set(ids)
 
+        state = stepper.enter(writer.carry)
         drawn = jnp.zeros((DRAW, len(keys)), jnp.int32)
-        return jax.lax.fori_loop(0, count, body, (writer, drawn))
+        loop = jax.lax.fori_loop(0, count, body, (state, writer.logits, drawn))
+        state, logits, drawn = loop
+        position = writer.position + count
+        return Writer(stepper.leave(state), logits, position), drawn
 
-    return Sampler(read, draw)
+    return Sampler(jax.jit(stepper.prepare), read, draw)
+
+
+def _as_it_is(tree: PyTree) -> PyTree:
+    return tree
+
+
+def _uniforms(keys, position):
+    """u[DRAW, b] in [0, 1), of the next draws: of each text by its key."""
+
+    def one(position, key):
+        return jax.random.uniform(jax.random.fold_in(key, position))
+
+    over_texts = jax.vmap(one, (None, 0))
+    return jax.vmap(over_texts, (0, None))(position + jnp.arange(DRAW), keys)
 
 
 def choose(
-    keys: Key[Array, " b"], logits: Float[Array, "b v"], taste: Taste
+    uniforms: Float[Array, " b"], logits: Float[Array, "b v"], taste: Taste
 ) -> Int[Array, " b"]:
-    """ids[b] drawn from the softmax of logits / temperature, as `taste` narrows it."""
+    """ids[b] drawn from the softmax of logits / temperature, as `taste` narrows it.
+
+    Args:
+      uniforms: in [0, 1): which share of the probability lies before the symbol drawn.
+      logits: of each symbol.
+      taste: how to choose.
+    """
     logits = logits.astype(jnp.float32)
     temperature = jnp.asarray(taste.temperature, jnp.float32)
 
@@ -117,13 +146,25 @@ def choose(
         keep = jax.lax.cond(
             narrow, lambda x: _kept(x, taste), lambda x: jnp.ones(x.shape, bool), logits
         )
-        return jax.vmap(jax.random.categorical)(keys, jnp.where(keep, logits, -jnp.inf))
+        return _inverse(jnp.where(keep, jnp.exp(logits), 0), uniforms)
 
     def likeliest(logits):
-        return jnp.argmax(logits, axis=-1)
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
-    ids = jax.lax.cond(temperature > 0, drawn, likeliest, logits)
-    return ids.astype(jnp.int32)
+    return jax.lax.cond(temperature > 0, drawn, likeliest, logits)
+
+
+def _inverse(p: Float[Array, "b v"], uniforms: Float[Array, " b"]) -> Int[Array, " b"]:
+    """The symbols at which the cumulated p, in proportion, pass `uniforms`.
+
+    Whatever the sums round to, a symbol of no probability is never one of them.
+    """
+    cumulated = jnp.where(p > 0, jnp.cumsum(p, axis=-1), 0)
+    whole = cumulated.max(axis=-1)
+    points = jnp.minimum(uniforms * whole, jnp.nextafter(whole, 0))
+    last = p.shape[-1] - 1
+    symbols = jnp.arange(last + 1)
+    return jnp.where(cumulated > points[:, None], symbols, last).min(axis=-1)
 
 
 def _kept(logits: Float[Array, "b v"], taste: Taste) -> Bool[Array, "b v"]:

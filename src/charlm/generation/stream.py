@@ -120,11 +120,12 @@ def _pieces(
     )
     params = jax.device_put(params, jax.local_devices()[0])
     writer = sampler.read(params, prompt_ids, len(texts))
+    weights = sampler.prepare(params)
     for drawn in itertools.count(step=pace):
         count = pace if length is None else min(pace, length - drawn)
         if count <= 0 or all(text.ended for text in texts):
             break
-        writer, ids = sampler.draw(params, writer, keys, taste, count)
+        writer, ids = sampler.draw(weights, writer, keys, taste, count)
         rows = np.asarray(ids)[:count].T
         yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
     last = [text.finish() for text in texts]

@@ -1,19 +1,21 @@
-"""LanguageModel: stack, dropout, head (the only file that knows Flax)."""
+"""LanguageModel: stack, dropout, head."""
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from charlm.errors import UserError
-from charlm.model.cells import CELLS, Cell
+from charlm.model.cells import CELLS, lstm
 from charlm.model.dropout import drop
+from charlm.model.parameters import INITIALISERS, Parameters
 from charlm.model.products import look_up, window_product
 from charlm.model.recurrence import unroll_layer
+from charlm.model.stepper import Stepper, lstm_stepper
 
 PyTree = Any
 
@@ -27,12 +29,14 @@ class LanguageModel(NamedTuple):
       step: (params, carry, ids[b]) -> (carry, logits[b, v]); one character.
       unroll: (params, carry, ids[t, b], key=None) -> (carry, logits[t, b, v]); a
         window. With a key, dropout is on, as in training; without, it is off.
+      stepper: a faster `step` for many steps with the same params, if there is one.
     """
 
     init: Callable[[Key[Array, ""]], PyTree]
     initial_carry: Callable[[int], PyTree]
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
     unroll: Callable[..., tuple[PyTree, Float[Array, "t b v"]]]
+    stepper: Stepper | None = None
 
 
 def make_language_model(
@@ -74,7 +78,7 @@ def make_language_model(
         cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
     )
     kind = CELLS[cell]
-    module = _Parameters(
+    module = Parameters(
         kind, vocab_size, layers, features, embedding, initialiser, forget_bias
     )
 
@@ -84,12 +88,10 @@ def make_language_model(
     def initial_carry(batch_size):
         return tuple(kind.initial_state((batch_size,), features) for _ in range(layers))
 
-    def run(layer, params, carry, ids, key):
-        with _precision(dtype):
-            return compute(layer, params, carry, ids, key)
+    narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
 
-    def compute(layer, params, carry, ids, key):
-        narrow = jnp.bfloat16 if dtype == "bfloat16" else jnp.float32
+    @as_exact_as(dtype)
+    def run(layer, params, carry, ids, key):
         params, ids = _cast(params, narrow), jnp.asarray(ids)
         x = look_up(params["embed"], ids) if embedding else ids
         states = []
@@ -110,39 +112,8 @@ def make_language_model(
 
         return run(layer, params, carry, ids, key)
 
-    return LanguageModel(init, initial_carry, step, unroll)
-
-
-def grow(old: PyTree, fresh: PyTree, places: Sequence[int]) -> PyTree:
-    """The parameters `old` for a larger vocabulary.
-
-    Args:
-      old: of a model of the same cell, layers, features and embedding.
-      fresh: drawn for the larger vocabulary; what is new in it is taken from here.
-      places: the new id of each old id.
-
-    Raises:
-      UserError: the two models differ in more than their vocabularies.
-    """
-    at = jnp.asarray(places)
-    one_hot = "embed" not in old
-
-    def enlarge(path, new, kept):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
-        if name == "embed" or (one_hot and name == "layer_0.wx"):
-            return new.at[at].set(kept)
-        return new.at[..., at].set(kept) if name.startswith("head.") else kept
-
-    try:
-        grown = jax.tree_util.tree_map_with_path(enlarge, fresh, old)
-        if jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, fresh):
-            return grown
-    except ValueError:  # other layers, or rows of another width
-        pass
-    raise UserError(
-        "train.init_from is a model of another shape; model.cell, layers, features and"
-        " embedding must be the same"
-    )
+    stepper = lstm_stepper(layers, narrow, as_exact_as(dtype)) if kind is lstm else None
+    return LanguageModel(init, initial_carry, step, unroll, stepper)
 
 
 def check_model(
@@ -171,92 +142,26 @@ def check_model(
         raise UserError(f"model.forget_bias is {forget_bias}; it must be finite")
 
 
-class _Parameters(nn.Module):
-    """The parameters' names, shapes and initialisers; the computation is elsewhere."""
-
-    cell: Cell
-    vocab_size: int
-    layers: int
-    features: int
-    embedding: int
-    initialiser: str
-    forget_bias: float
-
-    @nn.compact
-    def __call__(self):
-        draw_embed, draw_layer, draw_head = INITIALISERS[self.initialiser]
-        v, h = self.vocab_size, self.features
-        if self.embedding:
-            self.param("embed", draw_embed, (v, self.embedding))
-        for n in range(self.layers):
-            d = h if n else self.embedding or v
-            self.param(f"layer_{n}", self._layer, draw_layer, d)
-        self.param("head", draw_head, h, v)
-
-    def _layer(self, key, draw_layer, d):
-        h, k = self.features, self.cell.blocks
-        params = draw_layer(key, d, h, k)
-        if (block := self.cell.forget_block) is not None:
-            gate = slice(block * h, (block + 1) * h)
-            params["b"] = params["b"].at[gate].set(self.forget_bias)
-        return params
-
-
-def _uniform(key, shape, bound):
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-
-
-def _char_rnn_embed(key, shape):
-    return _uniform(key, shape, 0.08)
-
-
-def _char_rnn_layer(key, d, h, k):
-    wx, wh, b = jax.random.split(key, 3)
-    return {
-        "wx": _uniform(wx, (d, k * h), 0.08),
-        "wh": _uniform(wh, (h, k * h), 0.08),
-        "b": _uniform(b, (k * h,), 0.08),
-    }
-
-
-def _char_rnn_head(key, h, v):
-    w, b = jax.random.split(key)
-    return {"w": _uniform(w, (h, v), 0.08), "b": _uniform(b, (v,), 0.08)}
-
-
-def _torch_rnn_layer(key, d, h, k):
-    wx, wh = jax.random.split(key)
-    std = 1 / math.sqrt(d + h)
-    return {
-        "wx": std * jax.random.normal(wx, (d, k * h)),
-        "wh": std * jax.random.normal(wh, (h, k * h)),
-        "b": jnp.zeros((k * h,)),
-    }
-
-
-def _torch_rnn_head(key, h, v):
-    w, b = jax.random.split(key)
-    bound = 1 / math.sqrt(h)
-    return {"w": _uniform(w, (h, v), bound), "b": _uniform(b, (v,), bound)}
-
-
-INITIALISERS = {
-    "char_rnn": (_char_rnn_embed, _char_rnn_layer, _char_rnn_head),
-    "torch_rnn": (jax.random.normal, _torch_rnn_layer, _torch_rnn_head),
-}
-
-
 # The names by which JAX knows how exact products of float32 are to be.
 PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": None}
 
 
-def _precision(dtype):
-    """The context in which products are as exact as `dtype` says.
+def as_exact_as(dtype: str) -> Callable[[Callable], Callable]:
+    """A decorator: within the function, products are as exact as `dtype` says.
 
-    On a CPU they are exact in any, and asking for it could cost a fast path.
+    On a CPU they are exact in any case, and asking for it could cost a fast path.
     """
-    name = None if jax.default_backend() == "cpu" else PRECISIONS[dtype]
-    return jax.default_matmul_precision(name)
+
+    def decorate(function):
+        @functools.wraps(function)
+        def within(*args):
+            name = None if jax.default_backend() == "cpu" else PRECISIONS[dtype]
+            with jax.default_matmul_precision(name):
+                return function(*args)
+
+        return within
+
+    return decorate
 
 
 def _cast(params, dtype):
