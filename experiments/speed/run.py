@@ -1,183 +1,209 @@
 """python experiments/speed/run.py [--cases NAME ...] [--json]
 
-Whole training steps (forward, loss, backward, clip, update) of charlm and of its peers,
-measured in turn in one run; medians, and the peer's time over ours.
+charlm beside its peers, in turn in one run: medians, and the peer's time over ours, the
+median of the pairs. Beside a floor, that ratio is the part of the floor reached.
+Without --cases or --json, the results are kept in results/, by the machine's name.
 """
 
 import argparse
+import functools
 import json
+import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-
-from charlm import make_language_model
-from charlm.model import devices
-from charlm.text.streams import Streams
-from charlm.training.optimizer import make_optimizer
-from charlm.training.step import (
-    init_state,
-    make_train_step,
-    make_train_steps,
-    shardings_of,
+from floor import (
+    floor_of,
+    products_of_reading,
+    products_of_training,
+    products_of_writing,
 )
+from peers import Shape, charlm_steps, flax_steps, textbook_steps, torch_steps
+from whole import compile_ms, memory_mb, start_ms, torch_start_ms
+from writing import charlm_reads, charlm_writes, torch_reads, torch_writes
 
-# name: layers, features, batch size, sequence length, symbols, dropout, steps a turn
-CASES = {
-    "train-2x128": (2, 128, 50, 50, 65, 0.0, 20),
-    "train-2x512": (2, 512, 100, 50, 96, 0.5, 2),
+from charlm.doors.machine import available_cores
+
+Row = dict[str, Any]
+TURNS = 7
+WINDOWS = 5  # of every stream, in a text to score
+# name: the shape, and the steps of a turn
+TRAINING = {
+    "train-2x128": (Shape(2, 128, 50, 50, 65), 20),
+    "train-2x512": (Shape(2, 512, 100, 50, 96, 0.5), 1),
+    "train-2x512-T100": (Shape(2, 512, 100, 100, 96, 0.5), 1),
+    "train-3x512": (Shape(3, 512, 50, 50, 65), 1),
+    "train-3x680": (Shape(3, 680, 100, 100, 96), 1),
+    "train-2x512-bfloat16": (Shape(2, 512, 100, 50, 96, 0.5, "bfloat16"), 1),
 }
-TURNS = 11
+WRITING = {
+    "sample-1": Shape(2, 512, 1, 512, 96),
+    "sample-64": Shape(2, 512, 64, 256, 96),
+    "sample-64-2x128": Shape(2, 128, 64, 512, 65),
+}
+READING = {"score-2x512": Shape(2, 512, 100, 100, 96)}
+COMPILED = Shape(2, 128, 50, 50, 65)
+SIZES = [(50, 50), (100, 50), (50, 100), (100, 100)]  # t, b of 2 x 512
 
 
-def text_of(batch, length, symbols):
-    ids = np.random.default_rng(0).integers(0, symbols, 4 * batch * length + 1)
-    return ids.astype(np.uint8)
-
-
-def charlm_steps(layers, features, batch, length, symbols, dropout):
-    """Our steps, as `fit` runs them: many a dispatch, the text on the device."""
-    lm = make_language_model(
-        vocab_size=symbols, layers=layers, features=features, dropout=dropout
-    )
-    optimizer = make_optimizer(learning_rate=2e-3, name="adam")
-    streams = Streams(text_of(batch, length, symbols), batch, length)
-    ids = jnp.asarray(streams.ids)
-    mesh = devices.mesh_of(batch)
-    run = make_train_steps(
-        make_train_step(lm, optimizer),
-        lambda ids, step, _: streams.cut(ids, step),
-        mesh,
-    )
-    state = [
-        jax.device_put(init_state(lm, optimizer, batch_size=batch), shardings_of(mesh))
-    ]
-    ids = jax.device_put(ids, devices.whole(mesh))
-
-    def steps(count):
-        state[0], metrics = run(state[0], ids, count)
-        jax.block_until_ready(metrics)
-
-    return steps
-
-
-def flax_steps(layers, features, batch, length, symbols, dropout):
-    """Flax's nn.RNN(OptimizedLSTMCell), one step a dispatch."""
-
-    class Net(nn.Module):
-        @nn.compact
-        def __call__(self, ids, deterministic):
-            x = jax.nn.one_hot(ids, symbols)
-            for _ in range(layers):
-                x = nn.RNN(nn.OptimizedLSTMCell(features))(x)
-                x = nn.Dropout(dropout, deterministic=deterministic)(x)
-            return nn.Dense(symbols)(x)
-
-    net, key = Net(), jax.random.key(0)
-    window = jnp.asarray(text_of(batch, length, symbols)[: batch * (length + 1)])
-    window = window.reshape(batch, length + 1).astype(jnp.int32)
-    params = net.init(key, window[:, :-1], True)
-    optimizer = optax.chain(optax.clip(5.0), optax.adam(2e-3))
-
-    @jax.jit
-    def step(params, opt_state, key):
-        def loss(params):
-            rngs = {"dropout": key}
-            logits = net.apply(params, window[:, :-1], False, rngs=rngs)
-            losses = optax.softmax_cross_entropy_with_integer_labels
-            return losses(logits, window[:, 1:]).mean()
-
-        nats, gradient = jax.value_and_grad(loss)(params)
-        updates, opt_state = optimizer.update(gradient, opt_state)
-        return optax.apply_updates(params, updates), opt_state, nats
-
-    state = [params, optimizer.init(params)]
-
-    def steps(count):
-        nats = None
-        for n in range(count):
-            *state[:], nats = step(*state, jax.random.fold_in(key, n))
-        jax.block_until_ready(nats)
-
-    return steps
-
-
-def torch_steps(layers, features, batch, length, symbols, dropout):
-    """torch.nn.LSTM, as a good engineer would write it."""
-    import torch
-
-    lstm = torch.nn.LSTM(symbols, features, layers, dropout=dropout)
-    head, drop = torch.nn.Linear(features, symbols), torch.nn.Dropout(dropout)
-    weights = [*lstm.parameters(), *head.parameters()]
-    optimizer = torch.optim.Adam(weights, lr=2e-3)
-    window = text_of(batch, length, symbols)[: batch * (length + 1)]
-    window = torch.from_numpy(window.reshape(length + 1, batch).astype(np.int64))
-    one_hot = torch.nn.functional.one_hot(window[:-1], symbols).float()
-
-    def steps(count):
-        for _ in range(count):
-            logits = head(drop(lstm(one_hot)[0]))
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), window[1:].flatten()
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_value_(weights, 5.0)
-            optimizer.step()
-
-    return steps
-
-
-PEERS = {"flax nn.RNN": flax_steps, "torch.nn.LSTM": torch_steps}
-
-
-def available_peers() -> dict[str, Callable]:
-    """The peers that are installed here; the others are named."""
+def has_torch() -> bool:
     try:
         import torch  # noqa: F401
     except ImportError:
         print("torch is not installed: its rows are left out", file=sys.stderr)
-        return {name: make for name, make in PEERS.items() if "torch" not in name}
-    return PEERS
+        return False
+    return True
 
 
-def measure(case: str) -> list[dict]:
-    """The rows of a case: ours and each peer's, in turn, TURNS times."""
-    *shape, count = CASES[case]
-    runs = {"charlm": charlm_steps(*shape)}
-    runs |= {name: make(*shape) for name, make in available_peers().items()}
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run(count)  # compiles, and warms up
+def timed(run: Callable, *given) -> Callable[[], float]:
+    """() -> milliseconds of run(*given)."""
+
+    def measure():
+        began = time.perf_counter()
+        run(*given)
+        return 1000 * (time.perf_counter() - began)
+
+    return measure
+
+
+def in_turn(case: str, ours: Callable, peers: dict[str, Callable], per=1) -> list[Row]:
+    """The rows of a case; each of the functions gives milliseconds, of `per` units."""
+    taken: dict[str, list[float]] = {"charlm": [], **{name: [] for name in peers}}
+    measures = {"charlm": ours, **peers}
+    for measure in measures.values():
+        measure()  # compiles, and warms up
     for _ in range(TURNS):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run(count)
-            taken[name].append(1000 * (time.perf_counter() - began) / count)
-    ours = statistics.median(taken["charlm"])
-    ratio = {
-        name: statistics.median(
-            theirs / our for our, theirs in zip(taken["charlm"], times, strict=True)
-        )
-        for name, times in taken.items()
-    }
+        for name, measure in measures.items():
+            taken[name].append(measure() / per)
+    median = {name: statistics.median(times) for name, times in taken.items()}
     return [
-        {
-            "case": case,
-            "peer": name,
-            "ours_ms": round(ours, 2),
-            "peer_ms": round(statistics.median(taken[name]), 2),
-            "ratio": round(ratio[name], 3),
-        }
-        for name in runs
-        if name != "charlm"
+        row_of(
+            case,
+            name,
+            median["charlm"],
+            median[name],
+            statistics.median(
+                theirs / our
+                for our, theirs in zip(taken["charlm"], taken[name], strict=True)
+            ),
+        )
+        for name in peers
     ]
+
+
+def row_of(case: str, peer: str, ours: float, theirs: float, ratio: float) -> Row:
+    return {
+        "case": case,
+        "peer": peer,
+        "ours_ms": round(ours, 3),
+        "peer_ms": round(theirs, 3),
+        "ratio": round(ratio, 3),
+    }
+
+
+def training(case: str) -> list[Row]:
+    shape, count = TRAINING[case]
+    narrow = shape.dtype != "float32"
+    peers = {} if narrow else {"flax nn.RNN": flax_steps, "lax.scan": textbook_steps}
+    if has_torch():
+        name = "torch.nn.LSTM, autocast" if narrow else "torch.nn.LSTM"
+        peers[name] = torch_steps
+        if case == "train-2x512":
+            peers["torch.compile"] = functools.partial(torch_steps, compiled=True)
+    runs = {name: timed(make(shape), count) for name, make in peers.items()}
+    floor = floor_of(products_of_training(shape), shape.dtype)
+    runs["floor"] = lambda: floor() * count
+    return in_turn(case, timed(charlm_steps(shape), count), runs, count)
+
+
+def writing(case: str) -> list[Row]:
+    """Milliseconds of a character of every stream."""
+    shape, peers = WRITING[case], {}
+    if has_torch():
+        peers["torch.nn.LSTM"] = timed(torch_writes(shape, cells=False))
+        peers["torch.nn.LSTMCell"] = timed(torch_writes(shape, cells=True))
+    peers["floor"] = floor_of(products_of_writing(shape))
+    return in_turn(case, timed(charlm_writes(shape)), peers, shape.length)
+
+
+def reading(case: str) -> list[Row]:
+    """Milliseconds of a window of every stream."""
+    shape, peers = READING[case], {}
+    if has_torch():
+        peers["torch.nn.LSTM"] = timed(torch_reads(shape, WINDOWS))
+    floor = floor_of(products_of_reading(shape))
+    peers["floor"] = lambda: floor() * WINDOWS
+    return in_turn(case, timed(charlm_reads(shape, WINDOWS)), peers, WINDOWS)
+
+
+def compiling(case: str) -> list[Row]:
+    """T 1000 beside T 50."""
+    long = COMPILED._replace(length=1000)
+    short = {"charlm at T 50": lambda: compile_ms(COMPILED)}
+    return in_turn(case, lambda: compile_ms(long), short)
+
+
+def starting(case: str) -> list[Row]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cold = start_ms(folder)
+        peers = {"torch script": lambda: torch_start_ms(folder)} if has_torch() else {}
+        rows = in_turn(case, lambda: start_ms(folder), peers)
+        warm = rows[0]["ours_ms"] if rows else start_ms(folder)
+        return [*rows, row_of(case, "charlm, cache cold", warm, cold, cold / warm)]
+
+
+def memory(case: str) -> list[Row]:
+    """Not milliseconds but MiB: at the peak, and what must be kept."""
+    rows = []
+    for length, batch in SIZES:
+        peak, must = memory_mb(Shape(2, 512, batch, length, 96, 0.5))
+        sizes = {"ours_mb": round(peak, 1), "peer_mb": round(must, 1)}
+        empty = {"ours_ms": None, "peer_ms": None, "ratio": round(must / peak, 3)}
+        peer = f"what must be kept, T {length} B {batch}"
+        rows.append({"case": case, "peer": peer, **empty, **sizes})
+    return rows
+
+
+CASES: dict[str, Callable[[str], list[Row]]] = {
+    **{name: training for name in TRAINING},
+    **{name: writing for name in WRITING},
+    **{name: reading for name in READING},
+    "compile-T1000": compiling,
+    "start-warm": starting,
+    "memory": memory,
+}
+
+
+def machine() -> str:
+    """The machine in words: the GPU, or the processor and its cores."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    return f"{model}, {available_cores()} cores"
+
+
+def line_of(row: Row) -> str:
+    pair = [row["ours_ms"], row["peer_ms"]]
+    if pair[0] is None:
+        shown = [f"{row[key]:.0f} MiB" for key in ("ours_mb", "peer_mb")]
+    else:
+        shown = [f"{value:.3g}" if value < 100 else f"{value:.0f}" for value in pair]
+    return (
+        f"{row['case']:22}{row['peer']:34}{shown[0]:>10}{shown[1]:>10}"
+        f"{row['ratio']:8.2f}"
+    )
 
 
 def main() -> None:
@@ -185,16 +211,32 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    rows = [row for case in given.cases for row in measure(case)]
+    # As the front doors do, but for their cache of programs: compiling is timed here.
+    jax.config.update("jax_num_cpu_devices", available_cores())
+    rows = []
+    if not given.json:
+        print(machine())
+        print(f"{'case':22}{'peer':34}{'ours, ms':>10}{'peer, ms':>10}{'ratio':>8}")
+    for case in given.cases:
+        found = CASES[case](case)
+        rows += found
+        if not given.json:
+            print(*map(line_of, found), sep="\n", flush=True)
+        jax.clear_caches()
     if given.json:
         print(json.dumps(rows))
-        return
-    print(f"{'case':14}{'peer':16}{'ours, ms':>10}{'peer, ms':>10}{'peer / ours':>13}")
-    for row in rows:
-        print(
-            f"{row['case']:14}{row['peer']:16}{row['ours_ms']:10.1f}"
-            f"{row['peer_ms']:10.1f}{row['ratio']:13.2f}"
-        )
+    elif given.cases == list(CASES):
+        kept = Path(__file__).parent / "results" / (slug(machine()) + ".json")
+        kept.parent.mkdir(exist_ok=True)
+        versions = {"jax": jax.__version__, "python": platform.python_version()}
+        about = {"machine": machine(), **versions, "rows": rows}
+        kept.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def slug(words: str) -> str:
+    """Words as a file's name."""
+    kept = "".join(c if c.isalnum() else " " for c in words.lower())
+    return "-".join(kept.split())
 
 
 if __name__ == "__main__":

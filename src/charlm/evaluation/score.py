@@ -13,6 +13,7 @@ from charlm.model import devices
 from charlm.model.lm import LanguageModel
 
 PyTree = Any
+PIECE = 20  # characters unrolled at once: what they need stays near the core
 
 
 class Score(NamedTuple):
@@ -100,6 +101,7 @@ def _read(lm, params, ids, starts, ends, width, seq_length) -> np.ndarray:
     mesh = devices.mesh_of(len(starts))
     params = jax.device_put(params, devices.whole(mesh))
     carry = jax.device_put(lm.initial_carry(len(starts)), devices.by_rows(mesh))
+    seq_length = -(-seq_length // PIECE) * PIECE
     score = _scorer_of(lm)
     sums = []
     for offset in range(0, int((ends - starts).max()), seq_length):
@@ -115,11 +117,18 @@ def _read(lm, params, ids, starts, ends, width, seq_length) -> np.ndarray:
 def _scorer_of(lm: LanguageModel):
     """The compiled (params, carry, inputs, targets, counted) -> (carry, nats[b])."""
 
-    @jax.jit
-    def score(params, carry, inputs, targets, counted):
+    def read_piece(params, carry, piece):
+        inputs, targets, counted = piece
         carry, logits = lm.unroll(params, carry, inputs)
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
         of_target = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
         return carry, -jnp.where(counted, of_target, 0).sum(axis=0)
+
+    @jax.jit
+    def score(params, carry, inputs, targets, counted):
+        window = (inputs, targets, counted)
+        pieces = jax.tree.map(lambda x: x.reshape(-1, PIECE, x.shape[-1]), window)
+        carry, nats = jax.lax.scan(functools.partial(read_piece, params), carry, pieces)
+        return carry, nats.sum(axis=0)
 
     return score

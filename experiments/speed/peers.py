@@ -1,0 +1,227 @@
+"""Training steps of charlm and of its peers, as functions (count) of no state to see.
+
+Each does whole steps: forward, loss, backward, clip, Adam; dropout where the case says.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from charlm import Streams, init_state, make_language_model, make_optimizer
+from charlm.model import devices
+from charlm.training.step import make_train_step, make_train_steps, shardings_of
+
+Steps = Callable[[int], None]
+
+
+class Shape(NamedTuple):
+    """The size of a model, and of its windows.
+
+    Attributes:
+      layers: of LSTM.
+      features: h, their width.
+      batch: b, streams.
+      length: t, characters of a window.
+      symbols: v.
+      dropout: of each layer's output.
+      dtype: of charlm's products; torch's autocast where it is "bfloat16".
+    """
+
+    layers: int
+    features: int
+    batch: int
+    length: int
+    symbols: int
+    dropout: float = 0.0
+    dtype: str = "float32"
+
+
+def text_of(shape: Shape) -> np.ndarray:
+    """ids[n] of a made text, four windows and one character long."""
+    size = 4 * shape.batch * shape.length + 1
+    ids = np.random.default_rng(0).integers(0, shape.symbols, size)
+    return ids.astype(np.uint8)
+
+
+def model_of(shape: Shape):
+    return make_language_model(
+        vocab_size=shape.symbols,
+        layers=shape.layers,
+        features=shape.features,
+        dropout=shape.dropout,
+        dtype=shape.dtype,
+    )
+
+
+def charlm_program(shape: Shape):
+    """(train_steps, state, data) as `fit` makes them: the text on the device."""
+    lm, optimizer = model_of(shape), make_optimizer(learning_rate=2e-3, name="adam")
+    streams = Streams(text_of(shape), shape.batch, shape.length)
+    mesh = devices.mesh_of(shape.batch)
+    run = make_train_steps(
+        make_train_step(lm, optimizer),
+        lambda ids, step, _: streams.cut(ids, step),
+        mesh,
+    )
+    state = init_state(lm, optimizer, batch_size=shape.batch)
+    state = jax.device_put(state, shardings_of(mesh))
+    return run, state, jax.device_put(streams.ids, devices.whole(mesh))
+
+
+def charlm_steps(shape: Shape) -> Steps:
+    """Many steps a dispatch."""
+    run, state, ids = charlm_program(shape)
+    now = [state]
+
+    def steps(count):
+        now[0], metrics = run(now[0], ids, count)
+        jax.block_until_ready((now[0], metrics))
+
+    return steps
+
+
+def by_optax(shape: Shape, params, loss: Callable) -> Steps:
+    """One step a dispatch of loss(params, inputs[b, t], targets[b, t], key)."""
+    optimizer = optax.chain(optax.clip(5.0), optax.adam(2e-3))
+    key = jax.random.key(0)
+    window = text_of(shape)[: shape.batch * (shape.length + 1)]
+    window = jnp.asarray(window.reshape(shape.batch, -1), jnp.int32)
+
+    @jax.jit
+    def step(params, opt_state, key):
+        gradient = jax.grad(loss)(params, window[:, :-1], window[:, 1:], key)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    now = [params, optimizer.init(params)]
+
+    def steps(count):
+        for n in range(count):
+            now[:] = step(*now, jax.random.fold_in(key, n))
+        jax.block_until_ready(now)
+
+    return steps
+
+
+def mean_loss(logits, targets):
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return losses.mean()
+
+
+def flax_steps(shape: Shape) -> Steps:
+    """Flax's nn.RNN(OptimizedLSTMCell)."""
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, ids, deterministic):
+            x = jax.nn.one_hot(ids, shape.symbols)
+            for _ in range(shape.layers):
+                x = nn.RNN(nn.OptimizedLSTMCell(shape.features))(x)
+                x = nn.Dropout(shape.dropout, deterministic=deterministic)(x)
+            return nn.Dense(shape.symbols)(x)
+
+    net = Net()
+    window = jnp.zeros((shape.batch, shape.length), jnp.int32)
+    params = net.init(jax.random.key(0), window, True)
+
+    def loss(params, inputs, targets, key):
+        logits = net.apply(params, inputs, False, rngs={"dropout": key})
+        return mean_loss(logits, targets)
+
+    return by_optax(shape, params, loss)
+
+
+def textbook_steps(shape: Shape) -> Steps:
+    """lax.scan of the step as a textbook writes it, differentiated as it stands."""
+    keys = jax.random.split(jax.random.key(0), 2 * shape.layers + 1)
+    h, layers = shape.features, []
+    for n in range(shape.layers):
+        d = h if n else shape.symbols
+        wx, wh = ((keys[2 * n], d), (keys[2 * n + 1], h))
+        layers.append(
+            {
+                "wx": jax.random.normal(wx[0], (d, 4 * h)) / h**0.5,
+                "wh": jax.random.normal(wh[0], (h, 4 * h)) / h**0.5,
+                "b": jnp.zeros(4 * h),
+            }
+        )
+    head = jax.random.normal(keys[-1], (h, shape.symbols)) / h**0.5
+
+    def lstm(layer, state, x):
+        c, y = state
+        z = x @ layer["wx"] + y @ layer["wh"] + layer["b"]
+        i, f, g, o = jnp.split(z, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        y = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (c, y), y
+
+    def loss(params, inputs, targets, key):
+        x = jax.nn.one_hot(inputs.T, shape.symbols)
+        zero = jnp.zeros((shape.batch, h))
+        for n, layer in enumerate(params["layers"]):
+            _, x = jax.lax.scan(lambda s, x, w=layer: lstm(w, s, x), (zero, zero), x)
+            if shape.dropout:
+                at = jax.random.fold_in(key, n)
+                keep = jax.random.bernoulli(at, 1 - shape.dropout, x.shape)
+                x = jnp.where(keep, x / (1 - shape.dropout), 0)
+        return mean_loss(x @ params["head"], targets.T)
+
+    return by_optax(shape, {"layers": layers, "head": head}, loss)
+
+
+def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
+    """torch.nn.LSTM as a good engineer would write it: on CUDA, by cuDNN, TF32 on."""
+    import torch
+
+    device = torch_device()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    lstm = torch.nn.LSTM(
+        shape.symbols, shape.features, shape.layers, dropout=shape.dropout
+    )
+    net = torch.nn.ModuleDict(
+        {
+            "lstm": lstm,
+            "drop": torch.nn.Dropout(shape.dropout),
+            "head": torch.nn.Linear(shape.features, shape.symbols),
+        }
+    ).to(device)
+    weights = list(net.parameters())
+    optimizer = torch.optim.Adam(weights, lr=2e-3)
+    window = text_of(shape)[: shape.batch * (shape.length + 1)]
+    window = torch.from_numpy(window.reshape(-1, shape.batch).astype(np.int64))
+    window = window.to(device)
+    one_hot = torch.nn.functional.one_hot(window[:-1], shape.symbols).float()
+    narrow = shape.dtype == "bfloat16"
+
+    def loss():
+        with torch.autocast(device, torch.bfloat16, enabled=narrow):
+            logits = net["head"](net["drop"](net["lstm"](one_hot)[0]))
+        return torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), window[1:].flatten()
+        )
+
+    forward = torch.compile(loss) if compiled else loss
+
+    def steps(count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            forward().backward()
+            torch.nn.utils.clip_grad_value_(weights, 5.0)
+            optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return steps
+
+
+def torch_device() -> str:
+    """ "cuda" where JAX computes on a GPU too, else "cpu"."""
+    import torch
+
+    on_gpu = jax.default_backend() == "gpu" and torch.cuda.is_available()
+    return "cuda" if on_gpu else "cpu"

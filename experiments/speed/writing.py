@@ -1,0 +1,113 @@
+"""Sampling and scoring, charlm's and torch's."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from peers import Shape, model_of, torch_device
+
+from charlm import evaluate
+from charlm.generation.sampler import DRAW, Taste, make_sampler
+
+
+def charlm_writes(shape: Shape) -> Callable[[], None]:
+    """Draws shape.length characters of shape.batch texts, DRAW a dispatch."""
+    lm = model_of(shape)
+    params, sampler = lm.init(jax.random.key(0)), make_sampler(lm)
+    weights = sampler.prepare(params)
+    keys = jax.random.split(jax.random.key(1), shape.batch)
+    taste = Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))
+    start = sampler.read(params, np.zeros(1, np.int32), shape.batch)
+
+    def run():
+        writer = start
+        for _ in range(shape.length // DRAW):
+            writer, ids = sampler.draw(weights, writer, keys, taste, DRAW)
+            np.asarray(ids)
+
+    return run
+
+
+def torch_writes(shape: Shape, *, cells: bool) -> Callable[[], None]:
+    """The same by torch.nn.LSTM a step at a time, or by torch.nn.LSTMCells."""
+    import torch
+
+    device, h = torch_device(), shape.features
+    widths = [shape.symbols, *[h] * (shape.layers - 1)]
+    stack = [torch.nn.LSTMCell(d, h).to(device) for d in widths]
+    whole = torch.nn.LSTM(shape.symbols, h, shape.layers).to(device)
+    head = torch.nn.Linear(h, shape.symbols).to(device)
+    one_hot = torch.eye(shape.symbols, device=device)
+
+    def zeros(*size):
+        return torch.zeros(*size, shape.batch, h, device=device)
+
+    def by_cells(states, x):
+        for n, cell in enumerate(stack):
+            states[n] = cell(x, states[n])
+            x = states[n][0]
+        return states, x
+
+    def by_whole(states, x):
+        y, states = whole(x[None], states)
+        return states, y[0]
+
+    step = by_cells if cells else by_whole
+
+    @torch.inference_mode()
+    def run():
+        states = [(zeros(), zeros()) for _ in stack]
+        if not cells:
+            states = (zeros(shape.layers), zeros(shape.layers))
+        ids = torch.zeros(shape.batch, dtype=torch.long, device=device)
+        drawn = []
+        for _ in range(shape.length):
+            states, y = step(states, one_hot[ids])
+            ids = torch.multinomial(torch.softmax(head(y), -1), 1)[:, 0]
+            drawn.append(ids)
+        torch.stack(drawn).cpu()
+
+    return run
+
+
+def charlm_reads(shape: Shape, windows: int) -> Callable[[], None]:
+    """Scores a text of `windows` windows of every stream."""
+    lm = model_of(shape)
+    params, ids = lm.init(jax.random.key(0)), _text(shape, windows)
+
+    def run():
+        evaluate(lm, params, ids, streams=shape.batch, seq_length=shape.length)
+
+    return run
+
+
+def torch_reads(shape: Shape, windows: int) -> Callable[[], None]:
+    """The same by torch.nn.LSTM under inference mode."""
+    import torch
+
+    device = torch_device()
+    lstm = torch.nn.LSTM(shape.symbols, shape.features, shape.layers).to(device)
+    head = torch.nn.Linear(shape.features, shape.symbols).to(device)
+    ids = torch.from_numpy(_text(shape, windows).astype(np.int64)).to(device)
+    inputs = ids[:-1].view(shape.batch, windows, shape.length).permute(1, 2, 0)
+    targets = ids[1:].view(shape.batch, windows, shape.length).permute(1, 2, 0)
+
+    @torch.inference_mode()
+    def run():
+        states, total = None, 0.0
+        for read, wanted in zip(inputs, targets, strict=True):
+            one_hot = torch.nn.functional.one_hot(read, shape.symbols).float()
+            y, states = lstm(one_hot, states)
+            logits = head(y).flatten(0, 1)
+            losses = torch.nn.functional.cross_entropy(
+                logits, wanted.flatten(), reduction="sum"
+            )
+            total += float(losses)
+
+    return run
+
+
+def _text(shape, windows):
+    size = shape.batch * windows * shape.length + 1
+    return np.random.default_rng(0).integers(0, shape.symbols, size).astype(np.uint8)
