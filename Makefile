@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup torch demo test lint bench bench-gpu clean
 
 setup: .venv/dev
 
@@ -16,6 +16,13 @@ setup: .venv/dev
 
 .venv/dev: .venv/run
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# PyTorch, which tests and the bench compare with.
+TORCH ?= 2.13.0
+torch: .venv/torch
+.venv/torch: .venv/dev
+	$(BIN)/pip install --quiet --editable '.[torch]' 'torch==$(TORCH)'
 	touch $@
 
 demo: .venv/run
@@ -34,8 +41,16 @@ lint: .venv/dev
 	$(BIN)/pyright
 	$(BIN)/jupytext --test --to py:percent notebooks/*.ipynb
 
-bench: .venv/dev
+bench: .venv/torch
 	$(BIN)/python experiments/speed/run.py
+	$(BIN)/python experiments/speed/plot.py
+
+bench-gpu: .venv/torch
+	$(BIN)/pip install --quiet --editable '.[cuda]'
+	$(BIN)/python -c 'import jax; assert jax.default_backend() == "gpu", "error: JAX finds no GPU here"'
+	$(BIN)/pytest -q tests/test_model.py -k cudnn
+	$(BIN)/python experiments/speed/run.py
+	$(BIN)/python experiments/speed/plot.py
 
 clean:  # but not runs/, where models are kept
 	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis

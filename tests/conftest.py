@@ -28,6 +28,10 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
+# What the front doors tell XLA, for the tests that compute in this process.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+)
 # As many devices as a small laptop has cores: some tests share a batch among them.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 

@@ -4,7 +4,6 @@ Each shape is timed in JAX and, where it is installed, in torch; the faster one 
 A product that waits for the one before it, in the loop over time, is timed in a loop.
 """
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -12,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from peers import Shape, torch_device
 
-TURNS = 5
 Product = tuple[int, int, int, int]  # m, k, n, and how many in a row
 
 
@@ -62,13 +60,9 @@ def floor_of(products: list[Product], dtype: str = "float32") -> Callable[[], fl
 
 
 def _timed(run) -> float:
+    began = time.perf_counter()
     run()
-    times = []
-    for _ in range(TURNS):
-        began = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+    return 1000 * (time.perf_counter() - began)
 
 
 def _runners(product: Product, dtype: str) -> list[Callable]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from charlm import Streams, init_state, make_language_model, make_optimizer
 from charlm.model import devices
@@ -58,11 +59,11 @@ def model_of(shape: Shape):
     )
 
 
-def charlm_program(shape: Shape):
+def charlm_program(shape: Shape, mesh: Mesh | None = None):
     """(train_steps, state, data) as `fit` makes them: the text on the device."""
     lm, optimizer = model_of(shape), make_optimizer(learning_rate=2e-3, name="adam")
     streams = Streams(text_of(shape), shape.batch, shape.length)
-    mesh = devices.mesh_of(shape.batch)
+    mesh = mesh or devices.mesh_of(shape.batch)
     run = make_train_steps(
         make_train_step(lm, optimizer),
         lambda ids, step, _: streams.cut(ids, step),
@@ -175,11 +176,11 @@ def textbook_steps(shape: Shape) -> Steps:
 
 
 def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
-    """torch.nn.LSTM as a good engineer would write it: on CUDA, by cuDNN, TF32 on."""
+    """torch.nn.LSTM as a good engineer would write it: on CUDA, by cuDNN."""
     import torch
 
-    device = torch_device()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    device, tf32 = torch_device(), shape.dtype != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     lstm = torch.nn.LSTM(
         shape.symbols, shape.features, shape.layers, dropout=shape.dropout
     )

@@ -28,7 +28,8 @@ from peers import Shape, charlm_steps, flax_steps, textbook_steps, torch_steps
 from whole import compile_ms, memory_mb, start_ms, torch_start_ms
 from writing import charlm_reads, charlm_writes, torch_reads, torch_writes
 
-from charlm.doors.machine import available_cores
+from charlm.doors.machine import available_cores, use_fusion
+from charlm.doors.pages import use_huge_pages
 
 Row = dict[str, Any]
 TURNS = 7
@@ -40,6 +41,7 @@ TRAINING = {
     "train-2x512-T100": (Shape(2, 512, 100, 100, 96, 0.5), 1),
     "train-3x512": (Shape(3, 512, 50, 50, 65), 1),
     "train-3x680": (Shape(3, 680, 100, 100, 96), 1),
+    "train-2x512-T100-tf32": (Shape(2, 512, 100, 100, 96, 0.5, "tf32"), 1),
     "train-2x512-bfloat16": (Shape(2, 512, 100, 50, 96, 0.5, "bfloat16"), 1),
 }
 WRITING = {
@@ -109,8 +111,12 @@ def row_of(case: str, peer: str, ours: float, theirs: float, ratio: float) -> Ro
 
 def training(case: str) -> list[Row]:
     shape, count = TRAINING[case]
-    narrow = shape.dtype != "float32"
-    peers = {} if narrow else {"flax nn.RNN": flax_steps, "lax.scan": textbook_steps}
+    narrow = shape.dtype == "bfloat16"
+    peers = (
+        {}
+        if shape.dtype != "float32"
+        else {"flax nn.RNN": flax_steps, "lax.scan": textbook_steps}
+    )
     if has_torch():
         name = "torch.nn.LSTM, autocast" if narrow else "torch.nn.LSTM"
         peers[name] = torch_steps
@@ -208,16 +214,19 @@ def line_of(row: Row) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=CASES)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     # As the front doors do, but for their cache of programs: compiling is timed here.
+    use_fusion()
     jax.config.update("jax_num_cpu_devices", available_cores())
+    on_gpu = jax.default_backend() == "gpu"
+    everything = [name for name in CASES if on_gpu or "tf32" not in name]
     rows = []
     if not given.json:
         print(machine())
         print(f"{'case':22}{'peer':34}{'ours, ms':>10}{'peer, ms':>10}{'ratio':>8}")
-    for case in given.cases:
+    for case in given.cases or everything:
         found = CASES[case](case)
         rows += found
         if not given.json:
@@ -225,7 +234,7 @@ def main() -> None:
         jax.clear_caches()
     if given.json:
         print(json.dumps(rows))
-    elif given.cases == list(CASES):
+    if not given.cases:
         kept = Path(__file__).parent / "results" / (slug(machine()) + ".json")
         kept.parent.mkdir(exist_ok=True)
         versions = {"jax": jax.__version__, "python": platform.python_version()}
@@ -240,4 +249,5 @@ def slug(words: str) -> str:
 
 
 if __name__ == "__main__":
+    use_huge_pages()
     main()
