@@ -35,7 +35,9 @@ def get_config(variant: str = "") -> Config:
     # "char_rnn": U(-0.08, 0.08); "torch_rnn": N(0, 1 / (inputs + features)).
     model.initialiser = "char_rnn"
     model.forget_bias = 1.0  # what an LSTM's forget gates start from
-    model.dtype = "float32"  # of products: "float32" or "bfloat16"
+    # Of products: "float32"; "tf32", which NVIDIA's GPUs round to 10 bits of mantissa
+    # (elsewhere the same as float32); or "bfloat16".
+    model.dtype = "float32"
 
     optim = config.optim = ml_collections.ConfigDict()
     optim.name = "rmsprop"  # "rmsprop", "adam" or "adamw"

@@ -2,13 +2,10 @@
 
 import os
 import stat
-import subprocess
-import sys
 
-import pytest
 from conftest import door, train_flags
 
-from charlm.doors import machine, pages
+from charlm.doors import machine
 
 
 def without_cache_variable():
@@ -56,38 +53,3 @@ def test_the_users_own_options_of_xla_stay(monkeypatch):
 
 def test_a_process_has_the_cores_that_it_may_use():
     assert 1 <= machine.available_cores() <= (os.cpu_count() or 1)
-
-
-AGAIN = """
-import os, sys
-from pathlib import Path
-from charlm.doors import pages
-pages.POLICY = Path(sys.argv[1])
-print("began", flush=True)
-pages.use_huge_pages()
-print(os.environ.get("GLIBC_TUNABLES"), sys.argv[2:], os.getpid(), flush=True)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="huge pages are Linux's")
-@pytest.mark.parametrize(
-    "policy, given, begun, tunables",
-    [
-        ("always [madvise] never", None, 2, f"{pages.TUNABLE}=1"),
-        ("always [madvise] never", "a.b=1", 2, f"a.b=1:{pages.TUNABLE}=1"),
-        ("always [madvise] never", f"{pages.TUNABLE}=0", 1, f"{pages.TUNABLE}=0"),
-        ("[always] madvise never", None, 1, "None"),
-        ("always madvise [never]", None, 1, "None"),
-    ],
-)
-def test_a_program_begins_once_more_for_huge_pages_where_that_helps(
-    tmp_path, policy, given, begun, tunables
-):
-    (tmp_path / "enabled").write_text(policy)
-    environment = {n: v for n, v in os.environ.items() if n != "GLIBC_TUNABLES"}
-    environment |= {"GLIBC_TUNABLES": given} if given else {}
-    words = [sys.executable, "-c", AGAIN, str(tmp_path / "enabled"), "an arg", "--x=1"]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as process:
-        lines = process.communicate()[0].decode().splitlines()
-    assert lines[:-1] == ["began"] * begun
-    assert lines[-1] == f"{tunables} ['an arg', '--x=1'] {process.pid}"

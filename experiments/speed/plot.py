@@ -15,7 +15,6 @@ COLOURS = {
     "flax nn.RNN": "#cc79a7",
     "lax.scan": "#56b4e9",
     "torch.nn.LSTM": "#d55e00",
-    "torch.nn.LSTM, huge pages": "#f0a878",
     "torch.nn.LSTMCell": "#e69f00",
     "torch.compile": "#8c4a00",
     "torch.nn.LSTM, autocast": "#d55e00",

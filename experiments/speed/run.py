@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from cases import NAMES, OURS, WITH_HUGE_PAGES, case_of
+from cases import NAMES, OURS, case_of
 from peers import Shape
 from whole import memory_mb
 
 from charlm.doors.machine import available_cores, use_fusion
-from charlm.doors.pages import use_huge_pages
 
 Row = dict[str, Any]
-TURNS = 7
+TURNS = 5
 SIZES = [(50, 50), (100, 50), (50, 100), (100, 100)]  # t, b of 2 x 512
-SETTINGS = ("GLIBC_TUNABLES", "XLA_FLAGS")  # that charlm's doors would add to
 
 
 class Contender:
@@ -55,8 +53,6 @@ class Contender:
 
 def contend(case: str, name: str) -> None:
     """What such a process does."""
-    if name in WITH_HUGE_PAGES:
-        use_huge_pages()
     if name == OURS:
         arrange()
     try:
@@ -146,8 +142,7 @@ def main() -> None:
     if given.contender:
         return contend(*given.contender)
     arrange()
-    for name in SETTINGS:
-        os.environ.pop(name, None)
+    os.environ.pop("XLA_FLAGS", None)  # so that the peers are as they are installed
     on_gpu = jax.default_backend() == "gpu"
     everything = [name for name in NAMES if on_gpu or "tf32" not in name] + ["memory"]
     rows = []

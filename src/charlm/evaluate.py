@@ -9,7 +9,6 @@ from pathlib import Path
 from absl import flags
 
 from charlm.doors.command import run
-from charlm.doors.pages import use_huge_pages
 from charlm.errors import UserError
 
 
@@ -86,7 +85,6 @@ def read_text(config, vocab, notes):
 
 
 if __name__ == "__main__":
-    use_huge_pages()
     flags.DEFINE_string("workdir", "", "of the run whose model is scored")
     flags.DEFINE_string("checkpoint", "best", "best, latest, or a step")
     flags.DEFINE_string("split", "valid", "train, valid or test, of the run's own text")

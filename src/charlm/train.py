@@ -14,7 +14,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from charlm.doors.command import run
-from charlm.doors.pages import use_huge_pages
 from charlm.errors import UserError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -140,7 +139,6 @@ def config_words() -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    use_huge_pages()
     config_flags.DEFINE_config_file(
         "config", None, "configs/NAME.py, or configs/NAME.py:VARIANT", lock_config=True
     )

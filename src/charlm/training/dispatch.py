@@ -18,7 +18,9 @@ from charlm.training.step import (
 )
 from charlm.workdir.checkpoints import Checkpoints, steps_in
 
-PATIENCE = 0.5  # seconds that a dispatch may take before anyone can stop the run
+# Seconds that a dispatch may take before anyone can stop the run. A short one costs:
+# XLA allocates all that a dispatch needs anew, and the system maps it page by page.
+PATIENCE = 2.0
 
 
 def make_dispatch(lm, optimizer, streams: Streams, device_bytes: int, mesh: Mesh):
