@@ -24,8 +24,12 @@ from charlm.model.recurrence import unroll_layer
 from charlm.training.step import shardings_of
 
 TURNS = 9
-KEY = jax.random.key(0)
 Pair = tuple[str, str, Callable[[], None], Callable[[], None]]
+
+
+def key():
+    """Made when it is asked for: main sets up JAX first."""
+    return jax.random.key(0)
 
 
 def ready(function: Callable, *given) -> Callable[[], None]:
@@ -38,11 +42,11 @@ def layers() -> Iterator[Pair]:
     """A layer forward and backward: our derivative, or autodiff's of the same loop."""
     for t, b, h in [(50, 25, 128), (50, 50, 512)]:
         params = {
-            "wx": jax.random.normal(KEY, (h, 4 * h)) / h**0.5,
-            "wh": jax.random.normal(KEY, (h, 4 * h)) / h**0.5,
+            "wx": jax.random.normal(key(), (h, 4 * h)) / h**0.5,
+            "wh": jax.random.normal(key(), (h, 4 * h)) / h**0.5,
             "b": jnp.zeros(4 * h),
         }
-        xs, state = jax.random.normal(KEY, (t, b, h)), lstm.initial_state((b,), h)
+        xs, state = jax.random.normal(key(), (t, b, h)), lstm.initial_state((b,), h)
 
         def scanned(params, xs, state=state):
             advance = functools.partial(lstm.advance, params)
@@ -60,24 +64,24 @@ def layers() -> Iterator[Pair]:
 
 def pieces() -> Iterator[Pair]:
     """Dropout, look-ups and products, each with its gradient, of a 2 x 512 net."""
-    xs = jax.random.normal(KEY, (50, 100, 512))
+    xs = jax.random.normal(key(), (50, 100, 512))
 
     def bernoulli(xs):
-        return jnp.where(jax.random.bernoulli(KEY, 0.5, xs.shape), xs / 0.5, 0)
+        return jnp.where(jax.random.bernoulli(key(), 0.5, xs.shape), xs / 0.5, 0)
 
     def dropped(xs):
-        return drop(0.5, KEY, xs)
+        return drop(0.5, key(), xs)
 
     # Its readers are a product and the gradient of one, as in the next layer.
-    w = jax.random.normal(KEY, (512, 2048)) / 23
+    w = jax.random.normal(key(), (512, 2048)) / 23
     pair = [
         ready(jax.grad(lambda x, w, f=f: window_product(f(x), w).sum(), (0, 1)), xs, w)
         for f in (dropped, bernoulli)
     ]
     yield "dropout into a product", "jax.random.bernoulli", *pair
 
-    table = jax.random.normal(KEY, (96, 2048))
-    ids = jax.random.randint(KEY, (50, 100), 0, 96)
+    table = jax.random.normal(key(), (96, 2048))
+    ids = jax.random.randint(key(), (50, 100), 0, 96)
     pair = [
         ready(jax.grad(lambda t, f=f: (f(t, ids) ** 2).sum()), table)
         for f in (look_up, lambda table, ids: table[ids])
@@ -126,7 +130,7 @@ def writing() -> Iterator[Pair]:
     """256 characters of 64 texts, with the stepper and with `step` as it is."""
     for h in (128, 512):
         lm = model_of(Shape(2, h, 64, 1, 96))
-        params, keys = lm.init(KEY), jax.random.split(KEY, 64)
+        params, keys = lm.init(key()), jax.random.split(key(), 64)
         taste = Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))
 
         def run(lm, params=params, keys=keys, taste=taste):
