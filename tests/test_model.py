@@ -15,7 +15,7 @@ from charlm.model.cells import CELLS
 from charlm.model.dropout import drop
 from charlm.model.lm import make_language_model
 from charlm.model.parameters import grow
-from charlm.model.products import look_up, window_product
+from charlm.model.products import by_one_hot, look_up, scattered, window_product
 from charlm.model.recurrence import unroll_layer
 from charlm.training.objective import nats_per_char
 
@@ -218,6 +218,12 @@ def test_look_up_has_the_gradient_of_indexing(height):
         jax.grad(lambda t: (look_up(t, ids) * weights).sum())(table),
         jax.grad(lambda t: (t[ids] * weights).sum())(table),
     )
+
+
+def test_a_look_ups_two_gradients_are_one():
+    ids = jax.random.randint(KEY, (T, B), 0, V)
+    gradient = jax.random.normal(KEY, (T, B, D))
+    near(scattered(V, ids, gradient), by_one_hot(V, ids, gradient))
 
 
 def model_of(cell="lstm", **kwargs):

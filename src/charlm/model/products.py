@@ -78,7 +78,11 @@ def sum_of_outer(
 def look_up(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
-    """table[ids]; the gradient is a product with the one-hot ids, not a scatter."""
+    """table[ids]; the gradient is a scatter on a CPU, elsewhere a product.
+
+    A GPU scatters in no fixed order, and a run must be the same to the bit each time;
+    on a CPU the product with one-hot ids is the slower one.
+    """
     return table[ids]
 
 
@@ -89,11 +93,26 @@ def _look_up_forward(table, ids):
 
 def _look_up_backward(kept, gradient):
     like, ids = kept
-    symbols = jnp.arange(len(like)).reshape(-1, *(1 for _ in ids.shape))
+    form = scattered if jax.default_backend() == "cpu" else by_one_hot
+    return form(len(like), ids, gradient).astype(like.dtype), None
+
+
+def scattered(
+    height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
+) -> Float[Array, "v n"]:
+    """The sum of the gradients of each of `height` rows, added up row by row."""
+    return jnp.zeros((height, gradient.shape[-1])).at[ids].add(gradient)
+
+
+def by_one_hot(
+    height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
+) -> Float[Array, "v n"]:
+    """The same as a product with the one-hot ids."""
+    symbols = jnp.arange(height).reshape(-1, *(1 for _ in ids.shape))
     one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as a product reads it
     leading = tuple(range(ids.ndim))
     over = (tuple(axis + 1 for axis in leading), leading)
-    return lax.dot_general(one_hot, gradient, (over, ((), ()))).astype(like.dtype), None
+    return lax.dot_general(one_hot, gradient, (over, ((), ())))
 
 
 look_up.defvjp(_look_up_forward, _look_up_backward)
