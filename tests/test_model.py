@@ -188,7 +188,8 @@ def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
 
 
 @pytest.mark.parametrize(
-    "batch_size, count", [(1, 1), (16, 1), (31, 1), (32, 2), (48, 3), (96, 4), (100, 4)]
+    "batch_size, count",
+    [(1, 1), (8, 1), (15, 1), (16, 2), (24, 3), (31, 1), (32, 4), (100, 4)],
 )
 def test_a_batch_is_shared_evenly_by_as_many_devices_as_it_can_keep_busy(
     batch_size, count

@@ -271,15 +271,15 @@ def lines(workdir):
 
 
 @pytest.mark.parametrize(
-    "stop_after, batch_size", [(1, 4), (2, 4), (3, 4), (5, 4), (8, 4), (3, 32)]
+    "stop_after, batch_size", [(1, 4), (2, 4), (3, 4), (5, 4), (8, 4), (3, 16)]
 )
 def test_a_run_stopped_and_resumed_is_the_run_never_stopped(
     tmp_path, stop_after, batch_size
 ):
-    """To the bit; an epoch of 4 streams ends at step 34. Two devices share 32."""
+    """To the bit; an epoch of 4 streams ends at step 34. Two devices share 16."""
     streams = {"streams": streams_of(batch_size, reset_probability=0.1)}
     whole = run_fit(tmp_path / "whole", **streams)
-    assert len(whole.carry[0].h.sharding.device_set) == (2 if batch_size == 32 else 1)
+    assert len(whole.carry[0].h.sharding.device_set) == (2 if batch_size == 16 else 1)
     asked = iter([False] * stop_after + [True] * 100)
     stopped = run_fit(tmp_path / "parts", should_stop=lambda: next(asked), **streams)
     assert 0 < int(stopped.step) < 60
