@@ -15,7 +15,7 @@ from charlm.errors import UserError
 def main() -> None:
     from charlm.doors.machine import use_machine
     from charlm.evaluation.score import evaluate
-    from charlm.workdir import bundle, checkpoints
+    from charlm.workdir import bundle
 
     use_machine()
     given = flags.FLAGS
@@ -24,9 +24,8 @@ def main() -> None:
     if given.streams < 0 or given.window < 0:
         raise UserError("--streams and --window must be at least 0")
     config = bundle.read_config(given.workdir)
-    step = checkpoints.choose(given.workdir, given.checkpoint)
-    lm, params, vocab = bundle.load_model(given.workdir, checkpoint=step)
-    ids = read_text(config, vocab, checkpoints.notes_of(given.workdir, step))
+    (lm, params, vocab), kept = bundle.load(given.workdir, given.checkpoint)
+    step, ids = kept.step, read_text(config, vocab, kept.notes)
     train = config.get("train", {})
     score = evaluate(
         lm,

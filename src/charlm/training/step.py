@@ -1,6 +1,7 @@
 """TrainState, init_state, make_train_step: a step of training as a pure function."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from charlm.errors import UserError
 from charlm.model import devices
 from charlm.model.lm import LanguageModel
 from charlm.text.streams import Batch
@@ -18,6 +20,10 @@ from charlm.training.objective import nats_per_char
 
 PyTree = Any
 DISPATCH = 64  # steps of one dispatch, at most
+# A loss above so many times that of a guess among all symbols has exploded: char-rnn
+# stops at three times its first loss, which is that of a guess (train.lua).
+EXPLODED = 3.0
+BAD_STEPS = ("stop", "skip")
 
 
 class TrainState(NamedTuple):
@@ -39,11 +45,19 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """Of one step: its loss, its gradient's norm, and the largest |state| carried."""
+    """Of one step.
+
+    Attributes:
+      nats_per_char: its loss.
+      grad_norm: of its gradient.
+      max_carry: the largest |state| carried.
+      good: whether it was taken: all is finite and the loss has not exploded.
+    """
 
     nats_per_char: Float[Array, "*k"]
     grad_norm: Float[Array, "*k"]
     max_carry: Float[Array, "*k"]
+    good: Bool[Array, "*k"]
 
 
 def init_state(
@@ -77,33 +91,67 @@ def init_state(
 
 
 def make_train_step(
-    lm: LanguageModel, optimizer: optax.GradientTransformation
+    lm: LanguageModel,
+    optimizer: optax.GradientTransformation,
+    *,
+    bad_steps: str = "stop",
 ) -> Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]]:
     """The pure function (state, window) -> (state, metrics).
 
     Truncated back-propagation through time: the carry comes in from the window before
     and no gradient goes back into it.
+
+    Args:
+      lm: the model.
+      optimizer: of make_optimizer.
+      bad_steps: what becomes of the state at a step that is not `good`: "stop" leaves
+        all of it, so that this step would be the next one again; "skip" leaves the
+        parameters and the optimiser's state, and goes on to the next step.
     """
+    if bad_steps not in BAD_STEPS:
+        raise UserError(
+            f"train.bad_steps is {bad_steps!r}; choose one of {', '.join(BAD_STEPS)}"
+        )
 
     def loss(params, carry, window, key):
         carry, logits = lm.unroll(params, carry, window.inputs, key)
-        return nats_per_char(logits, window.targets), carry
+        limit = EXPLODED * math.log(logits.shape[-1] + 1)
+        return nats_per_char(logits, window.targets), (carry, limit)
 
     def train_step(state, window):
         key = jax.random.fold_in(state.key, state.step)
         carry = reset(state.carry, window.fresh)
-        (nats, carry), gradients = jax.value_and_grad(loss, has_aux=True)(
+        (nats, (carry, limit)), gradients = jax.value_and_grad(loss, has_aux=True)(
             state.params, carry, window, key
         )
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         largest = [jnp.abs(leaf).max() for leaf in jax.tree.leaves(carry)]
-        metrics = StepMetrics(
-            nats, optax.tree.norm(gradients), jnp.stack(largest).max()
-        )
-        return TrainState(state.step + 1, params, opt_state, carry, state.key), metrics
+        norm, most = optax.tree.norm(gradients), jnp.stack(largest).max()
+        finite = jnp.isfinite(jnp.stack([norm, most, optax.tree.norm(updates)])).all()
+        good = finite & (nats <= limit)
+        after = TrainState(state.step + 1, params, opt_state, carry, state.key)
+        if bad_steps == "stop":
+            after = _where(good, after, state)
+        else:
+            kept = after._replace(params=state.params, opt_state=state.opt_state)
+            after = _where(good, after, kept)._replace(carry=_familiar(carry))
+        return after, StepMetrics(nats, norm, most, good)
 
     return train_step
+
+
+def _where(good: Array, state: TrainState, other: TrainState) -> TrainState:
+    """`state` if `good`, else `other`; the key is the same in both."""
+    pick = functools.partial(jnp.where, good)
+    picked = jax.tree.map(pick, state._replace(key=()), other._replace(key=()))
+    return picked._replace(key=state.key)
+
+
+def _familiar(carry: PyTree) -> PyTree:
+    """The carry, its streams that are not finite from zero again."""
+    lost = [~jnp.isfinite(leaf).all(axis=-1) for leaf in jax.tree.leaves(carry)]
+    return reset(carry, jnp.stack(lost).any(axis=0))
 
 
 def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
@@ -142,7 +190,8 @@ def make_train_steps(
             state, metrics = train_step(state, window(data, state.step, n))
             return state, jax.tree.map(lambda k, m: k.at[n].set(m), kept, metrics)
 
-        empty = StepMetrics(*(jnp.zeros(DISPATCH) for _ in StepMetrics._fields))
+        nothing = jnp.zeros(DISPATCH)
+        empty = StepMetrics(nothing, nothing, nothing, jnp.zeros(DISPATCH, bool))
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
     return train_steps

@@ -1,0 +1,114 @@
+"""The checkpoints that a workdir has, and what is kept beside their arrays."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from charlm.errors import UserError
+from charlm.workdir.files import differing
+
+FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
+FOLDER = "checkpoints"
+METADATA = "_CHECKPOINT_METADATA"  # Orbax's name for the file that keeps ours as well
+
+
+class OtherFormat(UserError):
+    """A checkpoint that another charlm wrote, and that is whole for all we know."""
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps that a folder of checkpoints has, in rising order."""
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def choose(workdir: str | os.PathLike, which: str | int = "best") -> int:
+    """The step of a workdir's checkpoint.
+
+    Args:
+      workdir: of a run.
+      which: "best" (by validation loss; the latest, if none was measured), "latest", or
+        a step.
+
+    Raises:
+      UserError: there is none, or not that one; or the best cannot be told, since one
+        of them is damaged.
+    """
+    folder = Path(workdir) / FOLDER
+    steps = steps_in(folder)
+    if not steps:
+        raise UserError(
+            f"{workdir} has no checkpoint; train first, with charlm.train"
+            f" --workdir={workdir}"
+        )
+    if which == "best":
+        losses = {step: _loss_at(folder / str(step)) for step in steps}
+        return min(steps, key=lambda step: (losses[step], -step))
+    if which == "latest":
+        return steps[-1]
+    if str(which).isdecimal() and int(which) in steps:
+        return int(which)
+    shown = ", ".join(map(str, steps))
+    raise UserError(
+        f"{workdir} has no checkpoint {which!r}; it has {shown}: choose one of them,"
+        " best or latest"
+    )
+
+
+def notes_of(workdir: str | os.PathLike, step: int) -> dict[str, Any]:
+    """The notes kept with a checkpoint."""
+    return kept_at(Path(workdir) / FOLDER / str(step))["notes"]
+
+
+def newest_notes(workdir: str | os.PathLike) -> dict[str, Any]:
+    """The notes of the newest checkpoint that is whole; {} if none is."""
+    for step in reversed(steps_in(Path(workdir) / FOLDER)):
+        try:
+            return notes_of(workdir, step)
+        except UserError:  # it is named when it is restored
+            continue
+    return {}
+
+
+def kept_at(path: Path) -> dict[str, Any]:
+    """What was kept beside the arrays of the checkpoint at `path`, its files checked.
+
+    Raises:
+      OtherFormat: another charlm wrote it.
+      UserError: it is damaged.
+    """
+    wrong = differing(path)
+    if wrong:
+        raise UserError(damaged(path, f"{wrong[0]} is not what was saved"))
+    try:
+        kept = json.loads((path / METADATA).read_bytes())["custom_metadata"]
+        version, writer = kept["format"], kept.get("charlm", "another release")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(damaged(path, "its metadata cannot be read")) from error
+    if version != FORMAT:
+        raise OtherFormat(
+            f"checkpoint {path.name} of {path.parent.parent} was written by charlm"
+            f" {writer} in format {version}, and this charlm reads {FORMAT}; use the"
+            " release that wrote it"
+        )
+    return kept
+
+
+def damaged(path: Path, how: str) -> str:
+    """The message of a checkpoint that is not whole, and which others there are."""
+    others = [step for step in steps_in(path.parent) if str(step) != path.name]
+    also = f"of step {others[-1]}, if that is whole" if others else "elsewhere"
+    return (
+        f"checkpoint {path.name} of {path.parent.parent} is damaged: {how};"
+        f" use another, {also}"
+    )
+
+
+def _loss_at(path: Path) -> float:
+    """The validation loss at which a checkpoint was saved; infinite if unknown."""
+    metrics = kept_at(path).get("metrics") or {}
+    return float(metrics.get("nats_per_char", math.inf))
