@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -191,15 +192,19 @@ def test_a_text_is_encoded_anew_only_for_symbols_that_it_has_not(tmp_path):
     assert len(list(made.iterdir())) == 2
 
 
-@pytest.mark.parametrize("size", [0, 100, 150])
+@pytest.mark.parametrize("size", [0, 100, 150, -1])
 def test_a_damaged_entry_of_the_cache_is_remade(tmp_path, size):
     path = tmp_path / "a.txt"
     path.write_text("abab" * 100)
     open_corpus(path)
     [entry] = (cache_folder() / "encoded").iterdir()
     with (entry / "ids.npy").open("r+b") as file:
-        file.truncate(size)
-    assert len(open_corpus(path).ids) == 400
+        if size < 0:
+            file.seek(size, os.SEEK_END)
+            file.write(b"\x02")  # the size stays
+        else:
+            file.truncate(size)
+    assert open_corpus(path).ids.tolist() == [0, 1] * 200
 
 
 def test_a_failed_encoding_leaves_nothing(tmp_path, monkeypatch):

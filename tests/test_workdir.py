@@ -11,6 +11,7 @@ import pytest
 
 from charlm.errors import UserError
 from charlm.model.lm import make_language_model
+from charlm.text.files import differing, write_sums
 from charlm.text.vocab import Vocab
 from charlm.workdir import shelf
 from charlm.workdir.bundle import load_model, read_config, write_bundle
@@ -20,7 +21,6 @@ from charlm.workdir.checkpoints import (
     restore_newest,
 )
 from charlm.workdir.digest import sealed, tree_sha256, unsealed
-from charlm.workdir.files import differing, write_sums
 from charlm.workdir.metrics import Metrics, read_metrics
 from charlm.workdir.shelf import choose
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charlm.errors import UserError
-from charlm.text.corpus import cache_folder, file_sha256
+from charlm.text.corpus import cache_folder
+from charlm.text.files import file_sha256
 
 
 class Source(NamedTuple):

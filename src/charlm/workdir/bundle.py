@@ -11,11 +11,11 @@ import jax
 
 from charlm.errors import UserError
 from charlm.model.lm import LanguageModel, make_language_model
+from charlm.text.files import write_whole
 from charlm.text.vocab import Vocab
 from charlm.workdir import checkpoints
 from charlm.workdir.checkpoints import Restored
 from charlm.workdir.digest import sealed, unsealed
-from charlm.workdir.files import write_whole
 
 CONFIG = "config.json"
 VOCAB = "vocab.json"

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import jax
 
 from charlm.errors import UserError
+from charlm.text.files import write_sums
 from charlm.workdir.digest import tree_sha256
-from charlm.workdir.files import write_sums
 from charlm.workdir.shelf import (
     FOLDER,
     FORMAT,

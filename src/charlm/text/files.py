@@ -1,11 +1,16 @@
 """Files that are whole or not there, and folders that know the sums of theirs."""
 
+import hashlib
 import os
 from pathlib import Path
 
-from charlm.text.corpus import file_sha256
-
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_whole(path: Path, text: str) -> None:

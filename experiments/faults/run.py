@@ -1,0 +1,55 @@
+"""python experiments/faults/run.py [--seed=0] [--scale=1.0] [--only NAME ...]
+
+The campaign: faults and bad inputs by the thousand, each of whose outcomes must be the
+same result as undisturbed, or one line of error and nothing changed. A scale of 1 is
+the whole of it; results.json and the table are for the README beside this file.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harm import harm_files
+from kills import kill_encoding, kill_saving, kill_training
+
+HERE = Path(__file__).parent
+# campaign: how many tries are the whole of it
+CAMPAIGNS = {
+    "training": (kill_training, 100),
+    "saving": (kill_saving, 100),
+    "encoding": (kill_encoding, 40),
+    "harm": (harm_files, 600),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", nargs="+", choices=CAMPAIGNS, default=[*CAMPAIGNS])
+    given = parser.parse_args()
+    rows, bugs = [], []
+    print(f"{'campaign':28}{'tries':>8}{'identical':>11}{'one line':>10}{'lost':>6}")
+    for name in given.only:
+        campaign, times = CAMPAIGNS[name]
+        draw = random.Random(f"{given.seed} {name}")
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="charlm-faults-") as folder:
+            os.environ["CHARLM_CACHE"] = f"{folder}/cache"
+            tally = campaign(max(1, round(times * given.scale)), draw, Path(folder))
+        row = tally.row() | {"seconds": round(time.monotonic() - began)}
+        print("{:28}{:8,}{:11,}{:10,}{:6}".format(*list(row.values())[:5]), flush=True)
+        rows.append(row)
+        bugs += tally.bugs
+    results = {"seed": given.seed, "scale": given.scale, "rows": rows, "bugs": bugs}
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    sys.exit(bool(bugs))
+
+
+if __name__ == "__main__":
+    main()
