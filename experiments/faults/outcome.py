@@ -24,8 +24,8 @@ class Tally:
     def add(self, outcome: str, what: str = "") -> None:
         self.counts[outcome] += 1
         if outcome.startswith(BUG):
-            self.bugs.append(f"{what}: {outcome}")
-            print(f"  {self.name}: {what}: {outcome}", flush=True)
+            self.bugs.append(f"{what}: {outcome}"[:1000])
+            print(f"  {self.name}: {what}: {outcome[:400]}", flush=True)
 
     def row(self) -> dict[str, Any]:
         tries = sum(self.counts.values())

@@ -14,8 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from disk import fill_disk
 from harm import harm_files
 from kills import kill_encoding, kill_saving, kill_training
+from oddities import jump_clocks, run_twins
 
 HERE = Path(__file__).parent
 # campaign: how many tries are the whole of it
@@ -24,6 +26,9 @@ CAMPAIGNS = {
     "saving": (kill_saving, 100),
     "encoding": (kill_encoding, 40),
     "harm": (harm_files, 600),
+    "disk": (fill_disk, 60),
+    "clocks": (jump_clocks, 30),
+    "twins": (run_twins, 30),
 }
 
 

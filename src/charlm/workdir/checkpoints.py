@@ -1,5 +1,6 @@
 """Saving and restoring any pytree of arrays (the only file that knows Orbax)."""
 
+import contextlib
 import importlib.metadata
 import logging
 import math
@@ -64,8 +65,10 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._orbax.close()
+    def __exit__(self, kind, *_):
+        # What stops a run is told, not what Orbax cannot finish because of it.
+        with contextlib.suppress(*([Exception] if kind else [])):
+            self._orbax.close()
 
     def save(
         self,
@@ -104,7 +107,7 @@ class Checkpoints:
             if not saved:
                 raise ValueError("there is a later one")
             write_sums(self.folder / str(step))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # Orbax and TensorStore raise many kinds
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}:"
                 f" {_first_line(error)}; the earlier ones are as they were"
@@ -193,7 +196,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _quiet() -> None:
-    """Orbax narrates each save and guesses at shardings; neither is for our users."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    """Orbax narrates each save, guesses at shardings, and logs what it also raises."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"orbax\..*")
     warnings.filterwarnings("ignore", message=r"coroutine .* was never awaited")

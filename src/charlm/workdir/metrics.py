@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,17 @@ class Metrics:
         self._file.write(json.dumps(clean) + "\n")
         self._file.flush()
         if self._tensorboard:
+            add, _ = self._tensorboard
             for key, value in clean.items():
                 if isinstance(value, float):
-                    name = f"{record['split']}/{key}"
-                    self._tensorboard.add_scalar(name, value, record["step"])
+                    add(f"{record['split']}/{key}", value, record["step"])
 
     def close(self) -> None:
         """Closes what is open."""
         self._file.close()
         if self._tensorboard:
-            self._tensorboard.close()
+            _, close = self._tensorboard
+            close()
 
 
 def read_metrics(workdir: str | os.PathLike) -> list[Record]:
@@ -75,9 +77,27 @@ def cut_back(path: Path, step: int) -> None:
 
 
 def _tensorboard(folder: Path, step: int):
-    """A TensorBoard writer, where its extra is installed."""
+    """add(name, value, step) and close() of TensorBoard's file, if its extra is there.
+
+    Not tensorboardX's SummaryWriter: the thread that it writes by ends when the clock
+    jumps, and then the run waits for it for ever.
+    """
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    folder.mkdir(exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
+
+    def write(**what):
+        writer.write_event(Event(wall_time=time.time(), **what))
+        writer.flush()
+
+    def add(name, value, step):
+        write(step=step, summary=scalar(name, value))
+
+    # What another run of this workdir wrote of later steps is not to be shown.
+    write(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+    return add, writer.close
