@@ -2,6 +2,9 @@
 
 They are looked for under $CHARLM_DATA, then in the user's cache folder. A file that is
 already there with the right checksum is used without a network.
+
+Each is downloaded or built from what is here; whatever is downloaded has a published
+checksum.
 """
 
 import hashlib
@@ -24,7 +27,8 @@ class Source(NamedTuple):
       licence: under which it stands.
       file: its place below a data folder.
       url: where it is downloaded from; empty if it is built.
-      sha256: of the file; empty if it is built here, from what is here.
+      size: of the download in bytes, or a bound of it.
+      sha256: of the file; empty if it is made here and has none that is published.
       build: writes it to a path; None if it is downloaded.
     """
 
@@ -32,6 +36,7 @@ class Source(NamedTuple):
     licence: str
     file: str
     url: str = ""
+    size: int = 0
     sha256: str = ""
     build: Callable[[Path], None] | None = None
 
@@ -46,30 +51,27 @@ def fetch(name: str) -> Path:
     found = find(name)
     if found is not None:
         return found
+    from charlm.text.download import download  # loads requests, seldom needed
+
     target = _writable_folder() / source.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.build:
-            beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-            try:
-                source.build(beside)
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
-            return target
+        if source.url:
+            download(
+                source.url, target, what=name, size=source.size, sha256=source.sha256
+            )
+        else:
+            _make(source, target)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}") from error
-    return _download(name, source, target)
+    return target
 
 
 def find(name: str) -> Path | None:
     """The file of a named corpus, if it is there with the right checksum."""
     source = source_of(name)
-    for folder in _folders():
-        path = folder / source.file
-        if path.is_file() and source.sha256 in ("", file_sha256(path)):
-            return path
-    return None
+    paths = (folder / source.file for folder in _folders())
+    return next((path for path in paths if _is_whole(path, source)), None)
 
 
 def source_of(name: str) -> Source:
@@ -99,26 +101,25 @@ def _writable_folder() -> Path:
     return cache_folder() / "data"
 
 
-def _download(name: str, source: Source, target: Path) -> Path:
-    import pooch
+def _is_whole(path: Path, source: Source) -> bool:
+    return path.is_file() and source.sha256 in ("", file_sha256(path))
 
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        # pooch writes beside the target, checks, and renames.
-        pooch.retrieve(
-            source.url,
-            known_hash=f"sha256:{source.sha256}",
-            fname=target.name,
-            path=target.parent,
-            progressbar=False,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{name} could not be downloaded from {source.url}"
-            f" ({type(error).__name__}); fetch that address by other means and save it"
-            f" as {target}"
-        ) from error
-    return target
+
+def _make(source: Source, target: Path) -> None:
+    """Builds a corpus; it is whole or absent."""
+    from charlm.text.download import alone, settle
+
+    part = target.with_name(f"{target.name}.part")
+    with alone(part) as file:
+        if _is_whole(target, source):  # another process made it while we waited
+            return
+        try:
+            if source.build:
+                source.build(part)
+        except BaseException:
+            file.truncate(0)  # and so it is removed
+            raise
+        settle(file, part, target)
 
 
 def python_stdlib_files(stdlib: Path) -> Iterator[Path]:
@@ -175,6 +176,7 @@ SOURCES = {
         file="shakespeare/tinyshakespeare.txt",
         url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
         "tinyshakespeare/input.txt",
+        size=1_115_394,
         sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
 }
