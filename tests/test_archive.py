@@ -1,23 +1,30 @@
 """Archives from elsewhere: one text of their files, whatever they say of themselves."""
 
 import bz2
+import functools
 import gzip
 import hashlib
+import http.server
 import io
 import lzma
+import os
 import random
 import stat
 import tarfile
+import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charlm.errors import UserError
+from charlm.text import catalog
 from charlm.text.archive import join
+from charlm.text.corpus import cache_folder
 
 KINDS = ["tar", "gz", "bz2", "xz", "zip"]
 PACK = {"tar": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -334,3 +341,97 @@ def test_many_files_take_little_memory(folder):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A corpus "linux" of a web server's archive, with the file that is served."""
+    served = tmp_path / "served" / "linux.tar.xz"
+    served.parent.mkdir()
+    served.write_bytes(archive_of("xz", TEXTS))
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=served.parent
+    )
+    monkeypatch.setattr(handler.func, "log_message", lambda *_: None)
+    monkeypatch.setenv("NO_PROXY", "*")
+    archive = catalog.Archive(
+        sha256=hashlib.sha256(served.read_bytes()).hexdigest(), wanted=is_c, most=MOST
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        url = f"http://127.0.0.1:{server.server_port}/linux.tar.xz"
+        yield catalog.SOURCES["linux"]._replace(url=url, archive=archive)
+        server.shutdown()
+
+
+def fetch(source, monkeypatch):
+    monkeypatch.setitem(catalog.SOURCES, "linux", source)
+    return catalog.fetch("linux")
+
+
+def test_a_corpus_of_an_archive(source, monkeypatch):
+    place = cache_folder() / "data" / source.file
+    assert fetch(source, monkeypatch) == place
+    assert files(place.parent) == {place: text_of(TEXTS)}
+    assert fetch(source._replace(url="http://127.0.0.1:9/closed"), monkeypatch) == place
+
+
+def test_an_archive_that_is_there_needs_no_network(source, monkeypatch, tmp_path):
+    place = cache_folder() / "data" / source.file
+    away = source._replace(url="http://127.0.0.1:9/linux.tar.xz")
+    by_hand = place.with_name("linux.tar.xz")
+    with pytest.raises(UserError, match=f"save it as {by_hand}$"):
+        fetch(away, monkeypatch)
+    assert files(place.parent) == {}
+    by_hand.write_bytes((tmp_path / "served" / "linux.tar.xz").read_bytes())
+    assert fetch(away, monkeypatch) == place
+    assert files(place.parent) == {place: text_of(TEXTS)}
+
+
+def test_an_archive_of_another_text_is_refused(source, monkeypatch):
+    place = cache_folder() / "data" / source.file
+    with pytest.raises(UserError, match="does not hold the linux that is known"):
+        fetch(source._replace(sha256="0" * 64), monkeypatch)
+    assert list(files(place.parent)) == [place.with_name("linux.tar.xz")]
+    right = source._replace(sha256=hashlib.sha256(text_of(TEXTS)).hexdigest())
+    assert fetch(right, monkeypatch) == place
+
+
+def test_a_full_disk_leaves_no_text(source, monkeypatch):
+    place = cache_folder() / "data" / source.file
+
+    def full(**_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("charlm.text.archive.tempfile.TemporaryFile", full)
+    with pytest.raises(UserError, match=f"{place} cannot be written: No space left"):
+        fetch(source, monkeypatch)
+    assert list(files(place.parent)) == [place.with_name("linux.tar.xz")]
+
+
+def test_several_at_once_make_it_once(source, monkeypatch):
+    made = []
+    ours = catalog.join
+
+    def counted(*args, **kwargs):
+        made.append(args)
+        ours(*args, **kwargs)
+
+    monkeypatch.setattr(catalog, "join", counted)
+    monkeypatch.setitem(catalog.SOURCES, "linux", source)
+    threads = [threading.Thread(target=catalog.fetch, args=("linux",)) for _ in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    place = cache_folder() / "data" / source.file
+    assert files(place.parent) == {place: text_of(TEXTS)}
+
+
+def test_the_entries_want_what_they_say():
+    linux, wikipedia = (catalog.SOURCES[name] for name in ("linux", "wikipedia"))
+    assert linux.archive and wikipedia.archive
+    names = ["linux-4.0/kernel/fork.c", "linux-4.0/Makefile", "a.h", "a.S", "enwik8"]
+    assert list(filter(linux.archive.wanted, names)) == [names[0], "a.h"]
+    assert list(filter(wikipedia.archive.wanted, names)) == ["enwik8"]
