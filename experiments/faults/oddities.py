@@ -39,7 +39,7 @@ def jump_clocks(times: int, draw: random.Random, folder: Path) -> Tally:
 
 
 def _oddly(main, seed):
-    """`main` in a process whose clock is wrong, jumps, and whose folders are shuffled."""
+    """`main` in a process whose clock is wrong and jumps, and whose folders are any."""
 
     def odd():
         draw = random.Random(seed)

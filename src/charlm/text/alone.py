@@ -3,8 +3,8 @@
 import contextlib
 import errno
 import fcntl
+import io
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +13,11 @@ NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def alone(path: Path, *, wait: bool) -> Iterator[None]:
-    """Holds the file `path`, which is there only while it is held, or was by the dead.
+def alone(path: Path, *, wait: bool = True) -> Iterator[io.FileIO]:
+    """The file at a path, for one process at a time; it writes at the file's end.
 
-    The system lets go of it when its process ends, in whatever way.
+    The file is made if it is not there, and removed at the end if it is empty then.
+    A process that is killed lets the next one in.
 
     Args:
       path: in a folder that is there.
@@ -26,27 +27,28 @@ def alone(path: Path, *, wait: bool) -> Iterator[None]:
       BlockingIOError: another process holds it, and there is no waiting.
       OSError: it cannot be written.
     """
-    with _locked(path, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _locked(path: Path, how: int):
-    """The file, open and locked, with this process's name in it."""
+    how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
     while True:
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("ab+", buffering=0)
         try:
             fcntl.flock(file, how)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 file.close()
                 raise
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {platform.node()}\n")
-                file.flush()
-                return file
-        file.close()  # its owner took it away as it ended: try the next one
+        if _is_at(file, path):
+            break
+        file.close()  # renamed or removed while we waited
+    try:
+        yield file
+    finally:
+        if not os.fstat(file.fileno()).st_size and _is_at(file, path):
+            path.unlink()
+        file.close()
+
+
+def _is_at(file: io.FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

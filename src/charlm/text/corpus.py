@@ -192,7 +192,7 @@ def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
     folder = entry.with_name(f"{entry.name}.tmp")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with alone(entry.with_name(f"{entry.name}.lock"), wait=True):
+        with alone(entry.with_name(f"{entry.name}.lock")):
             if _read_entry(entry, sha256) is not None:  # another process made it
                 return
             for left in (folder, entry):  # of one that was killed; damaged

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            held.enter_context(alone(path, wait=False))
+            file = held.enter_context(alone(path, wait=False))
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
         except BlockingIOError as error:
             raise UserError(
                 f"{workdir} is in use by {_owner(path)}; wait until that run ends, stop"
@@ -39,6 +42,7 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
         try:
             yield
         finally:
+            file.truncate(0)
             held.close()
             if new:  # and nothing came of it
                 with contextlib.suppress(OSError):

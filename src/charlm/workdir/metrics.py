@@ -84,20 +84,21 @@ def _tensorboard(folder: Path, step: int):
     """
     try:
         from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto import event_pb2
         from tensorboardX.summary import scalar
     except ImportError:
         return None
+    made: Any = event_pb2  # whose classes are made as it is imported
     folder.mkdir(exist_ok=True)
     writer = EventsWriter(str(folder / "events"))
 
     def write(**what):
-        writer.write_event(Event(wall_time=time.time(), **what))
+        writer.write_event(made.Event(wall_time=time.time(), **what))
         writer.flush()
 
     def add(name, value, step):
         write(step=step, summary=scalar(name, value))
 
     # What another run of this workdir wrote of later steps is not to be shown.
-    write(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+    write(step=step + 1, session_log=made.SessionLog(status=made.SessionLog.START))
     return add, writer.close
