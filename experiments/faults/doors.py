@@ -56,9 +56,9 @@ class Child:
         """Whether it has ended; the status is kept for `wait`."""
         return bool(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
-    def wait(self) -> Done:
+    def wait(self, patience: float = PATIENCE) -> Done:
         """Its end, which is brought about when it hangs."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while not self.ended():
             if time.monotonic() > until:
                 self.kill()

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 from disk import fill_disk
+from downloads import kill_downloading
+from fuzz import fuzz, fuzz_doors
 from harm import harm_files
 from kills import kill_encoding, kill_saving, kill_training
 from oddities import jump_clocks, run_twins
@@ -25,10 +27,13 @@ CAMPAIGNS = {
     "training": (kill_training, 100),
     "saving": (kill_saving, 100),
     "encoding": (kill_encoding, 40),
+    "downloading": (kill_downloading, 60),
     "harm": (harm_files, 600),
     "disk": (fill_disk, 60),
     "clocks": (jump_clocks, 30),
     "twins": (run_twins, 30),
+    "fuzz": (fuzz, 11_000),
+    "flags": (fuzz_doors, 500),
 }
 
 

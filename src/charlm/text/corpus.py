@@ -141,7 +141,7 @@ def _codec(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         "".encode(name)  # refuses the codecs that are not of text, such as base64
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:
         raise UserError(
             f"data.encoding is {encoding!r}, which Python does not know;"
             " use a name such as utf-8, latin-1 or gb18030"

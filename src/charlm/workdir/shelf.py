@@ -12,6 +12,15 @@ from charlm.text.files import differing
 FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
 FOLDER = "checkpoints"
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's name for the file that keeps ours as well
+# What reading JSON of any shape raises.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class OtherFormat(UserError):
@@ -87,8 +96,10 @@ def kept_at(path: Path) -> dict[str, Any]:
     try:
         kept = json.loads((path / METADATA).read_bytes())["custom_metadata"]
         version, writer = kept["format"], kept.get("charlm", "another release")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UserError(damaged(path, "its metadata cannot be read")) from error
+    if version == FORMAT and not _is_ours(kept):
+        raise UserError(damaged(path, "its metadata is not what charlm writes"))
     if version != FORMAT:
         raise OtherFormat(
             f"checkpoint {path.name} of {path.parent.parent} was written by charlm"
@@ -96,6 +107,36 @@ def kept_at(path: Path) -> dict[str, Any]:
             " release that wrote it"
         )
     return kept
+
+
+def _is_ours(kept: dict[str, Any]) -> bool:
+    """Whether it has the shape that a run gives to what a checkpoint keeps."""
+    sums: Any = kept.get("sha256")
+    notes: Any = kept.get("notes")
+    metrics: Any = kept.get("metrics") or {}
+    if not all(isinstance(part, dict) for part in (sums, notes, metrics)):
+        return False
+    marks, pending = notes.get("logs", {}), notes.get("pending", [])
+    return (
+        isinstance(metrics.get("nats_per_char", 0.0), int | float)
+        and isinstance(pending, list)
+        and all(isinstance(nats, int | float) for nats in pending)
+        and isinstance(notes.get("best"), int | float | None)
+        and isinstance(notes.get("seconds", 0.0), int | float)
+        and isinstance(notes.get("samples_bytes", 0), int)
+        and isinstance(notes.get("text_sha256", ""), str)
+        and isinstance(marks, dict)
+        and all(_is_mark(mark) for mark in marks.values())
+    )
+
+
+def _is_mark(mark: Any) -> bool:
+    """Whether it is [bytes, SHA-256] of a log."""
+    return (
+        isinstance(mark, list)
+        and [type(part) for part in mark] == [int, str]
+        and mark[0] >= 0
+    )
 
 
 def damaged(path: Path, how: str) -> str:
