@@ -6,7 +6,6 @@ writes a million characters, at ten moments of each.
 
 import os
 import tempfile
-from itertools import islice
 from pathlib import Path
 
 from doors import Child
@@ -47,10 +46,8 @@ def writing(workdir: Path):
 
         count, due = 0, CHARACTERS // MOMENTS
         lm, params, vocab = load_model(workdir)
-        for pieces in islice(
-            stream(lm, params, vocab, length=None, seed=1), CHARACTERS
-        ):
-            count += len(pieces[0])
+        for [piece] in stream(lm, params, vocab, length=None, seed=1):
+            count += len(piece)
             if count >= due:
                 print(f"{count} {resident():.1f}", flush=True)
                 due += CHARACTERS // MOMENTS
