@@ -169,6 +169,21 @@ def test_two_runs_at_once_in_one_workdir(tmp_path, text_file):
     assert b"and saved; the same command goes on" in said
 
 
+def test_a_second_signal_stops_at_once():
+    """As the system does it: whatever the run waits for, it is over."""
+    from charlm.train import STOP_SIGNALS, stop_soon
+
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        stopped = []
+        stop_soon(signal.SIGINT, stopped)
+        assert stopped == [signal.SIGINT]
+        assert {signal.getsignal(number) for number in STOP_SIGNALS} == {signal.SIG_DFL}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_a_text_with_new_symbols_is_another_run(tmp_path, text_file):
     assert train(text_file, tmp_path / "run").returncode == 0
     text_file.write_text(text_file.read_text() + "é")

@@ -2,7 +2,7 @@
 
 The campaign: faults and bad inputs by the thousand, each of whose outcomes must be the
 same result as undisturbed, or one line of error and nothing changed. A scale of 1 is
-the whole of it. results.json keeps the last row of each campaign.
+the whole of it. The file of results keeps the last row of each campaign.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from harm import harm_files
 from kills import kill_encoding, kill_saving, kill_training
 from oddities import jump_clocks, run_twins
 
-RESULTS = Path(__file__).parent / "results.json"
 # campaign: how many tries are the whole of it
 CAMPAIGNS = {
     "training": (kill_training, 100),
@@ -42,8 +41,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--only", nargs="+", choices=CAMPAIGNS, default=[*CAMPAIGNS])
+    beside = Path(__file__).parent / "results.json"
+    parser.add_argument("--results", type=Path, default=beside)
     given = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept = given.results
+    results = json.loads(kept.read_text()) if kept.exists() else {}
     lost = 0
     print(f"{'campaign':28}{'tries':>8}{'identical':>11}{'one line':>10}{'lost':>6}")
     for name in given.only:
@@ -58,7 +60,7 @@ def main() -> None:
         seconds = round(time.monotonic() - began)
         results[name] = row | {"seed": given.seed, "seconds": seconds}
         lost += len(tally.bugs)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        kept.write_text(json.dumps(results, indent=1) + "\n")
     sys.exit(bool(lost))
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import logging
 import math
 import os
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -22,10 +23,12 @@ from charlm.workdir.shelf import (
     choose,
     damaged,
     kept_at,
+    loss_at,
     steps_in,
 )
 
 PyTree = Any
+DROPPED = ".dropped"  # at the end of the name of one that is being removed
 
 
 class Restored(NamedTuple):
@@ -48,19 +51,13 @@ class Checkpoints:
         _quiet()
         from orbax.checkpoint import v1 as ocp
 
-        keep: Any = ocp.training.preservation_policies
-        newest = keep.LatestN(2)
-        best = keep.BestN(
-            get_metric_fn=lambda metrics: -metrics["nats_per_char"],
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
         self.folder = Path(workdir).absolute() / FOLDER
+        self._losses = {step: self._loss_at(step) for step in steps_in(self.folder)}
         self._orbax = ocp.training.Checkpointer(
-            str(self.folder),
-            preservation_policy=keep.AnyPreservationPolicy([newest, best]),
-            cleanup_tmp_directories=True,
+            str(self.folder), cleanup_tmp_directories=True
         )
+        for left in self.folder.glob(f"*{DROPPED}"):  # by one that was killed
+            shutil.rmtree(left)
 
     def __enter__(self):
         return self
@@ -90,8 +87,8 @@ class Checkpoints:
           UserError: it could not be written; the earlier checkpoints are as they were.
         """
         digests = {name: tree_sha256(tree) for name, tree in trees.items()}
-        known = nats_per_char is not None and math.isfinite(nats_per_char)
-        metrics: Any = {"nats_per_char": nats_per_char} if known else None
+        loss = math.inf if nats_per_char is None else float(nats_per_char)
+        metrics = {"nats_per_char": loss} if math.isfinite(loss) else None
         kept = {
             "format": FORMAT,
             "charlm": importlib.metadata.version("charlm"),
@@ -100,18 +97,38 @@ class Checkpoints:
             "metrics": metrics,
         }
         try:
-            # A copy of the dict: Orbax adds the metrics to the one it is given.
-            saved = self._orbax.save_checkpointables(
-                step, {**trees}, metrics=metrics, custom_metadata=kept
-            )
+            saved = self._orbax.save_checkpointables(step, trees, custom_metadata=kept)
             if not saved:
                 raise ValueError("there is a later one")
             write_sums(self.folder / str(step))
+            self._losses[step] = loss if metrics else math.inf
+            self._drop()
         except Exception as error:  # Orbax and TensorStore raise many kinds
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}:"
                 f" {_first_line(error)}; the earlier ones are as they were"
             ) from error
+
+    def _drop(self) -> None:
+        """Removes all but the newest two and the best.
+
+        Renamed first: one that is half removed is nobody's checkpoint. Orbax would
+        remove it where it stands.
+        """
+        steps = sorted(self._losses)
+        best = min(steps, key=lambda step: (self._losses[step], -step))
+        for step in {*steps} - {best, *steps[-2:]}:
+            away = self.folder / f"{step}{DROPPED}"
+            (self.folder / str(step)).rename(away)
+            shutil.rmtree(away)
+            del self._losses[step]
+
+    def _loss_at(self, step: int) -> float:
+        """The validation loss of a checkpoint that is there; infinite if unknown."""
+        try:
+            return loss_at(self.folder / str(step))
+        except UserError:  # damaged: it is named, and put aside, when it is restored
+            return math.inf
 
 
 def restore_newest(

@@ -55,7 +55,7 @@ def choose(workdir: str | os.PathLike, which: str | int = "best") -> int:
             f" --workdir={workdir}"
         )
     if which == "best":
-        losses = {step: _loss_at(folder / str(step)) for step in steps}
+        losses = {step: loss_at(folder / str(step)) for step in steps}
         return min(steps, key=lambda step: (losses[step], -step))
     if which == "latest":
         return steps[-1]
@@ -149,7 +149,7 @@ def damaged(path: Path, how: str) -> str:
     )
 
 
-def _loss_at(path: Path) -> float:
+def loss_at(path: Path) -> float:
     """The validation loss at which a checkpoint was saved; infinite if unknown."""
     metrics = kept_at(path).get("metrics") or {}
     return float(metrics.get("nats_per_char", math.inf))
