@@ -1,6 +1,9 @@
 """Bad steps, logs that changed, two runs at once: nothing that was had is lost."""
 
+import functools
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import command, files, refused, train, train_flags
+import test_training
+from conftest import command, door, files, refused, train, train_flags
 from test_training import IDS, lines, run_fit, same_state, small, streams_of
 
 from charlm.errors import UserError
@@ -17,6 +21,7 @@ from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
 from charlm.training.progress import Reporter
 from charlm.training.step import DISPATCH, init_state, make_train_step
+from charlm.workdir import shelf
 from charlm.workdir.lock import FILE, hold
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.shelf import FOLDER, steps_in
@@ -71,12 +76,15 @@ def test_a_bad_step_leaves_a_good_state(bad_steps, harm):
         assert not after.carry[0].c[1].any() and after.carry[0].c[0].all()
 
 
-def test_a_bad_step_is_named_and_the_state_before_it_is_saved(tmp_path):
-    with pytest.raises(UserError, match="step 23 cannot be taken: loss nan.*saved"):
+@pytest.mark.parametrize("device_bytes", [1 << 28, 0])
+def test_a_bad_step_is_named_and_the_state_before_it_is_saved(tmp_path, device_bytes):
+    """Whether the text is cut on the device or on the host, window by window."""
+    run_fit = functools.partial(test_training.run_fit, device_bytes=device_bytes)
+    with pytest.raises(UserError, match="step 23 is not taken: loss nan.*saved"):
         run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
     assert steps_in(tmp_path / FOLDER)[-1] == 23
     assert all(r["step"] <= 23 for r in read_metrics(tmp_path))
-    with pytest.raises(UserError, match="step 23 cannot be taken"):  # it is replayed
+    with pytest.raises(UserError, match="step 23 is not taken"):  # it is replayed
         run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
     went_on = run_fit(tmp_path, streams=NOISY, lm=failing_at(23), bad_steps="skip")
     assert went_on.step == 60
@@ -105,7 +113,7 @@ def test_skipped_steps_are_told(tmp_path):
 
 def test_a_run_that_only_skips_is_stopped(tmp_path):
     always = failing_at(*range(NOISY.windows))
-    with pytest.raises(UserError, match="steps in a row were skipped"):
+    with pytest.raises(UserError, match="before it were skipped, one after another"):
         run_fit(tmp_path, steps=1000, streams=NOISY, lm=always, bad_steps="skip")
     assert DISPATCH <= steps_in(tmp_path / FOLDER)[-1] <= 3 * DISPATCH
 
@@ -178,7 +186,12 @@ def test_a_second_signal_stops_at_once():
         stopped = []
         stop_soon(signal.SIGINT, stopped)
         assert stopped == [signal.SIGINT]
-        assert {signal.getsignal(number) for number in STOP_SIGNALS} == {signal.SIG_DFL}
+        again = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        assert again == {
+            signal.SIGINT: signal.SIG_DFL,
+            signal.SIGTERM: signal.SIG_DFL,
+            signal.SIGHUP: signal.SIG_IGN,
+        }
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -189,3 +202,103 @@ def test_a_text_with_new_symbols_is_another_run(tmp_path, text_file):
     text_file.write_text(text_file.read_text() + "é")
     done = train(text_file, tmp_path / "run", train__steps=60)
     refused(done, "has symbols that the run in")
+
+
+def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(tmp_path):
+    """It is begun again, and cut back with the rest."""
+    workdir, whole_dir = tmp_path / "killed", tmp_path / "whole"
+    whole = run_fit(whole_dir)
+    run_fit(workdir, steps=30)
+    for name in ("metrics.jsonl", "samples.txt"):
+        (workdir / name).rename(workdir / f"{name}.mine")
+
+    def killed_at_42():
+        if any(r["step"] >= 42 for r in read_metrics(workdir)):
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        run_fit(workdir, should_stop=killed_at_42)
+    assert read_metrics(workdir)[0]["step"] == 35
+    same_state(run_fit(workdir), whole)
+    # The line of step 35 is of the steps since 30, where the first part ended.
+    new, old = ([r for r in lines(d) if r["step"] > 35] for d in (workdir, whole_dir))
+    assert new == old and lines(workdir)[0]["step"] == 35
+
+
+def test_files_of_other_programs_are_no_damage(tmp_path):
+    run_fit(tmp_path, steps=30)
+    for step in steps_in(tmp_path / FOLDER):
+        (tmp_path / FOLDER / str(step) / ".DS_Store").write_bytes(b"\0")
+    said = []
+    assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
+    assert "resumed from step 30" in said
+
+
+def test_a_checkpoint_that_its_user_removed_stops_nothing(tmp_path):
+    """Nor one that the disk does not give back."""
+    run_fit(tmp_path, steps=15)
+
+    def should_stop():
+        if 30 in steps_in(tmp_path / FOLDER):
+            shutil.rmtree(tmp_path / FOLDER / "15", ignore_errors=True)
+        return False
+
+    assert run_fit(tmp_path, should_stop=should_stop).step == 60
+
+
+def test_a_disk_that_cannot_read_a_checkpoint_is_damage(tmp_path, monkeypatch):
+    run_fit(tmp_path, steps=30)
+    kept = shelf.differing
+
+    def broken(folder):
+        if folder.name == "30":
+            raise OSError(5, "Input/output error")
+        return kept(folder)
+
+    monkeypatch.setattr(shelf, "differing", broken)
+    said = []
+    assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
+    assert "checkpoint 30" in said[0] and "Input/output error" in said[0]
+    assert said[1].startswith("resumed from step")
+
+
+def test_a_workdir_with_links_is_not_written_to(tmp_path):
+    (tmp_path / "run").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "run" / FILE).symlink_to(victim)
+    with pytest.raises(UserError, match="is not a plain file"), hold(tmp_path / "run"):
+        pass
+    assert victim.read_text() == "mine"
+
+
+def test_a_closing_terminal_hangs_up_twice(tmp_path, text_file):
+    flags = train_flags(text_file, tmp_path / "run", train__steps=100_000)
+    run = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
+    while not steps_in(tmp_path / "run" / FOLDER):
+        assert run.poll() is None
+        time.sleep(0.05)
+    for _ in range(2):
+        run.send_signal(signal.SIGHUP)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 128 + signal.SIGHUP, said
+    assert b"and saved" in said
+
+
+@pytest.mark.parametrize(
+    "section, value",
+    [
+        ("train", {"batch_size": "x"}),
+        ("data", {"encoding": 5}),
+        ("data", {"path": 5}),
+        ("model", {"forget_bias": 10**400}),
+    ],
+)
+def test_configs_of_strangers(trained, tmp_path, section, value):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    del config["sha256"]
+    config[section] |= value
+    (run / "config.json").write_text(json.dumps(config))
+    refused(door("evaluate", f"--workdir={run}"), "config.json")

@@ -332,7 +332,7 @@ def test_another_text_is_not_resumed(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     lm = small()
     params = jax.tree.map(lambda p: p * jnp.nan, lm.init(jax.random.key(0)))
-    with pytest.raises(UserError, match="step 0 cannot be taken: loss nan"):
+    with pytest.raises(UserError, match="step 0 is not taken: loss nan"):
         run_fit(tmp_path, lm=lm, params=params)
 
 

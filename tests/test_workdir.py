@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_hides_no_other(tmp_path):
     with pytest.raises(UserError, match="checkpoint 1 of .* use another, of step 3"):
         choose(tmp_path)  # it may have been the best
     (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
-    assert shelf.newest_notes(tmp_path) == {"at": 2}
+    assert shelf.newest_notes(tmp_path) == (2, {"at": 2})
     with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
         restore(tmp_path, 3, TREES)
 

@@ -31,8 +31,8 @@ def main() -> None:
         lm,
         params,
         ids,
-        streams=given.streams or train.get("batch_size", 1),
-        seq_length=train.get("seq_length", 100),
+        streams=given.streams or max(1, train.get("batch_size", 1)),
+        seq_length=max(1, train.get("seq_length", 100)),
         window=given.window,
     )
     what = {"text": given.text} if given.text else {"split": given.split}
@@ -54,7 +54,8 @@ def read_text(config, vocab, notes):
     from charlm.text.corpus import SPLITS, parts
 
     given = flags.FLAGS
-    data = {"encoding": "utf-8", "unit": vocab.unit, **config.get("data", {})}
+    anything = {"path": "", "corpus": "", "encoding": "utf-8", "unit": vocab.unit}
+    data = {**anything, **config.get("data", {})}
     if given.text:
         corpus = corpus_of({**data, "path": given.text})
         return vocab.translate(corpus.ids, corpus.vocab, what=given.text)

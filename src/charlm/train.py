@@ -129,7 +129,9 @@ def stop_soon(number: int, stopped: list[int]) -> None:
     """The first signal asks the run to save and stop; a second one ends it at once."""
     stopped.append(number)
     for name in STOP_SIGNALS:
-        signal.signal(name, signal.SIG_DFL)
+        # A closing terminal sends SIGHUP twice: no reason to lose what is being saved.
+        again = signal.SIG_IGN if name == signal.SIGHUP else signal.SIG_DFL
+        signal.signal(name, again)
 
 
 def default_workdir() -> str:

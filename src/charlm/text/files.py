@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+MOST = 1 << 24  # bytes of a list of sums: more is none of ours
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 
 
@@ -42,6 +43,8 @@ def differing(folder: Path) -> list[str]:
     if strange:  # a pipe, say, from which one would read for ever
         return [strange[0].relative_to(folder).as_posix()]
     try:
+        if (folder / SUMS).stat().st_size > MOST:
+            return [SUMS]
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:  # an older charlm's, or killed just before it was written
         return []
@@ -49,9 +52,9 @@ def differing(folder: Path) -> list[str]:
         return [SUMS]
     there = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
-    if set(sums) != set(there):
-        return sorted(set(sums) ^ set(there)) or [SUMS]
-    return [name for name, path in there.items() if file_sha256(path) != sums[name]]
+    if not sums or not set(sums) <= set(there):  # more are another program's
+        return sorted(set(sums) - set(there)) or [SUMS]
+    return [name for name in sums if file_sha256(there[name]) != sums[name]]
 
 
 def _files(folder: Path) -> list[Path]:

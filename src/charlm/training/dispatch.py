@@ -63,7 +63,8 @@ class Dispatcher:
         flying, began = None, time.perf_counter()
         while True:
             count = min(self._pace, end - step)
-            state, metrics = self._train_steps(state, self._feed(step, count), count)
+            data = self._feed(step, count)
+            state, metrics = self._train_steps(state, data, count, step)
             if flying is not None:
                 wrong, began = self._land(*flying, began)
                 if wrong:  # what flies leaves the state as it is
@@ -95,8 +96,9 @@ class Dispatcher:
 
     def _hopeless(self) -> str:
         """What stops a run that skips and skips; or ""."""
-        enough = self._skipped >= DISPATCH
-        return f"{self._skipped} steps in a row were skipped" if enough else ""
+        if self._skipped < DISPATCH:
+            return ""
+        return f"the {self._skipped} before it were skipped, one after another"
 
 
 def told(metrics: StepMetrics, n: int) -> str:

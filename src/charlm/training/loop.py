@@ -23,8 +23,8 @@ from charlm.training.step import (
     shardings_of,
 )
 from charlm.workdir.checkpoints import Checkpoints, restore_newest
-from charlm.workdir.logs import check_logs
-from charlm.workdir.shelf import newest_notes, steps_in
+from charlm.workdir.logs import check_logs, forget_begun_after
+from charlm.workdir.shelf import newest_notes, steps_in, unreadable
 
 PyTree = Any
 
@@ -101,7 +101,7 @@ def fit(
     )
     check_resumable(workdir, text_sha256, other_text=other_text)
     state, notes = _resume(workdir, state, reporter)
-    if notes and notes["text_sha256"] != text_sha256:
+    if other_text and notes.get("text_sha256", text_sha256) != text_sha256:
         state = state._replace(carry=lm.initial_carry(streams.batch_size))
     mesh = devices.mesh_of(streams.batch_size)
     state = jax.device_put(state, shardings_of(mesh))
@@ -134,11 +134,13 @@ def fit(
             if (step < steps or wrong) and step not in steps_in(checkpoints.folder):
                 journal.save(state, step)
             if wrong:
+                skip = bad_steps == "stop"
                 raise UserError(
-                    f"step {step} cannot be taken: {wrong}; the state before it is"
-                    " saved, and the same command comes to it again: lower"
-                    " optim.learning_rate or optim.clip in another --workdir, or leave"
-                    " such steps out with --config.train.bad_steps=skip"
+                    f"step {step} is not taken: {wrong}; the state before it is saved,"
+                    " and the same command comes to it again: lower"
+                    " optim.learning_rate or optim.clip in another --workdir"
+                    + ", or leave such steps out with --config.train.bad_steps=skip"
+                    * skip
                 )
         finally:
             journal.close()
@@ -176,10 +178,9 @@ def _resume(
         reporter.say(f"skipped: {reason}")
     if restored is None:
         if skipped:
-            raise UserError(
-                f"no checkpoint of {workdir} can be read; train in another --workdir"
-            )
+            raise UserError(unreadable(workdir))
         return state, {}
+    forget_begun_after(workdir, restored.notes.get("logs", {}), restored.step)
     reporter.say(f"resumed from step {restored.step}")
     run = TrainState(*restored.trees["run"])
     return run._replace(params=restored.trees["params"]), restored.notes
@@ -190,13 +191,14 @@ def check_resumable(
 ) -> None:
     """Raises UserError if the run in `workdir` cannot go on as it was.
 
-    Either it was begun on another text than this, or what it wrote down has changed.
+    It has checkpoints of which none is whole, or of another charlm; it was begun on
+    another text than this; or what it wrote down has changed.
     """
-    notes = newest_notes(workdir)
+    step, notes = newest_notes(workdir)
     known = notes.get("text_sha256")
     if known and text_sha256 and known != text_sha256 and not other_text:
         raise UserError(
             f"the text has changed since the run in {workdir} began; give it back as it"
             " was, train in another --workdir, or go on with this one by --other_text"
         )
-    check_logs(workdir, notes.get("logs", {}))
+    check_logs(workdir, notes.get("logs", {}), step)

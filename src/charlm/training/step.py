@@ -107,6 +107,9 @@ def make_train_step(
       bad_steps: what becomes of the state at a step that is not `good`: "stop" leaves
         all of it, so that this step would be the next one again; "skip" leaves the
         parameters and the optimiser's state, and goes on to the next step.
+
+    A third argument, `due`, says whether the window is that of the state's step; if it
+    is not, the step is not good.
     """
     if bad_steps not in BAD_STEPS:
         raise UserError(
@@ -118,7 +121,7 @@ def make_train_step(
         limit = EXPLODED * math.log(logits.shape[-1] + 1)
         return nats_per_char(logits, window.targets), (carry, limit)
 
-    def train_step(state, window):
+    def train_step(state, window, due=True):
         key = jax.random.fold_in(state.key, state.step)
         carry = reset(state.carry, window.fresh)
         (nats, (carry, limit)), gradients = jax.value_and_grad(loss, has_aux=True)(
@@ -129,7 +132,7 @@ def make_train_step(
         largest = [jnp.abs(leaf).max() for leaf in jax.tree.leaves(carry)]
         norm, most = optax.tree.norm(gradients), jnp.stack(largest).max()
         finite = jnp.isfinite(jnp.stack([norm, most, optax.tree.norm(updates)])).all()
-        good = finite & (nats <= limit)
+        good = finite & (nats <= limit) & due
         after = TrainState(state.step + 1, params, opt_state, carry, state.key)
         if bad_steps == "stop":
             after = _where(good, after, state)
@@ -167,14 +170,16 @@ def shardings_of(mesh: Mesh) -> TrainState:
 
 
 def make_train_steps(
-    train_step: Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]],
+    train_step: Callable[..., tuple[TrainState, StepMetrics]],
     window: Callable[[Any, Array, Array], Batch],
     mesh: Mesh | None = None,
-) -> Callable[[TrainState, Any, int], tuple[TrainState, StepMetrics]]:
-    """The compiled (state, data, count) -> (state, metrics of the `count` steps first).
+) -> Callable[..., tuple[TrainState, StepMetrics]]:
+    """The compiled (state, data, count, first) -> (state, metrics), of `count` steps.
 
     One program for every count up to DISPATCH, so that where dispatches begin and end
-    changes no bit of what they compute. The state's buffers are donated.
+    changes no bit of what they compute. The state's buffers are donated. `first` is the
+    step of the first window, the state's own by default: a state that stands elsewhere,
+    since a bad step has stopped it, stays as it is.
 
     Args:
       train_step: of make_train_step.
@@ -184,10 +189,13 @@ def make_train_steps(
     shardings = None if mesh is None else (shardings_of(mesh), devices.whole(mesh))
 
     @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
-    def train_steps(state, data, count):
+    def train_steps(state, data, count, first=None):
+        first = state.step if first is None else first
+
         def body(n, loop):
             state, kept = loop
-            state, metrics = train_step(state, window(data, state.step, n))
+            due = state.step == first + n  # not, once a bad step has stopped the run
+            state, metrics = train_step(state, window(data, state.step, n), due)
             return state, jax.tree.map(lambda k, m: k.at[n].set(m), kept, metrics)
 
         nothing = jnp.zeros(DISPATCH)

@@ -19,6 +19,11 @@ from charlm.workdir.digest import sealed, unsealed
 
 CONFIG = "config.json"
 VOCAB = "vocab.json"
+# What reads a run needs of its config, beside the model.
+KINDS = {
+    "data": {"corpus": str, "path": str, "unit": str, "encoding": str, "split": list},
+    "train": {"batch_size": int, "seq_length": int},
+}
 SIZES = {CONFIG: 1 << 20, VOCAB: 1 << 26}  # bytes: more is no file of ours
 
 
@@ -68,7 +73,8 @@ def check_types(model: Mapping[str, Any]) -> Mapping[str, Any]:
         kind = takes[name].annotation if name in takes else None
         if kind is None:
             raise UserError(f"{name} is nothing that this charlm knows of a model")
-        if type(value) is not kind and (kind, type(value)) != (float, int):
+        number = kind is float and type(value) is int and abs(value) < 2**63
+        if type(value) is not kind and not number:
             raise UserError(f"{name} is {value!r}, which is no {kind.__name__}")
     return model
 
@@ -77,9 +83,16 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
     """The config of a run, as plain data."""
     path = Path(workdir) / CONFIG
     config = _read(path, _unsealed)
-    sections = ("data", "model", "optim", "train")
-    if not all(isinstance(config.get(name, {}), dict) for name in sections):
-        raise UserError(f"{path} is not a run's; put it back as it was")
+    for name in ("data", "model", "optim", "train"):
+        section = config.get(name, {})
+        if not isinstance(section, dict):
+            raise UserError(f"{path} is not a run's; put it back as it was")
+        for knob, kind in KINDS.get(name, {}).items():
+            if not isinstance(section.get(knob, kind()), kind):
+                raise UserError(
+                    f"{path} has {name}.{knob} {section[knob]!r}, which is no"
+                    f" {kind.__name__}; put it back as it was"
+                )
     return config
 
 

@@ -52,12 +52,12 @@ class Checkpoints:
         from orbax.checkpoint import v1 as ocp
 
         self.folder = Path(workdir).absolute() / FOLDER
-        self._losses = {step: self._loss_at(step) for step in steps_in(self.folder)}
+        self._losses = _losses_in(self.folder)
         self._orbax = ocp.training.Checkpointer(
             str(self.folder), cleanup_tmp_directories=True
         )
         for left in self.folder.glob(f"*{DROPPED}"):  # by one that was killed
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -101,13 +101,13 @@ class Checkpoints:
             if not saved:
                 raise ValueError("there is a later one")
             write_sums(self.folder / str(step))
-            self._losses[step] = loss if metrics else math.inf
-            self._drop()
         except Exception as error:  # Orbax and TensorStore raise many kinds
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}:"
                 f" {_first_line(error)}; the earlier ones are as they were"
             ) from error
+        self._losses[step] = loss if metrics else math.inf
+        self._drop()
 
     def _drop(self) -> None:
         """Removes all but the newest two and the best.
@@ -119,16 +119,23 @@ class Checkpoints:
         best = min(steps, key=lambda step: (self._losses[step], -step))
         for step in {*steps} - {best, *steps[-2:]}:
             away = self.folder / f"{step}{DROPPED}"
-            (self.folder / str(step)).rename(away)
-            shutil.rmtree(away)
+            with contextlib.suppress(OSError):  # its user has removed it
+                (self.folder / str(step)).rename(away)
+            shutil.rmtree(away, ignore_errors=True)
             del self._losses[step]
 
-    def _loss_at(self, step: int) -> float:
-        """The validation loss of a checkpoint that is there; infinite if unknown."""
+
+def _losses_in(folder: Path) -> dict[int, float]:
+    """The validation loss of each checkpoint that is ours to drop, or infinity."""
+    losses = {}
+    for step in steps_in(folder):
         try:
-            return loss_at(self.folder / str(step))
+            losses[step] = loss_at(folder / str(step))
+        except OtherFormat:
+            continue
         except UserError:  # damaged: it is named, and put aside, when it is restored
-            return math.inf
+            losses[step] = math.inf
+    return losses
 
 
 def restore_newest(
@@ -167,12 +174,12 @@ def restore_chosen(
 ) -> Restored:
     """The checkpoint that `choose` chooses, also while a run puts new ones there."""
     while True:
-        step = choose(workdir, which)
+        there = steps_in(Path(workdir) / FOLDER)
         try:
-            return restore(workdir, step, like)
-        except UserError:
-            if (Path(workdir) / FOLDER / str(step)).exists() or step == which:
-                raise  # else the run has just dropped it, and has a newer one
+            return restore(workdir, choose(workdir, which), like)
+        except (UserError, OSError):
+            if steps_in(Path(workdir) / FOLDER) == there:
+                raise  # else the run has just dropped one, or saved one
 
 
 def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> Restored:

@@ -23,6 +23,12 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
     """
     workdir = Path(workdir)
     path, new = workdir / FILE, not workdir.exists()
+    for entry in workdir.iterdir() if workdir.is_dir() else ():
+        if not entry.is_dir() and (entry.is_symlink() or not entry.is_file()):
+            raise UserError(
+                f"{entry} is not a plain file, and a run would write to where it leads;"
+                " remove it, or choose another --workdir"
+            )
     with contextlib.ExitStack() as held:
         try:
             workdir.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from charlm.text.files import write_whole
+
 Record = dict[str, Any]
 FILE = "metrics.jsonl"
 
@@ -59,7 +61,7 @@ def read_metrics(workdir: str | os.PathLike) -> list[Record]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and type(record.get("step")) is int:
             records.append(record)
@@ -71,9 +73,9 @@ def cut_back(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [r for r in read_metrics(path.parent) if r["step"] <= step]
-    beside = path.with_suffix(".tmp")
-    beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-    beside.replace(path)
+    text = "".join(json.dumps(record) + "\n" for record in kept)
+    if text.encode() != path.read_bytes():
+        write_whole(path, text)
 
 
 def _tensorboard(folder: Path, step: int):

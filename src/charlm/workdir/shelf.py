@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from charlm.text.files import differing
 
 FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
 FOLDER = "checkpoints"
+STEP = re.compile("0|[1-9][0-9]{0,17}")
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's name for the file that keeps ours as well
 # What reading JSON of any shape raises.
 UNREADABLE = (
@@ -32,7 +34,7 @@ def steps_in(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     names = (entry.name for entry in folder.iterdir() if entry.is_dir())
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(int(name) for name in names if STEP.fullmatch(name))
 
 
 def choose(workdir: str | os.PathLike, which: str | int = "best") -> int:
@@ -73,14 +75,29 @@ def notes_of(workdir: str | os.PathLike, step: int) -> dict[str, Any]:
     return kept_at(Path(workdir) / FOLDER / str(step))["notes"]
 
 
-def newest_notes(workdir: str | os.PathLike) -> dict[str, Any]:
-    """The notes of the newest checkpoint that is whole; {} if none is."""
-    for step in reversed(steps_in(Path(workdir) / FOLDER)):
+def newest_notes(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
+    """The step and notes of the newest checkpoint that is whole; of none, 0 and {}.
+
+    Raises:
+      OtherFormat: it was written by another charlm.
+      UserError: there are checkpoints, and none is whole.
+    """
+    steps = steps_in(Path(workdir) / FOLDER)
+    for step in reversed(steps):
         try:
-            return notes_of(workdir, step)
+            return step, notes_of(workdir, step)
+        except OtherFormat:
+            raise
         except UserError:  # it is named when it is restored
             continue
-    return {}
+    if steps:
+        raise UserError(unreadable(workdir))
+    return 0, {}
+
+
+def unreadable(workdir: str | os.PathLike) -> str:
+    """The message of a workdir that has no checkpoint left."""
+    return f"no checkpoint of {workdir} can be read; train in another --workdir"
 
 
 def kept_at(path: Path) -> dict[str, Any]:
@@ -90,7 +107,10 @@ def kept_at(path: Path) -> dict[str, Any]:
       OtherFormat: another charlm wrote it.
       UserError: it is damaged.
     """
-    wrong = differing(path)
+    try:
+        wrong = differing(path)
+    except OSError as error:  # of the disk, say
+        raise UserError(damaged(path, f"it cannot be read ({error})")) from error
     if wrong:
         raise UserError(damaged(path, f"{wrong[0]} is not what was saved"))
     try:
