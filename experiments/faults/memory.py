@@ -1,10 +1,12 @@
 """python experiments/faults/memory.py
 
 Does memory grow? The resident set of a run of 20,000 steps, and of a process that
-writes a million characters, at ten moments of each.
+writes a million characters, at ten moments of each. Exit status 1 if one has grown by
+more than a twentieth since its third moment.
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -70,6 +72,9 @@ def main() -> None:
         for what, run in runs.items():
             done = Child(run).wait(patience=1800)
             print(f"{what}, MiB\n{done.out}{done.err}", flush=True)
+            sizes = [float(line.split()[1]) for line in done.out.splitlines()]
+            if done.status or len(sizes) < MOMENTS or sizes[-1] > 1.05 * sizes[2]:
+                sys.exit(1)
 
 
 if __name__ == "__main__":
