@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup torch demo test lint bench bench-gpu clean
+.PHONY: setup torch demo test lint bench bench-gpu faults clean
 
 setup: .venv/dev
 
@@ -44,6 +44,13 @@ lint: .venv/dev
 bench: .venv/torch
 	$(BIN)/python experiments/speed/run.py
 	$(BIN)/python experiments/speed/plot.py
+
+# A campaign of faults and bad inputs; SCALE=0.1 is a tenth of it.
+SCALE ?= 1.0
+SEED ?= 0
+faults: .venv/dev
+	$(BIN)/python experiments/faults/run.py --scale=$(SCALE) --seed=$(SEED)
+	$(BIN)/python experiments/faults/memory.py
 
 bench-gpu: .venv/torch
 	$(BIN)/pip install --quiet --editable '.[cuda]'

@@ -62,6 +62,9 @@ def get_config(variant: str = "") -> Config:
     train.seq_length = 50  # characters of a window: how far gradients go back
     train.steps = 0  # how many; 0 leaves it to epochs
     train.epochs = 50.0
+    # At a step whose loss, gradient or states are not finite, or whose loss has
+    # exploded: "stop", the state before it saved; or "skip", leaving it out.
+    train.bad_steps = "stop"
     train.log_every = 100  # steps between lines of training in metrics.jsonl
     # Steps between scores of the whole validation text, between checkpoints (the best
     # is kept too) and between samples in samples.txt; 0 is at the end only.

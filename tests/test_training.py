@@ -28,8 +28,8 @@ from charlm.training.step import (
     make_train_steps,
     shardings_of,
 )
-from charlm.workdir.checkpoints import choose
 from charlm.workdir.metrics import read_metrics
+from charlm.workdir.shelf import choose
 
 TEXT = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 30
 VOCAB = Vocab.of(TEXT)
@@ -332,18 +332,18 @@ def test_another_text_is_not_resumed(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     lm = small()
     params = jax.tree.map(lambda p: p * jnp.nan, lm.init(jax.random.key(0)))
-    with pytest.raises(UserError, match="the loss of step 0 is nan"):
+    with pytest.raises(UserError, match="step 0 is not taken: loss nan"):
         run_fit(tmp_path, lm=lm, params=params)
 
 
-def test_a_gradient_that_is_no_number_stops_the_run_before_it_is_saved(tmp_path):
+def test_an_update_that_is_no_number_stops_the_run_before_it_is_made(tmp_path):
     optimizer = make_optimizer(learning_rate=1e-2)
 
     def broken(updates, state, params=None):
         updates, state = optimizer.update(updates, state, params)
         return jax.tree.map(lambda u: u * jnp.nan, updates), state
 
-    with pytest.raises(UserError, match="the loss of step 1 is nan.* nothing is saved"):
+    with pytest.raises(UserError, match="step 0 .* its update is not finite"):
         run_fit(
             tmp_path,
             periods=Periods(log=1, checkpoint=0),

@@ -1,6 +1,8 @@
 """The room `workdir`: checkpoints, metrics, the bundle."""
 
 import json
+import os
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -9,17 +11,18 @@ import pytest
 
 from charlm.errors import UserError
 from charlm.model.lm import make_language_model
+from charlm.text.files import differing, write_sums
 from charlm.text.vocab import Vocab
-from charlm.workdir import checkpoints
+from charlm.workdir import shelf
 from charlm.workdir.bundle import load_model, read_config, write_bundle
 from charlm.workdir.checkpoints import (
     Checkpoints,
-    choose,
     restore,
     restore_newest,
 )
-from charlm.workdir.digest import tree_sha256
+from charlm.workdir.digest import sealed, tree_sha256, unsealed
 from charlm.workdir.metrics import Metrics, read_metrics
+from charlm.workdir.shelf import choose
 
 TREES = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3)},
@@ -51,7 +54,7 @@ def test_trees_come_back_as_they_were(tmp_path):
 
 def test_the_newest_two_and_the_best_are_kept(tmp_path):
     saved(tmp_path, {1: 3.0, 2: 1.0, 3: 2.0, 4: None, 5: 2.5, 6: None})
-    assert checkpoints.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
+    assert shelf.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
     assert choose(tmp_path) == 2
     assert choose(tmp_path, "latest") == 6
     assert choose(tmp_path, "5") == choose(tmp_path, 5) == 5
@@ -77,12 +80,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
     assert len(list((tmp_path / "damaged").iterdir())) == 1
 
 
-def test_a_damaged_checkpoint_is_not_the_best_and_hides_no_other(tmp_path):
+def test_a_damaged_checkpoint_hides_no_other(tmp_path):
     saved(tmp_path, {1: 1.0, 2: 2.0, 3: 3.0})
     (tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA").write_text("{")
-    assert choose(tmp_path) == 2
+    with pytest.raises(UserError, match="checkpoint 1 of .* use another, of step 3"):
+        choose(tmp_path)  # it may have been the best
     (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
-    assert checkpoints.newest_notes(tmp_path) == {"at": 2}
+    assert shelf.newest_notes(tmp_path) == (2, {"at": 2})
     with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
         restore(tmp_path, 3, TREES)
 
@@ -100,8 +104,39 @@ def test_changed_numbers_are_noticed(tmp_path):
     digest = tree_sha256(TREES["params"])
     assert digest in text
     path.write_text(text.replace(digest, "0" * 64))
+    with pytest.raises(UserError, match="_CHECKPOINT_METADATA is not what was saved"):
+        restore(tmp_path, 1, TREES)
+    (path.parent / "SHA256SUMS").unlink()  # killed just before it was written
     with pytest.raises(UserError, match="is damaged: params is not what was saved"):
         restore(tmp_path, 1, TREES)
+
+
+def test_the_sums_of_a_folder_know_each_file(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("a/x", "a/b/y"):
+        (tmp_path / name).write_text(name)
+    assert differing(tmp_path / "a") == []  # it has no sums
+    write_sums(tmp_path / "a")
+    check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=tmp_path / "a").returncode == 0
+    assert differing(tmp_path / "a") == []
+    (tmp_path / "a" / "b" / "y").write_text("a/b/z")
+    assert differing(tmp_path / "a") == ["b/y"]
+    (tmp_path / "a" / "b" / "y").unlink()
+    assert differing(tmp_path / "a") == ["b/y"]
+    (tmp_path / "a" / "SHA256SUMS").write_bytes(b"\xff")
+    assert differing(tmp_path / "a") == ["SHA256SUMS"]
+    os.mkfifo(tmp_path / "a" / "pipe")  # from which one would read for ever
+    assert differing(tmp_path / "a") == ["pipe"]
+
+
+def test_a_seal_is_of_the_values():
+    record = sealed({"b": [1.5, "é"], "a": (1, None)})
+    read = json.loads(json.dumps(record))
+    assert unsealed(read) == {"a": [1, None], "b": [1.5, "é"]}
+    with pytest.raises(ValueError, match="not as it was written"):
+        unsealed({**read, "a": [2, None]})
+    assert unsealed({"a": 2}) == {"a": 2}
 
 
 def test_a_digest_knows_names_types_shapes_and_values():
@@ -117,17 +152,35 @@ def test_a_digest_knows_names_types_shapes_and_values():
     assert len({tree_sha256(tree) for tree in different}) == len(different)
 
 
-def test_a_checkpoint_of_another_format_is_refused(tmp_path):
+def as_format_99(checkpoint):
+    """A checkpoint as a charlm that is to come may write it."""
+    path = checkpoint / "_CHECKPOINT_METADATA"
+    read = json.loads(path.read_text())
+    read["custom_metadata"] |= {"format": 99, "charlm": "7.8"}
+    path.write_text(json.dumps(read))
+    write_sums(checkpoint)
+
+
+def test_a_checkpoint_of_the_first_charlm_is_read(tmp_path):
+    """It had neither sums of its files nor the name of its release."""
     saved(tmp_path, {1: None})
     path = tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    (path.parent / "SHA256SUMS").unlink()
+    read = json.loads(path.read_text())
+    del read["custom_metadata"]["charlm"]
+    path.write_text(json.dumps(read))
+    assert restore(tmp_path, 1, TREES).notes == {"at": 1}
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path):
+    saved(tmp_path, {1: None})
+    as_format_99(tmp_path / "checkpoints" / "1")
     with pytest.raises(UserError, match="format 99"):
         restore(tmp_path, 1, TREES)
     saved(tmp_path, {2: None})
-    path = tmp_path / "checkpoints" / "2" / "_CHECKPOINT_METADATA"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    as_format_99(tmp_path / "checkpoints" / "2")
     before = files(tmp_path)
-    with pytest.raises(UserError, match="checkpoint 2 of .* has format 99"):
+    with pytest.raises(UserError, match="2 of .* written by charlm 7.8 in format 99"):
         restore_newest(tmp_path, TREES)  # it is no damaged one, to be passed over
     assert files(tmp_path) == before
 
@@ -189,7 +242,11 @@ def test_load_model_needs_the_workdir_alone(tmp_path):
     "config, message",
     [
         ('{"model": {"cell": "lstm"', "cannot be read"),
-        ("[]", "is not a run's"),
+        ("[]", "it holds no JSON object"),
+        ('{"model": 3}', "is not a run's"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"model": {"layers": "2"}}', "layers is '2', which is no int"),
+        ('{"model": {"dropout": true}}', "dropout is True, which is no float"),
         ("{}", "names no model"),
         ('{"model": {"size": 3}}', "names no model"),
         ('{"model": {"layers": 0}}', "model.layers is 0"),

@@ -15,7 +15,7 @@ from charlm.errors import UserError
 def main() -> None:
     from charlm.doors.machine import use_machine
     from charlm.evaluation.score import evaluate
-    from charlm.workdir import bundle, checkpoints
+    from charlm.workdir import bundle
 
     use_machine()
     given = flags.FLAGS
@@ -24,16 +24,15 @@ def main() -> None:
     if given.streams < 0 or given.window < 0:
         raise UserError("--streams and --window must be at least 0")
     config = bundle.read_config(given.workdir)
-    step = checkpoints.choose(given.workdir, given.checkpoint)
-    lm, params, vocab = bundle.load_model(given.workdir, checkpoint=step)
-    ids = read_text(config, vocab, checkpoints.notes_of(given.workdir, step))
+    (lm, params, vocab), kept = bundle.load(given.workdir, given.checkpoint)
+    step, ids = kept.step, read_text(config, vocab, kept.notes)
     train = config.get("train", {})
     score = evaluate(
         lm,
         params,
         ids,
-        streams=given.streams or train.get("batch_size", 1),
-        seq_length=train.get("seq_length", 100),
+        streams=given.streams or max(1, train.get("batch_size", 1)),
+        seq_length=max(1, train.get("seq_length", 100)),
         window=given.window,
     )
     what = {"text": given.text} if given.text else {"split": given.split}
@@ -55,7 +54,8 @@ def read_text(config, vocab, notes):
     from charlm.text.corpus import SPLITS, parts
 
     given = flags.FLAGS
-    data = {"encoding": "utf-8", "unit": vocab.unit, **config.get("data", {})}
+    anything = {"path": "", "corpus": "", "encoding": "utf-8", "unit": vocab.unit}
+    data = {**anything, **config.get("data", {})}
     if given.text:
         corpus = corpus_of({**data, "path": given.text})
         return vocab.translate(corpus.ids, corpus.vocab, what=given.text)

@@ -67,7 +67,7 @@ def read_prompt(prompt: str, path: str, encoding: str) -> str | bytes:
         return data.decode(encoding).removeprefix(BOM) if encoding else data
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeError as error:
+    except (UnicodeError, LookupError) as error:
         raise UserError(f"{path} is not in the model's {encoding}: {error}") from error
 
 

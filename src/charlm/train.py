@@ -16,15 +16,15 @@ from ml_collections import config_flags
 from charlm.doors.command import run
 from charlm.errors import UserError
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     from charlm.doors import assemble
     from charlm.doors.machine import use_machine
-    from charlm.training.loop import Periods, check_same_text, fit
-    from charlm.training.progress import make_reporter
+    from charlm.training.loop import check_resumable
     from charlm.workdir.bundle import write_bundle
+    from charlm.workdir.lock import hold
 
     use_machine()
     given = given_config()
@@ -38,13 +38,27 @@ def main() -> int:
     start = assemble.start_of(workdir, config)
     made = assemble.assemble(config, known=assemble.known_symbols(workdir, start))
     params = assemble.adopted(start, made, seed=config["seed"]) if start else None
-    check_same_text(workdir, made.text_sha256)
-    write_bundle(workdir, config=config, vocab=made.vocab)
+    with hold(workdir):
+        # Once more: another run may have begun here in the meantime.
+        assemble.check_same_run(workdir, config)
+        assemble.check_vocabulary(workdir, made.vocab)
+        check_resumable(workdir, made.text_sha256, other_text=flags.FLAGS.other_text)
+        write_bundle(workdir, config=config, vocab=made.vocab)
+        return train(workdir, config, made, params)
+
+
+def train(workdir: Path, config, made, params) -> int:
+    """Trains the run that was made of a config; the exit status."""
+    from charlm.doors.assemble import summary
+    from charlm.training.loop import Periods, fit
+    from charlm.training.progress import make_reporter
+
     train, stopped = config["train"], []
     for name in STOP_SIGNALS:
-        signal.signal(name, lambda number, _: stop_soon(number, stopped))
+        if signal.getsignal(name) != signal.SIG_IGN:  # as nohup leaves SIGHUP
+            signal.signal(name, lambda number, _: stop_soon(number, stopped))
     reporter = make_reporter()
-    reporter.say(f"{workdir}: {assemble.summary(made)}")
+    reporter.say(f"{workdir}: {summary(made)}")
     try:
         state = fit(
             lm=made.lm,
@@ -67,6 +81,8 @@ def main() -> int:
             sample_temperature=train["sample_temperature"],
             device_bytes=config["data"]["device_bytes"],
             text_sha256=made.text_sha256,
+            other_text=flags.FLAGS.other_text,
+            bad_steps=train["bad_steps"],
             reporter=reporter,
             should_stop=lambda: bool(stopped),
         )
@@ -113,7 +129,9 @@ def stop_soon(number: int, stopped: list[int]) -> None:
     """The first signal asks the run to save and stop; a second one ends it at once."""
     stopped.append(number)
     for name in STOP_SIGNALS:
-        signal.signal(name, signal.SIG_DFL)
+        # A closing terminal sends SIGHUP twice: no reason to lose what is being saved.
+        again = signal.SIG_IGN if name == signal.SIGHUP else signal.SIG_DFL
+        signal.signal(name, again)
 
 
 def default_workdir() -> str:
@@ -143,5 +161,8 @@ if __name__ == "__main__":
         "config", None, "configs/NAME.py, or configs/NAME.py:VARIANT", lock_config=True
     )
     flags.DEFINE_string("workdir", "", "where the run lives; by default runs/NAME")
+    flags.DEFINE_boolean(
+        "other_text", False, "go on although the text is not the one the run began on"
+    )
     let_configs_import_each_other()
     run(main, about=__doc__ or "")

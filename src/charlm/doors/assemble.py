@@ -18,15 +18,15 @@ from charlm.text.corpus import Corpus, open_corpus, parts
 from charlm.text.streams import Streams
 from charlm.text.vocab import Vocab
 from charlm.training.optimizer import make_optimizer, make_schedule, restart_at_decay
-from charlm.workdir import bundle
-from charlm.workdir.checkpoints import FOLDER, steps_in
+from charlm.workdir import bundle, lock
+from charlm.workdir.shelf import FOLDER, steps_in
 
 Config = Mapping[str, Any]
 # What may differ between a run and its continuation: how long, and what is told of it.
 LENGTH = {"train.steps", "train.epochs"}
 FREE = {
     *(f"train.{name}_every" for name in ("log", "eval", "checkpoint", "sample")),
-    *("train.sample_length", "train.sample_temperature"),
+    *("train.sample_length", "train.sample_temperature", "train.bad_steps"),
     *("data.path", "data.device_bytes"),
     *LENGTH,
 }
@@ -46,6 +46,7 @@ KNOBS = {
     *(f"train.{name}" for name in ("batch_size", "seq_length", "steps", "epochs")),
     *(f"train.{name}_every" for name in ("log", "eval", "checkpoint", "sample")),
     *("train.sample_length", "train.sample_temperature", "train.init_from"),
+    "train.bad_steps",
 } - {"model.vocab_size"}
 
 
@@ -160,7 +161,8 @@ def check_same_run(workdir: Path, config: Config) -> None:
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir} is a file; choose another --workdir")
     names = {path.name for path in workdir.iterdir()} if workdir.exists() else set()
-    if not names - {f"{bundle.CONFIG}.tmp"}:  # left by a run killed at its very start
+    left = {f"{bundle.CONFIG}.tmp", lock.FILE}  # by a run killed at its very start
+    if not names - left:
         return
     if bundle.CONFIG not in names:
         raise UserError(
@@ -201,6 +203,15 @@ def _picked(section: Config, names) -> dict[str, Any]:
 def begun(workdir: Path) -> bool:
     """Whether a run has come to its first checkpoint in `workdir`."""
     return bool(steps_in(workdir / FOLDER))
+
+
+def check_vocabulary(workdir: Path, vocab: Vocab) -> None:
+    """Raises UserError if a run that has begun knows other symbols than `vocab`."""
+    if begun(workdir) and bundle.read_vocab(workdir) != vocab:
+        raise UserError(
+            f"the text has symbols that the run in {workdir} does not know; begin"
+            f" another with --config.train.init_from={workdir}"
+        )
 
 
 def start_of(workdir: Path, config: Config) -> bundle.Model | None:

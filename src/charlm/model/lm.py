@@ -18,6 +18,7 @@ from charlm.model.recurrence import unroll_layer
 from charlm.model.stepper import Stepper, lstm_stepper
 
 PyTree = Any
+MOST_UNITS = 10_000_000  # of a layer: beyond any machine's memory
 
 
 class LanguageModel(NamedTuple):
@@ -130,10 +131,16 @@ def check_model(
             raise UserError(
                 f"model.{name} is {value!r}; choose one of {', '.join(allowed)}"
             )
-    least = {"layers": (layers, 1), "features": (features, 1)}
-    for name, (value, low) in {**least, "embedding": (embedding, 0)}.items():
-        if value < low:
-            raise UserError(f"model.{name} is {value}; it must be at least {low}")
+    ranges = {
+        "layers": (layers, 1, 1000),
+        "features": (features, 1, MOST_UNITS),
+        "embedding": (embedding, 0, MOST_UNITS),
+    }
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise UserError(
+                f"model.{name} is {value}; it must be from {low} to {high:,}"
+            )
     if not 0 <= dropout < 1:
         raise UserError(
             f"model.dropout is {dropout}; it must be at least 0 and below 1"

@@ -2,6 +2,9 @@
 
 They are looked for under $CHARLM_DATA, then in the user's cache folder. A file that is
 already there with the right checksum is used without a network.
+
+Each is downloaded, joined from an archive that is downloaded, or built from what is
+here; whatever is downloaded has a published checksum.
 """
 
 import hashlib
@@ -9,11 +12,29 @@ import os
 import platform
 import sysconfig
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from charlm.errors import UserError
-from charlm.text.corpus import cache_folder, file_sha256
+from charlm.text.alone import alone
+from charlm.text.archive import join
+from charlm.text.corpus import cache_folder
+from charlm.text.files import file_sha256
+
+
+class Archive(NamedTuple):
+    """How a corpus is made of an archive's files.
+
+    Attributes:
+      sha256: of the archive.
+      wanted: says by its name whether a file is wanted.
+      most: bytes to which the archive unpacks, at most.
+    """
+
+    sha256: str
+    wanted: Callable[[str], bool]
+    most: int
 
 
 class Source(NamedTuple):
@@ -23,8 +44,10 @@ class Source(NamedTuple):
       about: what it is, in a line.
       licence: under which it stands.
       file: its place below a data folder.
-      url: where it is downloaded from; empty if it is built.
-      sha256: of the file; empty if it is built here, from what is here.
+      url: where it, or its archive, is downloaded from; empty if it is built.
+      size: of the download in bytes, or a bound of it.
+      sha256: of the file; empty if it is made here and has none that is published.
+      archive: how it is made of the archive at `url`; None if that is the file itself.
       build: writes it to a path; None if it is downloaded.
     """
 
@@ -32,7 +55,9 @@ class Source(NamedTuple):
     licence: str
     file: str
     url: str = ""
+    size: int = 0
     sha256: str = ""
+    archive: Archive | None = None
     build: Callable[[Path], None] | None = None
 
 
@@ -46,30 +71,27 @@ def fetch(name: str) -> Path:
     found = find(name)
     if found is not None:
         return found
+    from charlm.text.download import download  # loads requests, seldom needed
+
     target = _writable_folder() / source.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.build:
-            beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-            try:
-                source.build(beside)
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
-            return target
+        if source.url and not source.archive:
+            download(
+                source.url, target, what=name, size=source.size, sha256=source.sha256
+            )
+        else:
+            _make(name, source, target)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror}") from error
-    return _download(name, source, target)
+    return target
 
 
 def find(name: str) -> Path | None:
     """The file of a named corpus, if it is there with the right checksum."""
     source = source_of(name)
-    for folder in _folders():
-        path = folder / source.file
-        if path.is_file() and source.sha256 in ("", file_sha256(path)):
-            return path
-    return None
+    paths = (folder / source.file for folder in _folders())
+    return next((path for path in paths if _is_whole(path, source)), None)
 
 
 def source_of(name: str) -> Source:
@@ -99,26 +121,40 @@ def _writable_folder() -> Path:
     return cache_folder() / "data"
 
 
-def _download(name: str, source: Source, target: Path) -> Path:
-    import pooch
+def _is_whole(path: Path, source: Source) -> bool:
+    return path.is_file() and source.sha256 in ("", file_sha256(path))
 
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        # pooch writes beside the target, checks, and renames.
-        pooch.retrieve(
-            source.url,
-            known_hash=f"sha256:{source.sha256}",
-            fname=target.name,
-            path=target.parent,
-            progressbar=False,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{name} could not be downloaded from {source.url}"
-            f" ({type(error).__name__}); fetch that address by other means and save it"
-            f" as {target}"
-        ) from error
-    return target
+
+def _make(name: str, source: Source, target: Path) -> None:
+    """Builds a corpus, or joins it from its archive; it is whole or absent."""
+    from charlm.text.download import download, settle
+
+    archive = source.archive
+    packed = target.parent / PurePosixPath(urlsplit(source.url).path).name
+    part, theirs = target.with_name(f"{target.name}.part"), packed.exists()
+    with alone(part) as file:
+        if _is_whole(target, source):  # another process made it while we waited
+            return
+        try:
+            if archive:
+                download(
+                    source.url,
+                    packed,
+                    what=name,
+                    size=source.size,
+                    sha256=archive.sha256,
+                )
+                join(packed, part, wanted=archive.wanted, most=archive.most)
+                if not _is_whole(part, source):
+                    raise UserError(f"{packed} does not hold the {name} that is known")
+            elif source.build:
+                source.build(part)
+        except BaseException:
+            file.truncate(0)  # and so it is removed
+            raise
+        settle(file, part, target)
+        if archive and not theirs:  # one that was there before stays
+            packed.unlink()
 
 
 def python_stdlib_files(stdlib: Path) -> Iterator[Path]:
@@ -175,6 +211,35 @@ SOURCES = {
         file="shakespeare/tinyshakespeare.txt",
         url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
         "tinyshakespeare/input.txt",
+        size=1_115_394,
         sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+    # Without a checksum of its own: none is published, and it is made of an archive
+    # that has one, and whose xz checksums are checked besides.
+    "linux": Source(
+        about="the C of Linux 4.0, every .c and .h in the order of a hash of its path",
+        licence="GPL-2.0",
+        file="linux/linux-4.0.txt",
+        url="https://cdn.kernel.org/pub/linux/kernel/v4.x/linux-4.0.tar.xz",
+        size=100_000_000,  # a bound: it is about 80 MB
+        archive=Archive(
+            # As Arch Linux and OpenEmbedded have it.
+            sha256="0f2f7d44979bc8f71c4fc5d3308c03499c26a824dd311fdf6eef4dee0d7d5991",
+            wanted=lambda name: name.endswith((".c", ".h")),
+            most=1_000_000_000,
+        ),
+    ),
+    "wikipedia": Source(
+        about="enwik8, the first 100,000,000 bytes of the English Wikipedia of 2006",
+        licence="GFDL and CC BY-SA",
+        file="wikipedia/enwik8",
+        url="http://mattmahoney.net/dc/enwik8.zip",
+        size=36_445_475,
+        sha256="2b49720ec4d78c3c9fabaee6e4179a5e997302b3a70029f30f2d582218c024a8",
+        archive=Archive(
+            sha256="547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc",
+            wanted=lambda name: name == "enwik8",
+            most=100_000_000,
+        ),
     ),
 }

@@ -4,7 +4,6 @@ import codecs
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charlm.errors import UserError
+from charlm.text.alone import alone
+from charlm.text.files import differing, file_sha256, write_sums
 from charlm.text.vocab import MAX_CODE, Unit, Vocab
 
 PIECE = 1 << 22  # bytes read at a time: memory stays at a few times this
@@ -99,12 +100,6 @@ def check_text(path: Path) -> None:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def file_sha256(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def parts(length: int, split: Sequence[Any]) -> dict[str, slice]:
     """The contiguous "train", "valid" and "test" stretches of a text.
 
@@ -146,7 +141,7 @@ def _codec(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         "".encode(name)  # refuses the codecs that are not of text, such as base64
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:
         raise UserError(
             f"data.encoding is {encoding!r}, which Python does not know;"
             " use a name such as utf-8, latin-1 or gb18030"
@@ -194,36 +189,38 @@ def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
         raise UserError(f"{path} has only {length} character; a model needs 2 or more")
     vocab = Vocab(unit, tuple(np.flatnonzero(seen).tolist()))
     vocab = vocab.union(known) if known else vocab
+    folder = entry.with_name(f"{entry.name}.tmp")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{entry.name}.tmp-", dir=entry.parent))
+        with alone(entry.with_name(f"{entry.name}.lock")):
+            if _read_entry(entry, sha256) is not None:  # another process made it
+                return
+            for left in (folder, entry):  # of one that was killed; damaged
+                shutil.rmtree(left, ignore_errors=True)
+            folder.mkdir()
+            try:
+                _write_ids(folder, path, unit, encoding, vocab, length)
+                if file_sha256(path) != sha256:
+                    raise UserError(f"{path} changed while it was read; try again")
+                folder.rename(entry)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise UserError(
-            f"{entry.parent} cannot be written ({error.strerror});"
-            " set CHARLM_CACHE to a folder that can"
+            f"{entry.parent} cannot be written ({error.strerror}); set CHARLM_CACHE to"
+            " a folder that can, with room for the text"
         ) from error
-    try:
-        with (folder / "ids.npy").open("wb") as file:
-            header = {"descr": vocab.dtype.str, "fortran_order": False}
-            np.lib.format.write_array_header_1_0(file, {**header, "shape": (length,)})
-            # Written, not assigned to a memory map, whose pages count as ours.
-            for codes in _pieces(path, unit, encoding):
-                file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
-        if file_sha256(path) != sha256:
-            raise UserError(f"{path} changed while it was read; try again")
-        if entry.exists() and _read_entry(entry, sha256) is None:  # damaged
-            shutil.rmtree(entry)
-        folder.rename(entry)
-    except OSError as error:
-        if not entry.exists():  # else another process made it meanwhile, which serves
-            raise UserError(
-                f"{path} could not be encoded in {entry.parent}: {error.strerror}"
-            ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_ids(folder, path, unit, encoding, vocab, length) -> None:
+    with (folder / "ids.npy").open("wb") as file:
+        header = {"descr": vocab.dtype.str, "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": (length,)})
+        # Written, not assigned to a memory map, whose pages count as ours.
+        for codes in _pieces(path, unit, encoding):
+            file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
+    (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
+    write_sums(folder)
 
 
 def _read_entry(entry: Path, sha256: str) -> Corpus | None:
@@ -233,4 +230,6 @@ def _read_entry(entry: Path, sha256: str) -> Corpus | None:
         vocab = Vocab.from_json((entry / "vocab.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, EOFError):
         return None
-    return Corpus(ids, vocab, sha256) if ids.dtype == vocab.dtype else None
+    if ids.dtype != vocab.dtype or differing(entry):
+        return None
+    return Corpus(ids, vocab, sha256)

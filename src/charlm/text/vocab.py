@@ -150,7 +150,7 @@ class Vocab:
             unit, symbols = read["unit"], read["symbols"]
             codes = [ord(s) for s in symbols] if unit == "char" else symbols
             return cls(unit, tuple(int(code) for code in codes))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UserError(f"not a vocabulary: {error}") from error
 
 

@@ -6,26 +6,22 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from charlm.errors import UserError
 from charlm.model import devices
 from charlm.text.streams import Batch, Streams
 from charlm.training.step import (
     DISPATCH,
     StepMetrics,
     TrainState,
-    make_train_step,
     make_train_steps,
 )
-from charlm.workdir.checkpoints import Checkpoints, steps_in
 
 # Seconds that a dispatch may take before anyone can stop the run. A short one costs:
 # XLA allocates all that a dispatch needs anew, and the system maps it page by page.
 PATIENCE = 2.0
 
 
-def make_dispatch(lm, optimizer, streams: Streams, device_bytes: int, mesh: Mesh):
+def make_dispatch(train_step, streams: Streams, device_bytes: int, mesh: Mesh):
     """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
-    train_step = make_train_step(lm, optimizer)
     if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
         on_device = jax.device_put(np.asarray(streams.ids), devices.whole(mesh))
 
@@ -52,54 +48,69 @@ class Dispatcher:
     the windows of the next one are cut.
     """
 
-    def __init__(self, train_steps, feed, checkpoints, journal, steps):
+    def __init__(self, train_steps, feed, journal, steps, bad_steps):
         self._train_steps, self._feed = train_steps, feed
-        self._checkpoints, self._journal, self._steps = checkpoints, journal, steps
+        self._journal, self._steps, self._bad_steps = journal, steps, bad_steps
         self._pace = 1  # steps of the next dispatch
+        self._skipped = 0  # steps in a row
 
-    def run(self, state, step, end, should_stop) -> tuple[TrainState, int]:
-        """(state, step) at `end`, or earlier when asked to stop, all metrics handed on.
+    def run(self, state, step, end, should_stop) -> tuple[TrainState, int, str]:
+        """(state, step, "") at `end`, or earlier when asked to stop.
 
-        Raises:
-          UserError: a loss, a gradient or a carry is no number.
+        All metrics up to there are handed on. When a step is bad and the run is to
+        stop, it is (the state before that step, the step, what was wrong with it).
         """
         flying, began = None, time.perf_counter()
         while True:
             count = min(self._pace, end - step)
-            state, metrics = self._train_steps(state, self._feed(step, count), count)
+            data = self._feed(step, count)
+            state, metrics = self._train_steps(state, data, count, step)
             if flying is not None:
-                began = self._land(*flying, began)
+                wrong, began = self._land(*flying, began)
+                if wrong:  # what flies leaves the state as it is
+                    return state, int(state.step), wrong
             step += count
             flying = (step, count, metrics)
-            if step >= end or should_stop():
-                self._land(*flying, began)
-                return state, step
+            if step >= end or should_stop() or self._skipped >= DISPATCH:
+                wrong, _ = self._land(*flying, began)
+                return state, int(state.step), wrong or self._hopeless()
 
-    def _land(self, step, count, metrics, began) -> float:
-        """Waits for the dispatch that ends at `step`; the time at which it was done."""
+    def _land(self, step, count, metrics, began) -> tuple[str, float]:
+        """Waits for the dispatch that ends at `step`: what stops the run there, or "",
+        and the time at which it was done."""
         metrics = StepMetrics(*(kept[:count] for kept in jax.device_get(metrics)))
         done = time.perf_counter()
-        _check_finite(metrics, step - count, self._checkpoints)
+        first, bad = step - count, np.flatnonzero(~metrics.good)
+        stop = bool(bad.size) and self._bad_steps == "stop"
+        upto = int(bad[0]) if stop else count
+        taken = StepMetrics(*(m[:upto][metrics.good[:upto]] for m in metrics))
+        self._journal.after_dispatch(first + upto, self._steps, taken, done - began)
+        if stop:
+            return told(metrics, upto), done
+        for n in range(count):
+            self._skipped = 0 if metrics.good[n] else self._skipped + 1
+            if self._skipped:
+                self._journal.skip(first + n, told(metrics, n))
         self._pace = _new_pace(self._pace, count, done - began)
-        self._journal.after_dispatch(step, self._steps, metrics, done - began)
-        return done
+        return "", done
+
+    def _hopeless(self) -> str:
+        """What stops a run that skips and skips; or ""."""
+        if self._skipped < DISPATCH:
+            return ""
+        return f"the {self._skipped} before it were skipped, one after another"
+
+
+def told(metrics: StepMetrics, n: int) -> str:
+    """What one of the steps was like, in words."""
+    *values, _ = (metric[n] for metric in metrics)
+    words = "loss {:.4g}, gradient's norm {:.4g}, largest state {:.4g}".format(*values)
+    if np.isfinite(values).all():
+        return f"{words}: it has exploded, or its update is not finite"
+    return words
 
 
 def _new_pace(pace: int, count: int, spent: float) -> int:
     """The steps of the next dispatch: more while it is quick, up to DISPATCH."""
     fitting = int(PATIENCE * count / max(spent, 1e-9))
     return max(1, min(fitting, 2 * pace, DISPATCH))
-
-
-def _check_finite(metrics: StepMetrics, step: int, checkpoints: Checkpoints) -> None:
-    """Raises UserError where a loss, a gradient or a carry is no number."""
-    good = np.all([np.isfinite(metric) for metric in metrics], axis=0)
-    if not good.all():
-        kept = steps_in(checkpoints.folder)
-        last = f"step {kept[-1]} is the last good state" if kept else "nothing is saved"
-        bad = int(np.flatnonzero(~good)[0])
-        raise UserError(
-            f"the loss of step {step + bad} is {metrics.nats_per_char[bad]}, its"
-            f" gradient's norm {metrics.grad_norm[bad]}; {last}: lower"
-            " optim.learning_rate or optim.clip, in another --workdir"
-        )

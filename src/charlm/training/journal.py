@@ -19,9 +19,8 @@ from charlm.training.objective import bits
 from charlm.training.progress import Reporter
 from charlm.training.step import StepMetrics, TrainState
 from charlm.workdir.checkpoints import Checkpoints
+from charlm.workdir.logs import SAMPLES, marks_of
 from charlm.workdir.metrics import Metrics
-
-SAMPLES = "samples.txt"
 
 
 class Journal:
@@ -62,21 +61,28 @@ class Journal:
         self._since_log = [0, 0.0]  # steps and seconds of this process
         self._last: StepMetrics | None = None
         self._scored: dict[int, float] = {}  # the last validation loss, by its step
-        self._samples = Path(workdir) / SAMPLES
+        self._workdir, self._samples = Path(workdir), Path(workdir) / SAMPLES
         self._metrics = Metrics(workdir, step=step)
-        _truncate(self._samples, notes.get("samples_bytes", 0))
+        _truncate(self._samples, notes)
 
     def after_dispatch(
         self, step: int, steps: int, metrics: StepMetrics, spent: float
     ) -> None:
         """Takes in the metrics[k] of the k steps up to `step`, done in `spent` s."""
         count = len(metrics.nats_per_char)
+        if not count:
+            return
         self._pending.extend(float(nats) for nats in metrics.nats_per_char)
         self._last = jax.tree.map(lambda m: float(m[-1]), metrics)
         self._since_log[0] += count
         self._since_log[1] += spent
         nats = math.fsum(self._pending) / len(self._pending)
         self._reporter.tick(step, steps, nats, count * self._characters / spent)
+
+    def skip(self, step: int, why: str) -> None:
+        """Writes that the step after `step` was left out, and why."""
+        self._metrics.write({"step": step + 1, "split": "skipped", "why": why})
+        self._reporter.say(f"step {step} is skipped: {why}")
 
     def log(self, step: int) -> None:
         """Writes a line of training."""
@@ -145,7 +151,7 @@ class Journal:
             "pending": self._pending,
             "best": self._best,
             "seconds": self.seconds,
-            "samples_bytes": _size(self._samples),
+            "logs": marks_of(self._workdir),
             "text_sha256": self._text_sha256,
         }
         trees = {"params": state.params, "run": state._replace(params=())}
@@ -179,11 +185,9 @@ class Journal:
         }
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _truncate(path: Path, size: int) -> None:
-    """Cuts a file back to what it was when its checkpoint was saved."""
-    if _size(path) > size:
-        os.truncate(path, size)
+def _truncate(path: Path, notes: dict[str, Any]) -> None:
+    """Cuts samples.txt back to what it was when the checkpoint of `notes` was saved."""
+    # samples_bytes: so the first charlm noted it.
+    before = notes.get("logs", {}).get(SAMPLES, [notes.get("samples_bytes", 0)])[0]
+    if path.exists() and path.stat().st_size > before:
+        os.truncate(path, before)

@@ -19,14 +19,12 @@ from charlm.training.progress import Reporter
 from charlm.training.step import (
     TrainState,
     init_state,
+    make_train_step,
     shardings_of,
 )
-from charlm.workdir.checkpoints import (
-    Checkpoints,
-    newest_notes,
-    restore_newest,
-    steps_in,
-)
+from charlm.workdir.checkpoints import Checkpoints, restore_newest
+from charlm.workdir.logs import check_logs, forget_begun_after
+from charlm.workdir.shelf import newest_notes, steps_in, unreadable
 
 PyTree = Any
 
@@ -61,6 +59,8 @@ def fit(
     sample_temperature: float = 1.0,
     device_bytes: int = 1 << 28,
     text_sha256: str = "",
+    other_text: bool = False,
+    bad_steps: str = "stop",
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
@@ -85,19 +85,28 @@ def fit(
       sample_temperature: of the same.
       device_bytes: a text of more bytes than this stays in its memory-mapped file.
       text_sha256: of the text, to notice another one at resume.
+      other_text: go on with a text that the run did not begin on; its streams start
+        from the zero carry.
+      bad_steps: what to do at a step whose loss, gradient or carry is not finite, or
+        whose loss has exploded: "stop" saves the state before it and raises; "skip"
+        leaves it out.
       reporter: is told what a person should see.
       should_stop: asked between dispatches; when true, the run is saved and left.
 
     Raises:
-      UserError: the workdir cannot be continued, or the loss is no longer a number.
+      UserError: the workdir cannot be continued, or a step was bad.
     """
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
-    state, notes = _resume(workdir, state, text_sha256, reporter)
+    check_resumable(workdir, text_sha256, other_text=other_text)
+    state, notes = _resume(workdir, state, reporter)
+    if other_text and notes.get("text_sha256", text_sha256) != text_sha256:
+        state = state._replace(carry=lm.initial_carry(streams.batch_size))
     mesh = devices.mesh_of(streams.batch_size)
     state = jax.device_put(state, shardings_of(mesh))
-    train_steps, feed = make_dispatch(lm, optimizer, streams, device_bytes, mesh)
+    train_step = make_train_step(lm, optimizer, bad_steps=bad_steps)
+    train_steps, feed = make_dispatch(train_step, streams, device_bytes, mesh)
     with Checkpoints(workdir) as checkpoints:
         journal = Journal(
             lm=lm,
@@ -114,15 +123,25 @@ def fit(
             notes=notes,
             step=int(state.step),
         )
-        dispatcher = Dispatcher(train_steps, feed, checkpoints, journal, steps)
+        dispatcher = Dispatcher(train_steps, feed, journal, steps, bad_steps)
         try:
-            step = int(state.step)
-            while step < steps and not should_stop():
+            step, wrong = int(state.step), ""
+            while step < steps and not wrong and not should_stop():
                 end = step + _to_next(step, steps, periods)
-                state, step = dispatcher.run(state, step, end, should_stop)
-                _do_what_is_due(journal, state, step, steps, periods)
-            if step < steps and step not in steps_in(checkpoints.folder):
+                state, step, wrong = dispatcher.run(state, step, end, should_stop)
+                if not wrong:
+                    _do_what_is_due(journal, state, step, steps, periods)
+            if (step < steps or wrong) and step not in steps_in(checkpoints.folder):
                 journal.save(state, step)
+            if wrong:
+                skip = bad_steps == "stop"
+                raise UserError(
+                    f"step {step} is not taken: {wrong}; the state before it is saved,"
+                    " and the same command comes to it again: lower"
+                    " optim.learning_rate or optim.clip in another --workdir"
+                    + ", or leave such steps out with --config.train.bad_steps=skip"
+                    * skip
+                )
         finally:
             journal.close()
     return state
@@ -150,30 +169,36 @@ def _to_next(step: int, steps: int, periods: Periods) -> int:
 
 
 def _resume(
-    workdir: Path, state: TrainState, text_sha256: str, reporter: Reporter
+    workdir: Path, state: TrainState, reporter: Reporter
 ) -> tuple[TrainState, dict[str, Any]]:
     """The newest checkpoint's state and notes; `state` as it is, if there is none."""
     like = {"params": state.params, "run": state._replace(params=())}
-    check_same_text(workdir, text_sha256)
     restored, skipped = restore_newest(workdir, like)
     for reason in skipped:
         reporter.say(f"skipped: {reason}")
     if restored is None:
         if skipped:
-            raise UserError(
-                f"no checkpoint of {workdir} can be read; train in another --workdir"
-            )
+            raise UserError(unreadable(workdir))
         return state, {}
+    forget_begun_after(workdir, restored.notes.get("logs", {}), restored.step)
     reporter.say(f"resumed from step {restored.step}")
     run = TrainState(*restored.trees["run"])
     return run._replace(params=restored.trees["params"]), restored.notes
 
 
-def check_same_text(workdir: Path, sha256: str) -> None:
-    """Raises UserError if the run in `workdir` was begun on another text than this."""
-    known = newest_notes(workdir).get("text_sha256")
-    if known and sha256 and known != sha256:
+def check_resumable(
+    workdir: Path, text_sha256: str, *, other_text: bool = False
+) -> None:
+    """Raises UserError if the run in `workdir` cannot go on as it was.
+
+    It has checkpoints of which none is whole, or of another charlm; it was begun on
+    another text than this; or what it wrote down has changed.
+    """
+    step, notes = newest_notes(workdir)
+    known = notes.get("text_sha256")
+    if known and text_sha256 and known != text_sha256 and not other_text:
         raise UserError(
             f"the text has changed since the run in {workdir} began; give it back as it"
-            " was, or train in another --workdir"
+            " was, train in another --workdir, or go on with this one by --other_text"
         )
+    check_logs(workdir, notes.get("logs", {}), step)

@@ -1,6 +1,7 @@
 """TrainState, init_state, make_train_step: a step of training as a pure function."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from charlm.errors import UserError
 from charlm.model import devices
 from charlm.model.lm import LanguageModel
 from charlm.text.streams import Batch
@@ -18,6 +20,10 @@ from charlm.training.objective import nats_per_char
 
 PyTree = Any
 DISPATCH = 64  # steps of one dispatch, at most
+# A loss above so many times that of a guess among all symbols has exploded: char-rnn
+# stops at three times its first loss, which is that of a guess (train.lua).
+EXPLODED = 3.0
+BAD_STEPS = ("stop", "skip")
 
 
 class TrainState(NamedTuple):
@@ -39,11 +45,19 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """Of one step: its loss, its gradient's norm, and the largest |state| carried."""
+    """Of one step.
+
+    Attributes:
+      nats_per_char: its loss.
+      grad_norm: of its gradient.
+      max_carry: the largest |state| carried.
+      good: whether it was taken: all is finite and the loss has not exploded.
+    """
 
     nats_per_char: Float[Array, "*k"]
     grad_norm: Float[Array, "*k"]
     max_carry: Float[Array, "*k"]
+    good: Bool[Array, "*k"]
 
 
 def init_state(
@@ -77,33 +91,70 @@ def init_state(
 
 
 def make_train_step(
-    lm: LanguageModel, optimizer: optax.GradientTransformation
+    lm: LanguageModel,
+    optimizer: optax.GradientTransformation,
+    *,
+    bad_steps: str = "stop",
 ) -> Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]]:
     """The pure function (state, window) -> (state, metrics).
 
     Truncated back-propagation through time: the carry comes in from the window before
     and no gradient goes back into it.
+
+    Args:
+      lm: the model.
+      optimizer: of make_optimizer.
+      bad_steps: what becomes of the state at a step that is not `good`: "stop" leaves
+        all of it, so that this step would be the next one again; "skip" leaves the
+        parameters and the optimiser's state, and goes on to the next step.
+
+    A third argument, `due`, says whether the window is that of the state's step; if it
+    is not, the step is not good.
     """
+    if bad_steps not in BAD_STEPS:
+        raise UserError(
+            f"train.bad_steps is {bad_steps!r}; choose one of {', '.join(BAD_STEPS)}"
+        )
 
     def loss(params, carry, window, key):
         carry, logits = lm.unroll(params, carry, window.inputs, key)
-        return nats_per_char(logits, window.targets), carry
+        limit = EXPLODED * math.log(logits.shape[-1] + 1)
+        return nats_per_char(logits, window.targets), (carry, limit)
 
-    def train_step(state, window):
+    def train_step(state, window, due=True):
         key = jax.random.fold_in(state.key, state.step)
         carry = reset(state.carry, window.fresh)
-        (nats, carry), gradients = jax.value_and_grad(loss, has_aux=True)(
+        (nats, (carry, limit)), gradients = jax.value_and_grad(loss, has_aux=True)(
             state.params, carry, window, key
         )
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         largest = [jnp.abs(leaf).max() for leaf in jax.tree.leaves(carry)]
-        metrics = StepMetrics(
-            nats, optax.tree.norm(gradients), jnp.stack(largest).max()
-        )
-        return TrainState(state.step + 1, params, opt_state, carry, state.key), metrics
+        norm, most = optax.tree.norm(gradients), jnp.stack(largest).max()
+        finite = jnp.isfinite(jnp.stack([norm, most, optax.tree.norm(updates)])).all()
+        good = finite & (nats <= limit) & due
+        after = TrainState(state.step + 1, params, opt_state, carry, state.key)
+        if bad_steps == "stop":
+            after = _where(good, after, state)
+        else:
+            kept = after._replace(params=state.params, opt_state=state.opt_state)
+            after = _where(good, after, kept)._replace(carry=_familiar(carry))
+        return after, StepMetrics(nats, norm, most, good)
 
     return train_step
+
+
+def _where(good: Array, state: TrainState, other: TrainState) -> TrainState:
+    """`state` if `good`, else `other`; the key is the same in both."""
+    pick = functools.partial(jnp.where, good)
+    picked = jax.tree.map(pick, state._replace(key=()), other._replace(key=()))
+    return picked._replace(key=state.key)
+
+
+def _familiar(carry: PyTree) -> PyTree:
+    """The carry, its streams that are not finite from zero again."""
+    lost = [~jnp.isfinite(leaf).all(axis=-1) for leaf in jax.tree.leaves(carry)]
+    return reset(carry, jnp.stack(lost).any(axis=0))
 
 
 def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
@@ -119,14 +170,16 @@ def shardings_of(mesh: Mesh) -> TrainState:
 
 
 def make_train_steps(
-    train_step: Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]],
+    train_step: Callable[..., tuple[TrainState, StepMetrics]],
     window: Callable[[Any, Array, Array], Batch],
     mesh: Mesh | None = None,
-) -> Callable[[TrainState, Any, int], tuple[TrainState, StepMetrics]]:
-    """The compiled (state, data, count) -> (state, metrics of the `count` steps first).
+) -> Callable[..., tuple[TrainState, StepMetrics]]:
+    """The compiled (state, data, count, first) -> (state, metrics), of `count` steps.
 
     One program for every count up to DISPATCH, so that where dispatches begin and end
-    changes no bit of what they compute. The state's buffers are donated.
+    changes no bit of what they compute. The state's buffers are donated. `first` is the
+    step of the first window, the state's own by default: a state that stands elsewhere,
+    since a bad step has stopped it, stays as it is.
 
     Args:
       train_step: of make_train_step.
@@ -136,13 +189,17 @@ def make_train_steps(
     shardings = None if mesh is None else (shardings_of(mesh), devices.whole(mesh))
 
     @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
-    def train_steps(state, data, count):
+    def train_steps(state, data, count, first=None):
+        first = state.step if first is None else first
+
         def body(n, loop):
             state, kept = loop
-            state, metrics = train_step(state, window(data, state.step, n))
+            due = state.step == first + n  # not, once a bad step has stopped the run
+            state, metrics = train_step(state, window(data, state.step, n), due)
             return state, jax.tree.map(lambda k, m: k.at[n].set(m), kept, metrics)
 
-        empty = StepMetrics(*(jnp.zeros(DISPATCH) for _ in StepMetrics._fields))
+        nothing = jnp.zeros(DISPATCH)
+        empty = StepMetrics(nothing, nothing, nothing, jnp.zeros(DISPATCH, bool))
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
     return train_steps

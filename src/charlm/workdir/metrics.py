@@ -3,8 +3,11 @@
 import json
 import math
 import os
+import time
 from pathlib import Path
 from typing import Any
+
+from charlm.text.files import write_whole
 
 Record = dict[str, Any]
 FILE = "metrics.jsonl"
@@ -36,16 +39,17 @@ class Metrics:
         self._file.write(json.dumps(clean) + "\n")
         self._file.flush()
         if self._tensorboard:
+            add, _ = self._tensorboard
             for key, value in clean.items():
                 if isinstance(value, float):
-                    name = f"{record['split']}/{key}"
-                    self._tensorboard.add_scalar(name, value, record["step"])
+                    add(f"{record['split']}/{key}", value, record["step"])
 
     def close(self) -> None:
         """Closes what is open."""
         self._file.close()
         if self._tensorboard:
-            self._tensorboard.close()
+            _, close = self._tensorboard
+            close()
 
 
 def read_metrics(workdir: str | os.PathLike) -> list[Record]:
@@ -57,7 +61,7 @@ def read_metrics(workdir: str | os.PathLike) -> list[Record]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and type(record.get("step")) is int:
             records.append(record)
@@ -69,15 +73,34 @@ def cut_back(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [r for r in read_metrics(path.parent) if r["step"] <= step]
-    beside = path.with_suffix(".tmp")
-    beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-    beside.replace(path)
+    text = "".join(json.dumps(record) + "\n" for record in kept)
+    if text.encode() != path.read_bytes():
+        write_whole(path, text)
 
 
 def _tensorboard(folder: Path, step: int):
-    """A TensorBoard writer, where its extra is installed."""
+    """add(name, value, step) and close() of TensorBoard's file, if its extra is there.
+
+    Not tensorboardX's SummaryWriter: the thread that it writes by ends when the clock
+    jumps, and then the run waits for it for ever.
+    """
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
+        from tensorboardX.summary import scalar
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    made: Any = event_pb2  # whose classes are made as it is imported
+    folder.mkdir(exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
+
+    def write(**what):
+        writer.write_event(made.Event(wall_time=time.time(), **what))
+        writer.flush()
+
+    def add(name, value, step):
+        write(step=step, summary=scalar(name, value))
+
+    # What another run of this workdir wrote of later steps is not to be shown.
+    write(step=step + 1, session_log=made.SessionLog(status=made.SessionLog.START))
+    return add, writer.close

@@ -1,0 +1,388 @@
+"""Downloads: verified, whole or absent, continued where they broke off, and bounded."""
+
+import hashlib
+import http.server
+import os
+import pty
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from conftest import files
+
+from charlm.errors import UserError
+from charlm.text import catalog
+from charlm.text.alone import alone
+from charlm.text.corpus import cache_folder
+from charlm.text.download import download
+
+CONTENT = random.Random(0).randbytes(300_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+DOWNLOAD = """
+import sys
+from pathlib import Path
+from charlm.text.download import download
+url, target, size, sha256 = sys.argv[1:]
+download(url, Path(target), what="it", size=int(size), sha256=sha256)
+"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers as its server's `plan` says; notes each request in `plan.log`."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        plan = self.server.plan
+        given = self.headers.get("Range")
+        start = int(given.removeprefix("bytes=").removesuffix("-")) if given else 0
+        note = SimpleNamespace(start=start, sent=0)
+        plan.log.append(note)
+        if self.path in plan.redirects:
+            self.send_response(302)
+            self.send_header("Location", plan.redirects[self.path])
+            self.end_headers()
+            return
+        if plan.status != 200 or start and plan.ranges == "416":
+            self.send_error(plan.status if plan.status != 200 else 416)
+            return
+        if not plan.ranges:
+            start = 0
+        if plan.ranges == "shifted" and start:
+            start -= 1
+        body = plan.content[start:]
+        self.send_response(206 if given and plan.ranges else 200)
+        if given and plan.ranges:
+            end = len(plan.content) - 1
+            known = plan.announced not in (None, "nothing")
+            total = plan.announced if known else len(plan.content)
+            self.send_header("Content-Range", f"bytes {start}-{end}/{total}")
+        if plan.announced != "nothing":
+            length = (plan.announced or len(plan.content)) - start
+            self.send_header("Content-Length", str(length))
+        self.send_header("Content-Disposition", 'attachment; filename="../theirs"')
+        self.end_headers()
+        body = body[: plan.cuts.pop(0)] if plan.cuts else body
+        for n in range(0, len(body), 10_000):
+            time.sleep(plan.delay)
+            try:
+                self.wfile.write(body[n : n + 10_000])
+            except OSError:  # the other side is gone
+                return
+            note.sent += len(body[n : n + 10_000])
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """A web server of CONTENT at plan.url; the other fields say how it misbehaves."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("charlm.text.download.PAUSES", (0, 0, 0))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.plan = SimpleNamespace(
+            url=f"http://127.0.0.1:{server.server_port}/file",
+            content=CONTENT,
+            ranges=True,
+            cuts=[],
+            announced=None,
+            status=200,
+            redirects={},
+            delay=0,
+            log=[],
+        )
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        yield server.plan
+        server.shutdown()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def get(plan, folder, **changes):
+    kwargs = {"what": "it", "size": len(CONTENT), "sha256": SHA256} | changes
+    download(kwargs.pop("url", plan.url), folder / "target", **kwargs)
+
+
+def refusal(plan, folder, **changes):
+    """The message with which a download fails: one line that says what to do."""
+    with pytest.raises(UserError) as caught:
+        get(plan, folder, **changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("it could not be downloaded from http")
+    assert message.endswith(f"save it as {folder / 'target'}")
+    return message
+
+
+def whole(folder):
+    assert files(folder) == {folder / "target": CONTENT}
+
+
+def test_a_download_is_silent_and_leaves_one_file(plan, folder, capfd):
+    plan.delay = 0.002
+    get(plan, folder)
+    whole(folder)
+    get(plan, folder, url="http://127.0.0.1:9/closed")  # it is there
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_breaks_off_goes_on_from_there(plan, folder):
+    plan.cuts = [1000, 150_000, 77]
+    get(plan, folder)
+    whole(folder)
+    assert [note.start for note in plan.log] == [0, 1000, 151_000, 151_077]
+    assert sum(note.sent for note in plan.log) == len(CONTENT)
+
+
+def test_a_rest_that_does_not_say_its_length_can_break_off(plan, folder):
+    (folder / "target.part").write_bytes(CONTENT[:10])
+    plan.cuts, plan.announced = [1000, 77], "nothing"
+    get(plan, folder)
+    whole(folder)
+    assert [note.start for note in plan.log] == [10, 1010, 1087]
+
+
+@pytest.mark.parametrize("announced", [None, "nothing"])
+def test_a_server_that_cannot_continue_is_asked_anew(plan, folder, announced):
+    plan.ranges, plan.cuts, plan.announced = False, [100_000], announced
+    if announced:  # its end is no sign; the checksum is
+        assert "SHA-256" in refusal(plan, folder)
+    get(plan, folder)
+    whole(folder)
+    assert sum(note.sent for note in plan.log) == 100_000 + len(CONTENT)
+
+
+def test_what_has_arrived_serves_the_next_call(plan, folder):
+    plan.cuts = [50_000] * 4
+    message = refusal(plan, folder)
+    assert "(the connection broke off, 200,000 bytes are kept)" in message
+    assert files(folder) == {folder / "target.part": CONTENT[:200_000]}
+    plan.log.clear()
+    plan.status = 503
+    assert "(HTTP 503, 200,000 bytes are kept)" in refusal(plan, folder)
+    plan.status = 200
+    get(plan, folder)
+    whole(folder)
+    assert [note.start for note in plan.log] == [200_000, 200_000]
+    assert plan.log[-1].sent == 100_000
+
+
+@pytest.mark.parametrize(
+    "part, ranges, starts",
+    [
+        (CONTENT[:5000], "416", [5000, 0]),
+        (CONTENT[:5000], "shifted", [5000, 0]),
+        (CONTENT[:5000], False, [5000]),
+        (CONTENT + b"more", True, [0]),
+        (b"x" * 5000, True, [5000, 0]),
+        (b"x" * len(CONTENT), "416", [300_000, 0]),
+        (CONTENT, True, []),
+    ],
+    ids=["416", "shifted", "200", "too long", "another file", "all another", "all"],
+)
+def test_a_part_that_is_there(plan, folder, part, ranges, starts):
+    (folder / "target.part").write_bytes(part)
+    plan.ranges = ranges
+    get(plan, folder)
+    whole(folder)
+    assert [note.start for note in plan.log] == starts
+
+
+@pytest.mark.parametrize("part", [b"", CONTENT[:7]])
+def test_wrong_bytes_are_refused_and_removed(plan, folder, part):
+    (folder / "target").write_bytes(b"what was here")
+    if part:
+        (folder / "target.part").write_bytes(part)
+    plan.content = CONTENT[:-1] + b"?"
+    message = refusal(plan, folder)
+    assert f"its SHA-256 is {hashlib.sha256(plan.content).hexdigest()}, not" in message
+    assert files(folder) == {folder / "target": b"what was here"}
+    assert [note.start for note in plan.log] == ([len(part), 0] if part else [0])
+
+
+def test_a_length_that_is_a_lie(plan, folder):
+    plan.announced = 1000  # and then sends all
+    assert "SHA-256" in refusal(plan, folder)
+    assert files(folder) == {}
+
+
+@pytest.fixture
+def file_limit():
+    """Sets how long a file may become, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+@pytest.mark.parametrize("announced", [None, 299_000, "nothing"])
+def test_no_more_than_the_size_is_taken(plan, folder, file_limit, start, announced):
+    if start:
+        (folder / "target.part").write_bytes(CONTENT[:start])
+    plan.announced, plan.ranges = announced, announced != "nothing"
+    size = 250_000
+    file_limit(size)  # a byte more would be an error of its own
+    message = refusal(plan, folder, size=size)
+    assert "than the 250,000" in message
+    sent = announced == "nothing"
+    kept = CONTENT[:start] if not sent else b""
+    assert files(folder) == ({folder / "target.part": kept} if kept else {})
+
+
+def test_a_full_disk_damages_nothing(plan, folder, file_limit):
+    (folder / "target").write_bytes(b"what was here")
+    file_limit(100_001)
+    with pytest.raises(UserError) as caught:
+        get(plan, folder)
+    message = str(caught.value)
+    assert message.startswith(f"{folder / 'target'} cannot be written: File too large")
+    assert files(folder) == {
+        folder / "target": b"what was here",
+        folder / "target.part": CONTENT[:100_001],
+    }
+    file_limit(resource.RLIM_INFINITY)
+    get(plan, folder)
+    whole(folder)
+    assert plan.log[-1].start == 100_001
+
+
+def test_places_that_cannot_be_written(plan, folder):
+    (folder / "target").mkdir()
+    with pytest.raises(UserError, match="target cannot be written: Is a directory"):
+        get(plan, folder)
+    with pytest.raises(UserError, match="target cannot be written: No such file"):
+        get(plan, folder / "absent")
+
+
+def test_why_it_could_not_be_had(plan, folder, monkeypatch):
+    home = plan.url.removesuffix("file")
+    plan.redirects = {
+        "/local": "file:///etc/hostname",
+        "/round": "/round",
+        "/there": "/file",
+    }
+    (folder / "target.part").write_bytes(CONTENT[:10])
+    for url, reason in [
+        ("http://127.0.0.1:9/closed", "connection refused, 10 bytes are kept"),
+        (home + "local", "leads to an address that is not http or https"),
+        (home + "round", "too many redirects"),
+    ]:
+        assert reason in refusal(plan, folder, url=url), reason
+    plan.status = 404
+    assert "(HTTP 404, 10 bytes are kept)" in refusal(plan, folder)
+    plan.status, plan.delay = 200, 0.5
+    monkeypatch.setattr("charlm.text.download.TIMEOUT", (0.1, 0.1))
+    assert "(timed out" in refusal(plan, folder)
+    plan.delay = 0
+
+    def no_network(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.getaddrinfo", no_network)
+        message = refusal(plan, folder, url="http://example.org/")
+        assert "(no such host, or no network, 10 bytes are kept)" in message
+    get(plan, folder, url=home + "there")
+    whole(folder)
+
+
+def start(plan, folder, **kwargs):
+    """The download of `get` in a process of its own."""
+    words = [plan.url, str(folder / "target"), str(len(CONTENT)), SHA256]
+    return subprocess.Popen([sys.executable, "-c", DOWNLOAD, *words], **kwargs)
+
+
+def test_two_at_once_download_it_once(plan, folder):
+    plan.delay = 0.05  # 1.5 seconds in all
+    both = [start(plan, folder) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    whole(folder)
+    assert [note.start for note in plan.log] == [0]
+
+
+def test_who_waited_for_a_file_that_is_gone_has_one_of_its_own(folder):
+    path = folder / "target.part"
+    begun, was_there = threading.Event(), []
+
+    def second():
+        begun.set()
+        with alone(path) as file:
+            file.write(b"second")
+            was_there.append(path.read_bytes())
+
+    thread = threading.Thread(target=second)
+    with alone(path):
+        thread.start()
+        begun.wait()
+        time.sleep(0.1)  # now it waits; the file is empty, and is removed
+    thread.join()
+    assert was_there == [b"second"]
+
+
+def test_killed_at_any_moment_it_goes_on(plan, folder):
+    plan.delay = 0.02
+    part = folder / "target.part"
+    reached = 0
+    for _ in range(3):
+        process = start(plan, folder)
+        deadline = time.monotonic() + 30
+        while not part.exists() or part.stat().st_size <= reached:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        reached = part.stat().st_size
+        assert files(folder) == {part: CONTENT[:reached]}
+        assert reached < len(CONTENT)
+    plan.delay = 0
+    get(plan, folder)
+    whole(folder)
+    assert len(plan.log) == 4 and plan.log[-1].start == reached
+
+
+def test_a_terminal_shows_how_far_it_is(plan, folder):
+    plan.delay = 0.02
+    ours, theirs = pty.openpty()
+    process = start(plan, folder, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 10_000)
+        except OSError:  # how a terminal ends
+            break
+    os.close(ours)
+    assert process.communicate()[0] == b"" and process.returncode == 0
+    assert b"/300.0 kB" in shown and b"it" in shown
+    whole(folder)
+
+
+def test_the_catalog_downloads_to_its_place(plan, monkeypatch):
+    source = catalog.SOURCES["tiny_shakespeare"]._replace(url=plan.url)
+    place = cache_folder() / "data" / source.file
+    monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
+    with pytest.raises(UserError, match="^tiny_shakespeare could not be .*SHA-256"):
+        catalog.fetch("tiny_shakespeare")
+    assert files(place.parent) == {}
+    source = source._replace(sha256=SHA256)
+    monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
+    assert catalog.fetch("tiny_shakespeare") == place
+    assert files(place.parent) == {place: CONTENT}
+
+
+def test_every_download_has_a_checksum_and_a_bound():
+    for name, source in catalog.SOURCES.items():
+        assert bool(source.url) != bool(source.build), name
+        if source.url:
+            checked = source.archive or source
+            assert len(checked.sha256) == 64 and source.size > 0, name

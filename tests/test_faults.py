@@ -1,0 +1,39 @@
+"""The campaign of experiments/faults in short: `make faults` is the whole of it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+SHORT = {
+    "training": 0.04,
+    "saving": 0.04,
+    "encoding": 0.05,
+    "downloading": 0.1,
+    "harm": 0.05,
+    "disk": 0.05,
+    "clocks": 0.07,
+    "twins": 0.07,
+    "fuzz": 0.02,
+    "flags": 0.05,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORT)
+def test_nothing_is_lost(tmp_path, name):
+    done = subprocess.run(
+        [
+            *(sys.executable, "experiments/faults/run.py", "--only", name),
+            *(f"--scale={SHORT[name]}", f"--results={tmp_path}/results.json"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    row = json.loads((tmp_path / "results.json").read_text())[name]
+    assert row["tries"] > 0 and row["lost"] == 0
+    assert row["identical"] + row["one line"] == row["tries"]
