@@ -8,7 +8,7 @@ from pathlib import Path
 
 from doors import run
 from outcome import BUG, IDENTICAL, REFUSED, Tally, is_one_line, result_of
-from runs import Plan, every, made_text, undisturbed
+from plans import Plan, every, made_text, undisturbed
 
 MIB = 1 << 20
 

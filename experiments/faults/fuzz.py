@@ -15,7 +15,7 @@ import hypothesis
 from doors import Child, run
 from hypothesis import strategies as st
 from outcome import BUG, IDENTICAL, REFUSED, Tally, is_one_line
-from runs import Plan, every, made_text
+from plans import Plan, every, made_text
 
 from charlm.errors import UserError
 

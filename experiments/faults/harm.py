@@ -7,7 +7,7 @@ from pathlib import Path
 
 from doors import run
 from outcome import Tally, copy, judge_read, judge_resume, snapshot
-from runs import Plan, every, made_text, undisturbed
+from plans import Plan, every, made_text, undisturbed
 
 SAMPLE = ("--prompt=the ", "--length=40", "--seed=5")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from doors import Child, door
 from outcome import BUG, IDENTICAL, Tally, result_of, snapshot
-from runs import Plan, every, made_text, undisturbed
+from plans import Plan, every, made_text, undisturbed
 
 from charlm.workdir.metrics import read_metrics
 

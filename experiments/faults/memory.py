@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from doors import Child
-from runs import Plan, every, made_text
+from plans import Plan, every, made_text
 
 STEPS, CHARACTERS, MOMENTS = 20_000, 1_000_000, 10
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from doors import Child, Done, door
 from outcome import BUG, IDENTICAL, REFUSED, Tally, is_one_line, result_of
-from runs import Plan, every, made_text, undisturbed
+from plans import Plan, every, made_text, undisturbed
 
 
 def jump_clocks(times: int, draw: random.Random, folder: Path) -> Tally:
