@@ -10,14 +10,14 @@ from conftest import ROOT
 SHORT = {
     "training": 0.04,
     "saving": 0.04,
-    "encoding": 0.05,
+    "encoding": 0.03,
     "downloading": 0.1,
-    "harm": 0.05,
-    "disk": 0.05,
+    "harm": 0.03,
+    "disk": 0.04,
     "clocks": 0.07,
     "twins": 0.07,
     "fuzz": 0.02,
-    "flags": 0.05,
+    "flags": 0.03,
 }
 
 

@@ -275,12 +275,10 @@ def test_a_workdir_with_links_is_not_written_to(tmp_path):
 
 def test_a_closing_terminal_hangs_up_twice(tmp_path, text_file):
     flags = train_flags(text_file, tmp_path / "run", train__steps=100_000)
-    run = subprocess.Popen(
-        command("train", *flags),
-        stderr=subprocess.PIPE,
-        # As in a terminal, also where nohup started the tests.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    )
+    # As in a terminal, also where nohup started the tests.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    run = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
+    signal.signal(signal.SIGHUP, before)
     while not steps_in(tmp_path / "run" / FOLDER):
         assert run.poll() is None
         time.sleep(0.05)

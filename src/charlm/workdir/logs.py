@@ -58,6 +58,8 @@ def _differs(path: Path, mark: list) -> bool:
     size, sha256 = mark
     if not path.is_file():
         return path.exists()
+    if path.stat().st_size < size:
+        return True
     with path.open("rb") as file:
         return hashlib.sha256(file.read(size)).hexdigest() != sha256
 
