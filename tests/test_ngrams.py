@@ -217,6 +217,8 @@ def test_symbols_are_drawn_as_often_as_they_followed():
     assert (drawn[:-1][drawn[1:] == 2] == 0).all()
     alone = write(ngrams, context=0, length=4000)
     assert abs((alone == 0).mean() - 0.5) < 0.03
+    once = count_ngrams(array([0, 1]), vocab_size=V, context=0)  # counts of 1
+    assert abs(write(once, context=0, length=4000).mean() - 0.5) < 0.03
 
 
 def test_what_is_written_depends_on_the_seed_alone():

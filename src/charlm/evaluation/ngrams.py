@@ -108,7 +108,8 @@ def find(
         return np.full(len(symbols), -1)
     wanted = contexts * ngrams.vocab_size + symbols
     found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where((contexts >= 0) & (keys[found] == wanted), found, -1)
+    # Of a context -1 the wanted is negative, and no key is.
+    return np.where(keys[found] == wanted, found, -1)
 
 
 def places(ngrams: NGrams, ids: Integer[np.ndarray, " n"]) -> Int[np.ndarray, "m t"]:
@@ -163,7 +164,7 @@ def write(
     random = np.random.default_rng(seed)
     tail = np.zeros(0, np.int64) if prompt is None else prompt
     tail = tail[max(len(tail) - context, 0) :]
-    ends = places(ngrams, tail)[: context + 1, -1]
+    ends = places(ngrams, tail)[:, -1]
     known = int((ends >= 0).sum()) - 1  # an ending of what was seen was seen
     place = int(ends[known])
     drawn = np.empty(length, np.int64)
