@@ -9,6 +9,7 @@ from charlm.errors import UserError
 from charlm.workdir.metrics import FILE as METRICS
 
 SAMPLES = "samples.txt"
+LOGS = (METRICS, SAMPLES)
 # How the two begin: {"step": 10, ... and === step 10, ...
 FIRST = re.compile(rb'\{"step": (\d{1,18}),|=== step (\d{1,18}),')
 Marks = dict[str, list]  # of each file that is there: its bytes, and their SHA-256
@@ -17,7 +18,7 @@ Marks = dict[str, list]  # of each file that is there: its bytes, and their SHA-
 def marks_of(workdir: Path) -> Marks:
     """How the logs stand now; what they hold is on the disk when this returns."""
     marks = {}
-    for name in (METRICS, SAMPLES):
+    for name in LOGS:
         path = workdir / name
         if path.exists():
             with path.open("rb") as file:
@@ -37,8 +38,7 @@ def check_logs(workdir: Path, marks: Marks, step: int) -> None:
       marks: of its checkpoint.
       step: of that checkpoint.
     """
-    for name, mark in marks.items():
-        path = workdir / name
+    for path, mark in _marked(workdir, marks):
         if _differs(path, mark) and not _begun_after(path, step):
             raise UserError(
                 f"{path} is not as it was when the run was saved; put it back, or move"
@@ -48,10 +48,14 @@ def check_logs(workdir: Path, marks: Marks, step: int) -> None:
 
 def forget_begun_after(workdir: Path, marks: Marks, step: int) -> None:
     """Removes logs that were moved away and begun again after the checkpoint."""
-    for name, mark in marks.items():
-        path = workdir / name
+    for path, mark in _marked(workdir, marks):
         if _differs(path, mark) and _begun_after(path, step):
             path.unlink()
+
+
+def _marked(workdir: Path, marks: Marks) -> list[tuple[Path, list]]:
+    """The logs that have a mark. What else a stranger's marks name is no log."""
+    return [(workdir / name, marks[name]) for name in LOGS if name in marks]
 
 
 def _differs(path: Path, mark: list) -> bool:
