@@ -30,16 +30,17 @@ def draw(results: dict, path: Path) -> None:
     for case in cases:
         for row in (row for row in rows if row["case"] == case):
             colour = COLOURS[row["peer"]]
-            axes.barh(place, row["ratio"], color=colour, height=0.8)
-            axes.text(row["ratio"] + 0.02, place, f"{row['ratio']:.2f}", va="center")
+            ratio = row["ratio"]
+            axes.barh(place, ratio - 1, left=1, color=colour, height=0.8)
+            axes.text(max(ratio, 1) * 1.03, place, f"{ratio:.2f}", va="center")
             labels.append((place, f"{case}: {row['peer']}"))
             place += 1
         place += 0.7
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks([at for at, _ in labels], [name for _, name in labels])
-    axes.invert_yaxis()
+    axes.set_ylim(place, -1)  # the first on top
     axes.set_xscale("log")
-    axes.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1: charlm", "2", "4", "8"])
+    axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], [0.5, "1: charlm", 2, 4, 8, 16, 32])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("the peer's time over charlm's; the floor is products alone")
     axes.set_title(results["machine"])
