@@ -8,8 +8,9 @@ validation text, in nats and bits per character.
 Without a variant, char-rnn's defaults, split 90/10: 8 minutes 44 seconds before the
 step was made faster; at its best, after 8,000 of 20,050 steps, 1.5678 nats, 2.2619
 bits.
-`:torch_rnn`, torch-rnn's defaults and its split 80/10/10: about 6 minutes, 1.5449 nats,
-2.2288 bits (0.01 less or more with another seed): experiments/torch_rnn_parity.
+`:torch_rnn`, torch-rnn's defaults and its split 80/10/10: 6 minutes 52 seconds before
+that; 1.5449 nats, 2.2288 bits (0.01 less or more with another seed):
+experiments/torch_rnn_parity.
 `:cpu`, small enough for two slow cores and a minute, split 90/10: 43 seconds, 1.5257
 nats, 2.2012 bits.
 `:smoke`: a run of seconds.
