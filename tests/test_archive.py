@@ -14,7 +14,6 @@ import tarfile
 import threading
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import pytest
 from conftest import files
@@ -122,10 +121,11 @@ def test_the_same_text_whatever_the_order(folder, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_are_never_paths(tmp_path, kind):
+    there = (tmp_path / "was-here.c").as_posix()
     texts = {
         "../up.c": b"up\n",
-        "../../../../../../tmp/charlm-was-here.c": b"far up\n",
-        "/tmp/charlm-was-here.c": b"absolute\n",
+        f"{'../' * 20}{there[1:]}": b"far up\n",
+        there: b"absolute\n",
         "a\\..\\b.c": b"backwards\n",
         "new\nline.c": b"line\n",
         "\x1b[2J.c": b"escape\n",
@@ -137,7 +137,6 @@ def test_names_are_never_paths(tmp_path, kind):
     (tmp_path / "in").mkdir()
     assert joined(tmp_path / "in", archive_of(kind, texts)) == text_of(texts)
     assert set(tmp_path.iterdir()) == {tmp_path / "in"}
-    assert not Path("/tmp/charlm-was-here.c").exists()
 
 
 def test_names_beyond_ascii_stand_in_one_order(folder):

@@ -19,9 +19,9 @@ from conftest import files
 
 from charlm.errors import UserError
 from charlm.text import catalog
-from charlm.text.alone import alone
 from charlm.text.corpus import cache_folder
 from charlm.text.download import download
+from charlm.text.locks import locked
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -316,12 +316,12 @@ def test_who_waited_for_a_file_that_is_gone_has_one_of_its_own(folder):
 
     def second():
         begun.set()
-        with alone(path) as file:
+        with locked(path) as file:
             file.write(b"second")
             was_there.append(path.read_bytes())
 
     thread = threading.Thread(target=second)
-    with alone(path):
+    with locked(path):
         thread.start()
         begun.wait()
         time.sleep(0.1)  # now it waits; the file is empty, and is removed

@@ -21,10 +21,11 @@ from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
 from charlm.training.progress import Reporter
 from charlm.training.step import DISPATCH, init_state, make_train_step
-from charlm.workdir import shelf
+from charlm.workdir import metadata
 from charlm.workdir.lock import FILE, hold
+from charlm.workdir.logs import check_logs, forget_begun_after
+from charlm.workdir.metadata import FOLDER, steps_in
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.shelf import FOLDER, steps_in
 
 CALM = make_optimizer(learning_rate=1e-2)
 # No window of it is like another; an epoch has 34.
@@ -139,6 +140,17 @@ def test_a_log_that_changed_is_refused_and_one_moved_away_is_not_missed(tmp_path
     assert path.exists()
 
 
+def test_marks_of_strangers_reach_no_other_file(tmp_path):
+    """They name logs: what else they name is neither read nor removed."""
+    victim = tmp_path / "victim"
+    victim.write_text("=== step 99, mine")
+    (tmp_path / "run").mkdir()
+    marks = {"../victim": [5, "0" * 64], str(victim): [5, "0" * 64]}
+    check_logs(tmp_path / "run", marks, 3)
+    forget_begun_after(tmp_path / "run", marks, 3)
+    assert victim.read_text() == "=== step 99, mine"
+
+
 def test_another_text_when_it_is_asked_for(tmp_path):
     run_fit(tmp_path, steps=20, text_sha256="a")
     other = {"text_sha256": "b", "streams": streams_of(seed=1)}
@@ -249,14 +261,14 @@ def test_a_checkpoint_that_its_user_removed_stops_nothing(tmp_path):
 
 def test_a_disk_that_cannot_read_a_checkpoint_is_damage(tmp_path, monkeypatch):
     run_fit(tmp_path, steps=30)
-    kept = shelf.differing
+    kept = metadata.differing
 
-    def broken(folder):
+    def broken(folder, **given):
         if folder.name == "30":
             raise OSError(5, "Input/output error")
-        return kept(folder)
+        return kept(folder, **given)
 
-    monkeypatch.setattr(shelf, "differing", broken)
+    monkeypatch.setattr(metadata, "differing", broken)
     said = []
     assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
     assert "checkpoint 30" in said[0] and "Input/output error" in said[0]

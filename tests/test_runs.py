@@ -16,8 +16,8 @@ import pytest
 from conftest import ROOT, command, door, files, refused, train, train_flags
 
 from charlm.workdir.bundle import load_model
+from charlm.workdir.metadata import FOLDER, steps_in
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.shelf import FOLDER, steps_in
 
 
 def untimed(workdir):

@@ -28,8 +28,8 @@ from charlm.training.step import (
     make_train_steps,
     shardings_of,
 )
+from charlm.workdir.metadata import choose
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.shelf import choose
 
 TEXT = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 30
 VOCAB = Vocab.of(TEXT)

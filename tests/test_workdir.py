@@ -13,7 +13,7 @@ from charlm.errors import UserError
 from charlm.model.lm import make_language_model
 from charlm.text.files import differing, write_sums
 from charlm.text.vocab import Vocab
-from charlm.workdir import shelf
+from charlm.workdir import metadata
 from charlm.workdir.bundle import load_model, read_config, write_bundle
 from charlm.workdir.checkpoints import (
     Checkpoints,
@@ -21,8 +21,8 @@ from charlm.workdir.checkpoints import (
     restore_newest,
 )
 from charlm.workdir.digest import sealed, tree_sha256, unsealed
+from charlm.workdir.metadata import choose
 from charlm.workdir.metrics import Metrics, read_metrics
-from charlm.workdir.shelf import choose
 
 TREES = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3)},
@@ -54,7 +54,7 @@ def test_trees_come_back_as_they_were(tmp_path):
 
 def test_the_newest_two_and_the_best_are_kept(tmp_path):
     saved(tmp_path, {1: 3.0, 2: 1.0, 3: 2.0, 4: None, 5: 2.5, 6: None})
-    assert shelf.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
+    assert metadata.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
     assert choose(tmp_path) == 2
     assert choose(tmp_path, "latest") == 6
     assert choose(tmp_path, "5") == choose(tmp_path, 5) == 5
@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_hides_no_other(tmp_path):
     with pytest.raises(UserError, match="checkpoint 1 of .* use another, of step 3"):
         choose(tmp_path)  # it may have been the best
     (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
-    assert shelf.newest_notes(tmp_path) == (2, {"at": 2})
+    assert metadata.newest_notes(tmp_path) == (2, {"at": 2})
     with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
         restore(tmp_path, 3, TREES)
 

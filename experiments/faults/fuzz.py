@@ -221,7 +221,7 @@ def notes(folder: Path):
     from charlm.text.files import write_sums
     from charlm.training.loop import check_resumable
     from charlm.workdir import bundle
-    from charlm.workdir.shelf import FOLDER, METADATA, steps_in
+    from charlm.workdir.metadata import FOLDER, METADATA, steps_in
 
     step = steps_in(folder / "run" / FOLDER)[-1]
     path = folder / "run" / FOLDER / str(step) / METADATA

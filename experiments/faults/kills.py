@@ -55,7 +55,7 @@ def kill_saving(times: int, draw: random.Random, folder: Path) -> Tally:
 
     def save():
         from charlm.workdir.checkpoints import Checkpoints
-        from charlm.workdir.shelf import FOLDER, steps_in
+        from charlm.workdir.metadata import FOLDER, steps_in
 
         with Checkpoints(workdir) as kept:
             step = [0, *steps_in(workdir / FOLDER)][-1]

@@ -8,8 +8,8 @@ from typing import Any
 
 from doors import Done
 
+from charlm.workdir.metadata import FOLDER, METADATA, steps_in
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.shelf import FOLDER, METADATA, steps_in
 
 IDENTICAL, REFUSED, BUG = "identical", "one line", "BUG"
 TIMED = ("seconds", "chars_per_second")

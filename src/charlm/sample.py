@@ -3,6 +3,7 @@
 Writes text with the model of a workdir, as it is drawn.
 """
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -40,7 +41,8 @@ def main() -> None:
         "seed": given.seed,
         "stop": given.stop,
     }
-    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # and not a notebook's
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
     shown = vocab.decode(vocab.encode(prompt, what="the prompt")) if prompt else ""
     if given.json:
         texts = sample(lm, params, vocab, samples=given.samples, **taste)

@@ -19,7 +19,7 @@ from charlm.text.streams import Streams
 from charlm.text.vocab import Vocab
 from charlm.training.optimizer import make_optimizer, make_schedule, restart_at_decay
 from charlm.workdir import bundle, lock
-from charlm.workdir.shelf import FOLDER, steps_in
+from charlm.workdir.metadata import FOLDER, steps_in
 
 Config = Mapping[str, Any]
 # What may differ between a run and its continuation: how long, and what is told of it.

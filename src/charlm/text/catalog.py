@@ -17,10 +17,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from charlm.errors import UserError
-from charlm.text.alone import alone
 from charlm.text.archive import join
 from charlm.text.corpus import cache_folder
 from charlm.text.files import file_sha256
+from charlm.text.locks import locked
 
 
 class Archive(NamedTuple):
@@ -132,7 +132,7 @@ def _make(name: str, source: Source, target: Path) -> None:
     archive = source.archive
     packed = target.parent / PurePosixPath(urlsplit(source.url).path).name
     part, theirs = target.with_name(f"{target.name}.part"), packed.exists()
-    with alone(part) as file:
+    with locked(part) as file:
         if _is_whole(target, source):  # another process made it while we waited
             return
         try:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charlm.errors import UserError
-from charlm.text.alone import alone
 from charlm.text.files import differing, file_sha256, write_sums
+from charlm.text.locks import locked
 from charlm.text.vocab import MAX_CODE, Unit, Vocab
 
 PIECE = 1 << 22  # bytes read at a time: memory stays at a few times this
@@ -192,7 +192,7 @@ def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
     folder = entry.with_name(f"{entry.name}.tmp")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with alone(entry.with_name(f"{entry.name}.lock")):
+        with locked(entry.with_name(f"{entry.name}.lock")):
             if _read_entry(entry, sha256) is not None:  # another process made it
                 return
             for left in (folder, entry):  # of one that was killed; damaged

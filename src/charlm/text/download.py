@@ -16,8 +16,8 @@ import requests
 import urllib3
 
 from charlm.errors import UserError
-from charlm.text.alone import alone
 from charlm.text.files import file_sha256
+from charlm.text.locks import locked
 
 PIECE = 1 << 16  # bytes received at a time: the most that a killed download loses
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
@@ -49,7 +49,7 @@ def download(url: str, target: Path, *, what: str, size: int, sha256: str) -> No
         )
 
     try:
-        with alone(part) as file, _progress(what) as show:
+        with locked(part) as file, _progress(what) as show:
             if target.is_file() and file_sha256(target) == sha256:
                 return
             if _length(file) > size:

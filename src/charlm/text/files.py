@@ -37,8 +37,11 @@ def write_sums(folder: Path) -> None:
         _sync(path)
 
 
-def differing(folder: Path) -> list[str]:
-    """The files of a folder that are not as its SHA256SUMS says; [] if it has none."""
+def differing(folder: Path, *, only: str = "") -> list[str]:
+    """The files of a folder that are not as its SHA256SUMS says; [] if it has none.
+
+    With `only`, that one of them is looked at and no other.
+    """
     strange = [p for p in folder.rglob("*") if not (p.is_file() or p.is_dir())]
     if strange:  # a pipe, say, from which one would read for ever
         return [strange[0].relative_to(folder).as_posix()]
@@ -54,7 +57,9 @@ def differing(folder: Path) -> list[str]:
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
     if not sums or not set(sums) <= set(there):  # more are another program's
         return sorted(set(sums) - set(there)) or [SUMS]
-    return [name for name in sums if file_sha256(there[name]) != sums[name]]
+    if only:
+        sums = {only: sums.get(only)}
+    return [name for name in sums if file_sha256(folder / name) != sums[name]]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from charlm.training.step import (
 )
 from charlm.workdir.checkpoints import Checkpoints, restore_newest
 from charlm.workdir.logs import check_logs, forget_begun_after
-from charlm.workdir.shelf import newest_notes, steps_in, unreadable
+from charlm.workdir.metadata import newest_notes, steps_in, unreadable
 
 PyTree = Any
 
@@ -134,13 +134,12 @@ def fit(
             if (step < steps or wrong) and step not in steps_in(checkpoints.folder):
                 journal.save(state, step)
             if wrong:
-                skip = bad_steps == "stop"
+                skip = ", or leave such steps out with --config.train.bad_steps=skip"
                 raise UserError(
                     f"step {step} is not taken: {wrong}; the state before it is saved,"
                     " and the same command comes to it again: lower"
                     " optim.learning_rate or optim.clip in another --workdir"
-                    + ", or leave such steps out with --config.train.bad_steps=skip"
-                    * skip
+                    f"{skip if bad_steps == 'stop' else ''}"
                 )
         finally:
             journal.close()

@@ -96,8 +96,9 @@ def make_train_step(
     *,
     bad_steps: str = "stop",
 ) -> Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]]:
-    """The pure function (state, window) -> (state, metrics).
+    """The pure function (state, window, due=True) -> (state, metrics).
 
+    `due` says whether the window is that of the state's step; if not, nothing is taken.
     Truncated back-propagation through time: the carry comes in from the window before
     and no gradient goes back into it.
 
@@ -107,9 +108,6 @@ def make_train_step(
       bad_steps: what becomes of the state at a step that is not `good`: "stop" leaves
         all of it, so that this step would be the next one again; "skip" leaves the
         parameters and the optimiser's state, and goes on to the next step.
-
-    A third argument, `due`, says whether the window is that of the state's step; if it
-    is not, the step is not good.
     """
     if bad_steps not in BAD_STEPS:
         raise UserError(

@@ -53,7 +53,7 @@ def load(workdir: str | os.PathLike, checkpoint: str | int) -> tuple[Model, Rest
     """`load_model`'s model, and the checkpoint that it came from."""
     config, vocab = read_config(workdir), read_vocab(workdir)
     try:
-        model = check_types(config["model"])
+        model = _typed(config["model"])
         lm = make_language_model(vocab_size=len(vocab), **model)
     except (KeyError, TypeError, UserError) as error:
         raise UserError(f"{Path(workdir) / CONFIG} names no model: {error}") from error
@@ -62,7 +62,7 @@ def load(workdir: str | os.PathLike, checkpoint: str | int) -> tuple[Model, Rest
     return Model(lm, restored.trees["params"], vocab), restored
 
 
-def check_types(model: Mapping[str, Any]) -> Mapping[str, Any]:
+def _typed(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """`model`, if each value has the type that make_language_model takes.
 
     Raises:

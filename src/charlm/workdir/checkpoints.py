@@ -16,7 +16,7 @@ import jax
 from charlm.errors import UserError
 from charlm.text.files import write_sums
 from charlm.workdir.digest import tree_sha256
-from charlm.workdir.shelf import (
+from charlm.workdir.metadata import (
     FOLDER,
     FORMAT,
     OtherFormat,

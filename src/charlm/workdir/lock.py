@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from charlm.errors import UserError
-from charlm.text.alone import alone
+from charlm.text.locks import locked
 
 FILE = "lock"
 
@@ -32,7 +32,7 @@ def hold(workdir: str | os.PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(alone(path, wait=False))
+            file = held.enter_context(locked(path, wait=False))
             file.truncate(0)
             file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
         except BlockingIOError as error:

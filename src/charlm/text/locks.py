@@ -13,7 +13,7 @@ NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def alone(path: Path, *, wait: bool = True) -> Iterator[io.FileIO]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[io.FileIO]:
     """The file at a path, for one process at a time; it writes at the file's end.
 
     The file is made if it is not there, and removed at the end if it is empty then.

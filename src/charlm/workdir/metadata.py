@@ -100,15 +100,17 @@ def unreadable(workdir: str | os.PathLike) -> str:
     return f"no checkpoint of {workdir} can be read; train in another --workdir"
 
 
-def kept_at(path: Path) -> dict[str, Any]:
-    """What was kept beside the arrays of the checkpoint at `path`, its files checked.
+def kept_at(path: Path, *, whole: bool = True) -> dict[str, Any]:
+    """What was kept beside the arrays of the checkpoint at `path`.
+
+    All its files are checked, or if it need not be `whole`, the one that is read.
 
     Raises:
       OtherFormat: another charlm wrote it.
       UserError: it is damaged.
     """
     try:
-        wrong = differing(path)
+        wrong = differing(path, only="" if whole else METADATA)
     except OSError as error:  # of the disk, say
         raise UserError(damaged(path, f"it cannot be read ({error})")) from error
     if wrong:
@@ -171,5 +173,5 @@ def damaged(path: Path, how: str) -> str:
 
 def loss_at(path: Path) -> float:
     """The validation loss at which a checkpoint was saved; infinite if unknown."""
-    metrics = kept_at(path).get("metrics") or {}
+    metrics = kept_at(path, whole=False).get("metrics") or {}
     return float(metrics.get("nats_per_char", math.inf))
