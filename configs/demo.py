@@ -2,9 +2,9 @@
 
 python -m charlm.train --config=configs/demo.py
 
-1 minute 27 seconds on two cores of an AMD EPYC (AVX-512), start included; validation
-loss 1.5674 nats, 2.2613 bits per character (1.5505 on one core: at this rate of
-learning, rounding tells).
+1 minute 32 seconds of training on two cores of an AMD EPYC (AVX-512); validation loss
+1.5359 nats, 2.2158 bits per character. At this rate of learning rounding tells: code
+that adds up in another order came to 1.5189, 1.5505 and 1.5674.
 """
 
 from configs import default

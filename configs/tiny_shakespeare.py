@@ -11,8 +11,8 @@ bits.
 `:torch_rnn`, torch-rnn's defaults and its split 80/10/10: 6 minutes 52 seconds before
 that; 1.5449 nats, 2.2288 bits (0.01 less or more with another seed):
 experiments/torch_rnn_parity.
-`:cpu`, small enough for two slow cores and a minute, split 90/10: 43 seconds, 1.5257
-nats, 2.2012 bits.
+`:cpu`, small enough for two slow cores and a minute, split 90/10: 47 seconds, 1.5283
+nats, 2.2048 bits.
 `:smoke`: a run of seconds.
 """
 
