@@ -120,7 +120,7 @@ def _reader(index: str, pause: float) -> Callable[[str], Page]:
 def _gather(
     links: dict[str, str], read: Callable[[str], Page], pages: Path, what: str
 ) -> dict[str, str]:
-    """Puts the pages of {name: address} into a folder; {name: why} of those left out."""
+    """Puts pages into a folder; {name: why} of those that are left out."""
     left_out = {}
     with progress(what, unit="pages") as show:
         for n, (name, address) in enumerate(links.items(), 1):
@@ -139,8 +139,9 @@ def _with_resiliparse():
     """(page -> its text, page -> its links): what needs the library.
 
     It keeps the paragraphs of a page that is laid out by tables, <font> and <br><br>,
-    as this site's are; trafilatura and justext run them together or drop them, html2text
-    and inscriptis draw the tables, and Beautiful Soup has no idea of a paragraph.
+    as this site's are. Of a page made like them, trafilatura ran all paragraphs into
+    one, justext kept none, html2text and inscriptis drew the tables around them, and
+    Beautiful Soup joined a date, a heading and a list to the words beside them.
     """
     try:
         from resiliparse.extract.html2text import extract_plain_text
@@ -166,8 +167,7 @@ def essays(index: str, links: list[str]) -> dict[str, str]:
     Raises:
       ValueError: there are none, or too many.
     """
-    folder = urljoin(index, ".")
-    own = {"index.html", PurePosixPath(urlsplit(index).path).name}
+    here = PurePosixPath(urlsplit(index).path)
     found = {}
     for link in links:
         try:
@@ -176,9 +176,10 @@ def essays(index: str, links: list[str]) -> dict[str, str]:
             near = site(address) == site(index)
         except ValueError:  # mailto: and the like
             continue
+        near = near and path.parent == here.parent
         plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.html", path.name)
-        if near and plain and urljoin(address, ".") == folder and path.name not in own:
-            found.setdefault(path.name, urljoin(folder, path.name))
+        if near and plain and path.name not in ("index.html", here.name):
+            found[path.name] = urljoin(index, path.name)
     if not 0 < len(found) <= MOST:
         raise ValueError(f"it links to {len(found)} essays; the site may have changed")
     return found
