@@ -48,7 +48,8 @@ def _entry(name: str, source: Source) -> str:
         case Download(url) | Pages(url):
             origin = url
         case Joined() as how:
-            origin = how.url or Path(how.file).name
+            sha256 = f", SHA-256 {how.sha256}" if how.sha256 else ""
+            origin = (how.url or Path(how.file).name) + sha256
         case Derived(of, _):
             origin = f"the corpus {of}"
         case _:

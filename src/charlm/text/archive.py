@@ -39,12 +39,27 @@ DAMAGE = (
 )
 
 
+def by_name(name: str) -> bytes:
+    """The order of names, byte by byte."""
+    # Names come decoded; what was no UTF-8 in them stands as surrogates.
+    return name.encode("utf-8", "surrogateescape")
+
+
+def by_hash(name: str) -> bytes:
+    """The order of the SHA-256 of names: fixed, and yet shuffled.
+
+    So train and validation text are alike: by name, all of one folder would fall into
+    one of them.
+    """
+    return hashlib.sha256(by_name(name)).digest()
+
+
 def join(
     archive: Path,
     target: Path,
     *,
     wanted: Callable[[str], bool],
-    order: Callable[[str], bytes],
+    order: Callable[[str], bytes] = by_hash,
     most: int,
     show: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -209,21 +224,6 @@ class _Header(tarfile.TarInfo):
         if header.type in EXTENDS and not 0 <= header.size <= EXTRA:
             raise ValueError(f"a header in it claims {header.size:,} bytes")
         return header
-
-
-def by_name(name: str) -> bytes:
-    """The order of names, byte by byte."""
-    # Names come decoded; what was no UTF-8 in them stands as surrogates.
-    return name.encode("utf-8", "surrogateescape")
-
-
-def by_hash(name: str) -> bytes:
-    """The order of the SHA-256 of names: fixed, and yet shuffled.
-
-    So train and validation text are alike: by name, all of one folder would fall into
-    one of them.
-    """
-    return hashlib.sha256(by_name(name)).digest()
 
 
 def _stretch(file, start: int, size: int) -> Iterator[bytes]:

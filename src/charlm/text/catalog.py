@@ -194,7 +194,10 @@ def _write(name: str, source: Source, part: Path) -> list[Path]:
 
 
 def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Path]:
-    """Joins a corpus from its archive, which is downloaded if it is not there."""
+    """Joins a corpus from its archive, which is downloaded if it is not there.
+
+    One that was there stays, and so does one that another corpus is to be made of.
+    """
     theirs = next(_there(how.file), None)
     archive = theirs or part.with_name(PurePosixPath(how.file).name)
     if theirs and how.sha256 not in ("", found := file_sha256(theirs)):

@@ -144,7 +144,10 @@ def _with_resiliparse():
     Beautiful Soup joined a date, a heading and a list to the words beside them.
     """
     try:
-        from resiliparse.extract.html2text import extract_plain_text
+        # It is compiled: pyright finds its types, but no source.
+        from resiliparse.extract.html2text import (  # pyright: ignore
+            extract_plain_text,
+        )
         from resiliparse.parse.html import HTMLTree
     except ImportError as error:
         raise UserError(
@@ -155,7 +158,8 @@ def _with_resiliparse():
         return extract_plain_text(html, main_content=True).strip()
 
     def links_of(index: Page) -> dict[str, str]:
-        found = HTMLTree.parse(index.text).document.query_selector_all("a[href]")
+        body = HTMLTree.parse(index.text).body
+        found = body.query_selector_all("a[href]") if body else []
         return essays(index.url, [str(a["href"]) for a in found])
 
     return text_of, links_of

@@ -55,6 +55,7 @@ SOURCES = {
         file="hello/hello.txt",
         how=Built(recipes.write_hello),
         rule="hello, 200 times",
+        size=1_000,
     ),
     "python_stdlib": Source(
         about="the sources of the running Python's standard library, without tests",
