@@ -157,9 +157,7 @@ def test_without_a_network_one_line_says_where_to_put_it(entry, name):
     line = refusal(name)
     assert (CLOSED in line and "connection refused" in line) or "no lasting" in line
     kept = base.how.file if isinstance(base.how, Joined) else base.file
-    assert f"save it as {cache_folder() / 'data' / kept}" in line or (
-        f"as {cache_folder() / 'data' / kept}" in line
-    )
+    assert f"as {cache_folder() / 'data' / kept}" in line
     assert f"as {kept} in a folder that CHARLM_DATA names" in line
     if base.sha256:
         assert f"({base.size:,} bytes, SHA-256 {base.sha256})" in line
