@@ -213,7 +213,8 @@ def test_latex_is_the_top_folders_tex_by_name(entry, data):
         }
     )
     theirs = data(SOURCES["latex"].how.file, archive)
-    assert refusal("latex").endswith("does not hold the latex that is known")
+    line = refusal("latex")
+    assert f"{theirs} does not hold the latex that is known; move it away" in line
     assert theirs.read_bytes() == archive and not in_cache("latex").exists()
     entry("latex", sha256=sha256(b"algebra\nsets\n"))
     assert catalog.fetch("latex") == in_cache("latex")
@@ -227,7 +228,7 @@ def test_an_archive_without_a_checksum_is_kept_by_its_texts(entry, served):
     for text in (b"wrong\n", b"right\n"):  # what was wrong is asked for again
         content["/a"] = tar_of({"stacks/a.tex": text})
         if text == b"wrong\n":
-            assert "does not hold the latex that is known" in refusal("latex")
+            assert f"it has been removed: get {address}/a again" in refusal("latex")
             assert files(in_cache("latex").parent) == {}
     catalog.fetch("latex")
     assert files(in_cache("latex").parent) == {in_cache("latex"): b"right\n"}

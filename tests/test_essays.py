@@ -137,6 +137,12 @@ def test_between_two_requests_there_is_a_pause(site, monkeypatch):
     assert [event for event in events if not isinstance(event, str)] == [30] * 4
 
 
+def test_a_terminal_shows_how_many_there_are(site, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    get(site)
+    assert "3/3" in capsys.readouterr().err
+
+
 def test_what_breaks_off_goes_on_from_there(site):
     site.answers["/c.html"] = 503
     line = refusal(site)

@@ -36,8 +36,7 @@ def fetch(name: str) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source.how, Download):
-            known = {"size": source.size, "sha256": source.sha256}
-            _download(name, source, source.how.url, target, **known)
+            _download(name, source, target, size=source.size, sha256=source.sha256)
         else:
             _make(name, source, target)
     except OSError as error:
@@ -133,11 +132,15 @@ def _is(path: Path, source: Source) -> bool:
     return source.sha256 in ("", file_sha256(path))
 
 
-def _download(name: str, source: Source, url: str, target: Path, **known) -> None:
+def _download(
+    name: str, source: Source, target: Path, *, size: int, sha256: str
+) -> None:
     """Downloads a corpus, or the archive that it is made of."""
     from charlm.text.download import download  # loads requests, seldom needed
 
-    download(url, target, what=name, hint=_places(source), **known)
+    assert isinstance(source.how, Download | Joined)
+    url, hint = source.how.url, _places(source)
+    download(url, target, what=name, size=size, sha256=sha256, hint=hint)
 
 
 def _places(source: Source) -> str:
@@ -200,11 +203,14 @@ def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Pa
     """
     theirs = next(_there(how.file), None)
     archive = theirs or part.with_name(PurePosixPath(how.file).name)
+    as_it_is = (
+        f"move it away, or use it as it is: python -m charlm.corpora join {name}"
+        f" {archive} FILE, and --config.data.path=FILE"
+    )
     if theirs and how.sha256 not in ("", found := file_sha256(theirs)):
         raise UserError(
             f"{theirs} is not the archive that is known: its SHA-256 is {found}, not"
-            f" {how.sha256}; move it away, or use it as it is: python -m charlm.corpora"
-            f" join {name} {theirs} FILE, and --config.data.path=FILE"
+            f" {how.sha256}; {as_it_is}"
         )
     if not theirs and not how.url:
         raise UserError(
@@ -212,14 +218,15 @@ def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Pa
             f" {archive}{_places(source)}"
         )
     if not theirs:
-        known = {"size": how.packed, "sha256": how.sha256}
-        _download(name, source, how.url, archive, **known)
+        _download(name, source, archive, size=how.packed, sha256=how.sha256)
+    checked = theirs or how.sha256
     try:
         _join(name, how, archive, part)
         if not _is(part, source):
-            raise UserError(f"{archive} does not hold the {name} that is known")
+            todo = as_it_is if checked else f"it has been removed: get {how.url} again"
+            raise UserError(f"{archive} does not hold the {name} that is known; {todo}")
     except UserError:
-        if not theirs and not how.sha256:  # who knows what that was
+        if not checked:  # who knows what that was
             archive.unlink()
         raise
     others = (other for other in SOURCES.values() if other is not source)
