@@ -28,7 +28,7 @@ torch: .venv/torch
 demo: .venv/run
 	rm -rf runs/demo
 	$(BIN)/python -m charlm.train --config=configs/demo.py --workdir=runs/demo
-	$(BIN)/python experiments/curve.py runs/demo
+	$(BIN)/python -m experiments.curve runs/demo
 	@echo && echo 'Two samples of what it has learnt, from "def ":'
 	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.8 --top_p=0.9 --samples=2
 

@@ -6,16 +6,17 @@ import sys
 
 from conftest import ROOT
 
-CURVE = [sys.executable, str(ROOT / "experiments" / "curve.py")]
+CURVE = [sys.executable, "-m", "experiments.curve"]
 
 
 def test_a_curve_is_drawn(tmp_path):
     rows = [{"step": n, "split": "train", "nats_per_char": 3.0 / n} for n in (1, 2)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    subprocess.run([*CURVE, str(tmp_path)], check=True, capture_output=True)
+    subprocess.run([*CURVE, str(tmp_path)], check=True, capture_output=True, cwd=ROOT)
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_metrics_it_says_what_to_do(tmp_path):
-    done = subprocess.run([*CURVE, str(tmp_path)], capture_output=True, text=True)
+    command = [*CURVE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and done.stderr.startswith("error: say which workdir")

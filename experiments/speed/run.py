@@ -21,7 +21,7 @@ from cases import NAMES, OURS, case_of
 from peers import Shape
 from whole import memory_mb
 
-from charlm.doors.machine import available_cores, use_fusion
+from charlm.doors.machine import available_cores, machine_name, use_fusion
 
 Row = dict[str, Any]
 TURNS = 5
@@ -108,19 +108,6 @@ def memory() -> list[Row]:
     return rows
 
 
-def machine() -> str:
-    """The machine in words: the GPU, or the processor and its cores."""
-    device = jax.devices()[0]
-    if device.platform != "cpu":
-        return device.device_kind
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-    return f"{model}, {available_cores()} cores"
-
-
 def line_of(row: Row) -> str:
     pair = [row["ours_ms"], row["peer_ms"]]
     if pair[0] is None:
@@ -147,7 +134,7 @@ def main() -> None:
     everything = [name for name in NAMES if on_gpu or "tf32" not in name] + ["memory"]
     rows = []
     if not given.json:
-        print(machine())
+        print(machine_name())
         print(f"{'case':22}{'peer':34}{'ours, ms':>10}{'peer, ms':>10}{'ratio':>8}")
     for case in given.cases or everything:
         found = memory() if case == "memory" else in_turn(case)
@@ -162,11 +149,11 @@ def main() -> None:
 
 def keep(rows: list[Row]) -> None:
     """Writes the results of a whole run, by the machine's name."""
-    words = "".join(c if c.isalnum() else " " for c in machine().lower())
+    words = "".join(c if c.isalnum() else " " for c in machine_name().lower())
     kept = Path(__file__).parent / "results" / ("-".join(words.split()) + ".json")
     kept.parent.mkdir(exist_ok=True)
     versions = {"jax": jax.__version__, "python": platform.python_version()}
-    about = {"machine": machine(), **versions, "rows": rows}
+    about = {"machine": machine_name(), **versions, "rows": rows}
     kept.write_text(json.dumps(about, indent=1) + "\n")
 
 

@@ -1,7 +1,9 @@
-"""What a front door tells JAX of the machine, before JAX's first work."""
+"""What a front door tells JAX of the machine, before JAX's first work; its name."""
 
 import contextlib
 import os
+import platform
+from pathlib import Path
 
 import jax
 
@@ -48,3 +50,16 @@ def keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def machine_name() -> str:
+    """The machine in words: the accelerator, or the processor and its cores."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    return f"{model}, {available_cores()} cores"

@@ -1,0 +1,69 @@
+"""What an experiment leaves: results.json, and the measured part of its README.
+
+A number in a README stands between two marks, where the experiment itself wrote it.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from charlm.doors.machine import machine_name
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+
+
+def keep(folder: Path, results: dict[str, Any], measured: Iterable[str]) -> None:
+    """Writes results.json, and the blocks of Markdown between the README's marks.
+
+    Raises:
+      ValueError: the README lacks the marks.
+    """
+    about = {"machine": machine_name(), "jax": jax.__version__}
+    about["python"] = platform.python_version()
+    kept = json.dumps(about | results, indent=1)
+    (folder / "results.json").write_text(kept + "\n")
+    readme = folder / "README.md"
+    head, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no place for what is measured: {BEGIN}{END}")
+    where = f"On {about['machine']}, JAX {about['jax']}, Python {about['python']}."
+    body = "\n".join(f"{block.rstrip()}\n" for block in (where, *measured))
+    readme.write_text(f"{head}{begin}{body}{end}{tail}")
+
+
+def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown; floats are shown with four digits, nan as a dash."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.4f}"
+    return f"{value:,}" if type(value) is int else str(value).replace("|", "\\|")
+
+
+def quoted(text: str) -> str:
+    """A sample as a block of Markdown, whatever it holds."""
+    printable = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    fence = "`" * max(3, 1 + longest_run(printable, "`"))
+    return f"{fence}text\n{printable}\n{fence}"
+
+
+def longest_run(text: str, character: str) -> int:
+    longest = run = 0
+    for c in text:
+        run = run + 1 if c == character else 0
+        longest = max(longest, run)
+    return longest
+
+
+def minutes(seconds: float) -> str:
+    """As "8 min 44 s"."""
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
