@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from charlm.evaluation.nesting import Judged, Mark, judge
+from charlm.evaluation.nesting import Judged, Mark, bracket, judge
 
 ENVIRONMENTS, BRACES, FORMULAS = ROWS = (
     "environments closed in order",
@@ -82,8 +82,7 @@ def _marks(text: str) -> Iterator[Mark]:
                     yield Mark(place + n, side, "$", FORMULAS)
                     formula = "" if formula else sign
             case "brace":
-                side = "open" if token["brace"] == "{" else "close"
-                yield Mark(place, side, "{", BRACES)
+                yield bracket(place, token["brace"], BRACES)
             case "paragraph":
                 paragraphs += 1
                 for name in ("$", r"\[", r"\("):

@@ -38,6 +38,12 @@ class Mark(NamedTuple):
     row: str = ""
 
 
+def bracket(place: int, sign: str, row: str) -> Mark:
+    """The mark of a bracket, of any of the three kinds."""
+    n = "([{)]}".index(sign)
+    return Mark(place, "open" if n < 3 else "close", "([{"[n % 3], row)
+
+
 class Judged(NamedTuple):
     """One thing of a text that is right or wrong.
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from charlm.evaluation.nesting import Judged, Mark, judge
+from charlm.evaluation.nesting import Judged, Mark, bracket, judge
 
 QUOTES, BRACKETS, CAPITALS, SPEECHES = ROWS = (
     "quotes closed",
@@ -12,7 +12,6 @@ QUOTES, BRACKETS, CAPITALS, SPEECHES = ROWS = (
     "speeches led by a speaker",
 )
 NAMES_ROWS = ("names that begin with a capital", "names of one word")
-OF_BRACKET = {"(": "(", ")": "(", "[": "[", "]": "[", "{": "{", "}": "{"}
 # A quote that opens stands after a space, a dash or a bracket and before a word; one
 # that closes, after what is no space. The others may be either and do not count.
 TOKEN = re.compile(
@@ -61,8 +60,7 @@ def _marks(text: str) -> Iterator[Mark]:
                 yield Mark(place, "close", '"', QUOTES)
                 quoted = False
             case "bracket":
-                side = "open" if token[0] in "([{" else "close"
-                yield Mark(place, side, OF_BRACKET[token[0]], BRACKETS)
+                yield bracket(place, token[0], BRACKETS)
             case "paragraph":
                 if quoted and text[token.end() : token.end() + 1] in ('"', "\u201c"):
                     continued = token.end()
