@@ -56,7 +56,8 @@ def read_c(text: str) -> Iterator[Judged]:
     Nothing may be open at a brace { in the first column, nor once a brace } there has
     closed: so are functions written in the Linux kernel. Strings end with their line,
     and no comment holds the beginning of another. The branches of an #if each begin
-    with what was open at it. A text whose first comment sign is */ begins in a comment.
+    with what was open at it. A text whose first comment sign is */, or whose second line
+    begins with a star, begins in a comment; the first line is left out.
 
     A function is a head in the first column (a type, a name, a bracket) with a body,
     to the brace } in the first column. It is refused if another begins before that, or
@@ -93,9 +94,12 @@ def _judged(text: str, parse) -> Iterator[Judged]:
 
 
 def _beginning(text: str) -> int:
-    """Where the comment ends in which the text begins, or 0."""
+    """Where the comment or the line ends in which the text begins."""
     begins, ends = text.find("/*"), text.find("*/")
-    return ends + 2 if 0 <= ends < begins or begins < 0 <= ends else 0
+    if ends >= 0 and (begins < 0 or ends < begins):
+        return ends + 2
+    line = max(text.find("\n"), 0)
+    return len(text) if re.match(r"\s*\*\s", text[line:]) else line
 
 
 def _marks(text: str) -> Iterator[Mark]:

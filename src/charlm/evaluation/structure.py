@@ -10,7 +10,18 @@ from collections.abc import Iterator, Sequence
 
 from charlm.errors import UserError
 from charlm.evaluation import c_source, latex, prose, python_source, wiki
+from charlm.evaluation.copying import copying, words_known
+from charlm.evaluation.names import names_measures
 from charlm.evaluation.nesting import Judged
+
+__all__ = [
+    "KINDS",
+    "closing_by_distance",
+    "copying",
+    "measure",
+    "names_measures",
+    "words_known",
+]
 
 
 # How each kind of text is read, and what it is judged by.
