@@ -1,10 +1,10 @@
-"""C: brackets, strings and comments that are closed, functions that a parser accepts."""
+"""C: brackets, strings and comments that are closed, functions that parse."""
 
 import re
 from collections.abc import Iterator
 
 from charlm.errors import UserError
-from charlm.evaluation.nesting import Judged, Mark, bracket, judge
+from charlm.evaluation.nesting import Judged, Mark, Side, bracket, judge
 
 BRACKETS, STRINGS, COMMENTS, FUNCTIONS = ROWS = (
     "brackets closed in order",
@@ -26,8 +26,11 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-# What a function is called, behind its type: a macro that defines one has no type.
-HEAD = re.compile(r"[A-Za-z_][^=;{}\n]*[\s*]\w+\s*\(")
+BRANCHES: dict[str, Side] = {"if": "if", "el": "else", "end": "end"}
+# A type, a name and a bracket: a macro that defines a function has no type.
+HEAD = re.compile(
+    r"(?!(?:do|else|for|if|return|switch|while)\b)[A-Za-z_][^=;{}\n]*[\s*]\w+\s*\("
+)
 # The kernel's macros that look like no C, spelt so that a parser can read them.
 MACROS = [
     # for_each_cpu(...) and the like begin loops.
@@ -35,10 +38,7 @@ MACROS = [
     # Types among the arguments of macros.
     (re.compile(r"([(,]\s*)(?:struct|union|enum)\s+(?=\w+\s*[,)])"), r"\1"),
     # __releases(lock) and the like stand between a head and its body.
-    (
-        re.compile(r"^[ \t]+__\w+\((?:[^()\n]|\([^()\n]*\))*\)$", re.MULTILINE),
-        "",
-    ),
+    (re.compile(r"^[ \t]+__\w+\((?:[^()\n]|\([^()\n]*\))*\)$", re.M), ""),
     # __init, __user, notrace and the like stand before a name, a type or a star.
     (
         re.compile(
@@ -56,8 +56,8 @@ def read_c(text: str) -> Iterator[Judged]:
     Nothing may be open at a brace { in the first column, nor once a brace } there has
     closed: so are functions written in the Linux kernel. Strings end with their line,
     and no comment holds the beginning of another. The branches of an #if each begin
-    with what was open at it. A text whose first comment sign is */, or whose second line
-    begins with a star, begins in a comment; the first line is left out.
+    with what was open at it. A text whose first comment sign is */, or whose second
+    line begins with a star, begins in a comment; the first line is left out.
 
     A function is a head in the first column (a type, a name, a bracket) with a body,
     to the brace } in the first column. It is refused if another begins before that, or
@@ -87,8 +87,7 @@ def _judged(text: str, parse) -> Iterator[Judged]:
                     yield Judged(STRINGS, token[kind] in ('"', "'"))
             case "body" | "bracket" | "branch":
                 continue
-        for place in range(*token.span()):
-            bare[place] = "\n" if text[place] == "\n" else " "
+        bare[token.start() : end] = re.sub(r"[^\n]", " ", token[0])
     for start, end in _functions("".join(bare)):
         yield Judged(FUNCTIONS, end > start and parse(text[start:end]))
 
@@ -115,8 +114,7 @@ def _marks(text: str) -> Iterator[Mark]:
                 yield bracket(place, token[0], BRACKETS)
                 yield Mark(place, "fresh")
             case "branch":
-                side = {"if": "if", "el": "else", "end": "end"}[token["branch"]]
-                yield Mark(place, side)
+                yield Mark(place, BRANCHES[token["branch"]])
 
 
 def _functions(bare: str) -> Iterator[tuple[int, int]]:
@@ -137,7 +135,7 @@ def _functions(bare: str) -> Iterator[tuple[int, int]]:
             yield body, place + 1
             head = body = None
         elif words.endswith("{") and (begins or line == words) and head is not None:
-            opened = bare[head:place + len(line)]
+            opened = bare[head : place + len(line)]
             if HEAD.match(opened) and "=" not in opened:
                 if body is not None:
                     yield body, body

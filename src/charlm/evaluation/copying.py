@@ -1,4 +1,4 @@
-"""What a text has of another: its words, its stretches; has a model learnt or copied?"""
+"""What a text has of another: words and stretches. Has a model learnt, or copied?"""
 
 import functools
 import math
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
+
+from charlm.errors import UserError
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 # Stretches are hashed as polynomials in this odd number, modulo 2 ** 64.
@@ -74,7 +76,12 @@ def copying(
       "longest copy", in characters, and "what it copies", the first that is so long;
       "median longest copy", of the texts; and for each length, as "5-grams not in the
       text", the share from 0 to 1 of those of the texts. nan of no texts or n-grams.
+
+    Raises:
+      UserError: a length is below 1.
     """
+    if min(lengths, default=1) < 1:
+        raise UserError(f"n-grams of {min(lengths)} characters; give 1 or more")
     hashes = hashes_of(known)
     copies = _longest_copies(texts, hashes)
     sizes = [len(copy) for copy in copies]
@@ -85,7 +92,9 @@ def copying(
     }
     at = None
     for n in sorted(set(lengths)):
-        known_grams, at = grams_known([hashes_of(text) for text in texts], n, hashes, at)
+        known_grams, at = grams_known(
+            [hashes_of(text) for text in texts], n, hashes, at
+        )
         seen = sum(int(of_text.sum()) for of_text in known_grams)
         total = sum(len(of_text) for of_text in known_grams)
         found[f"{n}-grams not in the text"] = _share(total - seen, total)

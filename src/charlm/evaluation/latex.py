@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from charlm.evaluation.nesting import Judged, Mark, bracket, judge
+from charlm.evaluation.nesting import Judged, Mark, bracket, either, judge
 
 ENVIRONMENTS, BRACES, FORMULAS = ROWS = (
     "environments closed in order",
@@ -56,30 +56,24 @@ def _marks(text: str) -> Iterator[Mark]:
                     end = token.start("verbatim_end")
                     yield Mark(end, "close", "verbatim", ENVIRONMENTS)
             case "name":
-                name = token["name"]
-                if name == "document" or token["side"] == "begin" and (
-                    name in STATEMENTS
-                ):
+                name, begins = token["name"], token["side"] == "begin"
+                if name == "document" or begins and name in STATEMENTS:
                     yield Mark(place, "fresh")
                     formula = ""
                 if name != "document":
-                    side = "open" if token["side"] == "begin" else "close"
-                    yield Mark(place, side, name, ENVIRONMENTS)
+                    yield either(place, begins, name, ENVIRONMENTS)
             case "heading":
                 yield Mark(place, "fresh")
                 formula = ""
             case "formula":
-                side = "open" if token["formula"] in "[(" else "close"
                 name = r"\[" if token["formula"] in "[]" else r"\("
-                yield Mark(place, side, name, FORMULAS)
+                yield either(place, token["formula"] in "[(", name, FORMULAS)
             case "dollars" if paragraphs:
-                # $a$$b$ are two formulas.
-                single = formula == "$" or len(token["dollars"]) == 1
-                for n, sign in enumerate(
-                    token["dollars"] if single else [token["dollars"]]
-                ):
-                    side = "close" if formula else "open"
-                    yield Mark(place + n, side, "$", FORMULAS)
+                signs = [token["dollars"]]
+                if formula == "$":  # $a$$b$ are two formulas
+                    signs = signs[0]
+                for n, sign in enumerate(signs):
+                    yield either(place + n, not formula, "$", FORMULAS)
                     formula = "" if formula else sign
             case "brace":
                 yield bracket(place, token["brace"], BRACES)

@@ -35,37 +35,33 @@ def names_measures(
     Raises:
       UserError: there are no known or no held-out names.
     """
-    names, known, held_out = ([n for n in some if n] for some in (names, known, held_out))
+    names, known, held_out = (
+        [n for n in some if n] for some in (names, known, held_out)
+    )
     for what, some in (("known", known), ("held_out", held_out)):
         if not some:
             raise UserError(f"there are no names in {what}; give 1 or more")
     characters = sorted({*"\n", *"".join([*known, *held_out, *names])})
     codes = {character: n for n, character in enumerate(characters)}
-    model = kneser_ney(
-        _ids(known, codes), vocab_size=len(codes), context=CONTEXT
-    )
+    model = kneser_ney(_ids(known, codes), vocab_size=len(codes), context=CONTEXT)
     real = _nats(model, held_out, codes)
-    threshold = np.quantile(real, QUANTILE)
+    nats = _nats(model, names, codes)
     seen = {*known}
-    if not names:
-        nan = math.nan
-        shares = nan, nan, nan, nan
-    else:
-        nats = _nats(model, names, codes)
-        shares = (
-            sum(name not in seen for name in names) / len(names),
-            len({*names}) / len(names),
-            float((nats <= threshold).mean()),
-            float(nats.mean()),
-        )
-    keys = ("new", "distinct", "pronounceable", "nats per character")
-    return dict(zip(keys, shares, strict=True)) | {
-        "nats per character of held-out names": float(real.mean())
+    return {
+        "new": _mean([name not in seen for name in names]),
+        "distinct": len({*names}) / len(names) if names else math.nan,
+        "pronounceable": _mean(nats <= np.quantile(real, QUANTILE)),
+        "nats per character": _mean(nats),
+        "nats per character of held-out names": _mean(real),
     }
 
 
+def _mean(values) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
 def _ids(names: Sequence[str], codes: dict[str, int]) -> np.ndarray:
-    """The names, with ends between them that fill a context: none looks into another."""
+    """The names, with ends between them that fill a context: none sees another."""
     ends = "\n" * CONTEXT
     return np.asarray([codes[c] for c in ends + "".join(n + ends for n in names)])
 
@@ -75,7 +71,8 @@ def _nats(
 ) -> Float[np.ndarray, " n"]:
     """The mean nats of the characters of each name and of its end."""
     each = nats_of_each(model, _ids(names, codes))
-    counted = np.asarray([len(name) + 1 for name in names])
-    begins = CONTEXT + np.cumsum([0, *(counted[:-1] - 1 + CONTEXT)])
+    lengths = np.asarray([len(name) for name in names], np.int64)
+    ends = np.cumsum(lengths + CONTEXT)
     sums = np.concatenate([[0], np.cumsum(each)])
-    return (sums[begins + counted] - sums[begins]) / counted
+    # Of the ends behind a name the first is counted, which the name foretells.
+    return (sums[ends + 1] - sums[ends - lengths]) / (lengths + 1)

@@ -20,6 +20,9 @@ from typing import Literal, NamedTuple
 REACH = 50
 
 
+Side = Literal["open", "close", "cut", "fresh", "if", "else", "end"]
+
+
 class Mark(NamedTuple):
     """A place of a text that opens or closes something.
 
@@ -33,15 +36,20 @@ class Mark(NamedTuple):
     """
 
     place: int
-    side: Literal["open", "close", "cut", "fresh", "if", "else", "end"]
+    side: Side
     name: str = ""
     row: str = ""
+
+
+def either(place: int, opens: bool, name: str, row: str) -> Mark:
+    """The mark of what opens, or else closes."""
+    return Mark(place, "open" if opens else "close", name, row)
 
 
 def bracket(place: int, sign: str, row: str) -> Mark:
     """The mark of a bracket, of any of the three kinds."""
     n = "([{)]}".index(sign)
-    return Mark(place, "open" if n < 3 else "close", "([{"[n % 3], row)
+    return either(place, n < 3, "([{"[n % 3], row)
 
 
 class Judged(NamedTuple):

@@ -1,4 +1,4 @@
-"""Python: brackets and strings that are closed, functions that its own parser accepts."""
+"""Python: brackets and strings that are closed, functions that parse."""
 
 import ast
 import re
@@ -26,8 +26,8 @@ TOKEN = re.compile(
     | "(?:[^"\\\n]|\\[\s\S])*(?P<double>"|\n|\\?\Z)
     | '(?:[^'\\\n]|\\[\s\S])*(?P<single>'|\n|\\?\Z)
     # Words that begin a statement and nothing else, so never a line in a bracket.
-    | (?P<statement>^[ \t]*(?:async[ \t]+def|assert|break|class|continue|def|del|elif|except
-      |finally|global|import|nonlocal|pass|raise|return|try|while|with|@)\b)
+    | (?P<statement>^[ \t]*(?:async[ \t]+def|assert|break|class|continue|def|del|elif
+      |except|finally|global|import|nonlocal|pass|raise|return|try|while|with|@)\b)
     | (?P<bracket>[()\[\]{}])
     """,
     re.VERBOSE | re.MULTILINE,
@@ -43,8 +43,8 @@ def read_python(text: str) -> Iterator[Judged]:
     follows the quotes that end it, for these must then begin another.
 
     A function is a line that begins with def and those below it that are empty, deeper,
-    or begin with a closing bracket; it is left out if the text ends with them, and those
-    within it are not counted again. It is judged by Python's ast.
+    or begin with a closing bracket; it is left out if the text ends with them, and
+    those within it are not counted again. It is judged by Python's ast.
     """
     begins = BEGINNING.search(text)
     if begins:

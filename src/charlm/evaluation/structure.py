@@ -1,7 +1,7 @@
 """What of a language's structure a text keeps: brackets, quotes, tags, functions.
 
-The same measures serve samples of a model and stretches of real text that are cut to the
-same lengths, so that they stand side by side.
+The same measures serve samples of a model and stretches of real text that are cut to
+the same lengths, so that they stand side by side.
 """
 
 import bisect
@@ -41,8 +41,8 @@ def measure(texts: Sequence[str], *, kind: str) -> dict[str, float]:
     """The share of right ones, from 0 to 1, of each thing that a kind of text has.
 
     A text begins and ends anywhere: what it opens and has not closed when it ends does
-    not count unless something contradicts it. The rule is in `charlm.evaluation.nesting`
-    and the details of a kind in the function that reads it, `read_latex` and so on.
+    not count unless something contradicts it. `charlm.evaluation.nesting` has the rule,
+    and the function that reads a kind (`read_latex` and so on) its details.
     Real text scores near 1; where it does not (kernel C has macros that no parser of C
     reads), its own share is what to compare with.
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from xml.parsers import expat
 
-from charlm.evaluation.nesting import Judged, Mark, judge
+from charlm.evaluation.nesting import Judged, Mark, either, judge
 
 PAGES, TAGS, INNER, LINKS, TEMPLATES, TABLES, ADDRESSES, HEADINGS = ROWS = (
     "pages well formed",
@@ -36,8 +36,8 @@ TOKEN = re.compile(
     | (?P<link>\[\[|\]\])
     | (?P<template>\{\{|\}\})
     | (?P<table>^[:*\ ]*\{\||^[:\ ]*\|\}(?!\}))
-    | \[(?:https?|ftp|mailto):[^\]\n]*(?P<address>\]|\n|\Z)
-    | ^(?P<signs>={2,6})[^=\n][^\n]*(?P<heading>$)
+    | \[(?:https?|ftp|mailto):[^\]\n<]*(?P<address>\]|(?=[\n<])|\Z)
+    | ^(?P<signs>={2,6})[^=\n<][^\n<]*(?P<heading>$)
     | (?P<paragraph>\n(?=[ ]*\n|[*\#:;=|!]))
     """,
     re.VERBOSE | re.MULTILINE,
@@ -67,29 +67,24 @@ def _marks(text: str) -> Iterator[Mark]:
                 if token["tag"] == "page" and not token["end"]:
                     yield Mark(place, "fresh")
                 if not token["rest"].endswith("/"):
-                    side = "close" if token["end"] else "open"
-                    yield Mark(place, side, "<" + token["tag"], TAGS)
+                    yield either(place, not token["end"], "<" + token["tag"], TAGS)
             case "plain_end":
                 yield Mark(place, "open", token["plain"], INNER)
                 at = token.start("plain_end")
                 if token["plain_end"] == "</text>":
                     yield Mark(at, "close", "<text", TAGS)
                 elif token["plain_end"]:
-                    name = token["plain_end"][5:-4]
-                    yield Mark(at, "close", name, INNER)
+                    yield Mark(at, "close", token["plain_end"][5:-4], INNER)
             case "inner_rest":
                 name = token["inner"].lower()
                 if name not in SINGLE and not token["inner_rest"].endswith("/"):
-                    side = "close" if token["inner_end"] else "open"
-                    yield Mark(place, side, name, INNER)
+                    yield either(place, not token["inner_end"], name, INNER)
             case "link":
-                yield Mark(place, "open" if token["link"] == "[[" else "close", "[[", LINKS)
+                yield either(place, token["link"] == "[[", "[[", LINKS)
             case "template":
-                side = "open" if token["template"] == "{{" else "close"
-                yield Mark(place, side, "{{", TEMPLATES)
+                yield either(place, token["template"] == "{{", "{{", TEMPLATES)
             case "table":
-                side = "open" if token["table"].endswith("{|") else "close"
-                yield Mark(place, side, "{|", TABLES)
+                yield either(place, token["table"].endswith("{|"), "{|", TABLES)
             case "paragraph":
                 yield Mark(place, "cut", "[[", LINKS)
 
@@ -104,7 +99,9 @@ def _lines(text: str) -> Iterator[Judged]:
         elif token.lastgroup == "heading":
             line = token[0].rstrip()
             signs = token["signs"]
-            yield Judged(HEADINGS, line.endswith(signs) and line[: -len(signs)][-1] != "=")
+            yield Judged(
+                HEADINGS, line.endswith(signs) and line[: -len(signs)][-1] != "="
+            )
 
 
 def _pages(text: str) -> Iterator[Judged]:
