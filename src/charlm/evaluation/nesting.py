@@ -67,70 +67,63 @@ class Judged(NamedTuple):
     distance: int | None = None
 
 
-# What is open: the innermost opening and what is open around it. Never changed, so that
-# branches can go back to it.
-Open = tuple[Mark, "Open"] | None
+class Open(NamedTuple):
+    """What is open at a place. It never changes, so that branches can go back to it.
+
+    Attributes:
+      mark: the innermost opening.
+      around: what was open before it, if anything.
+    """
+
+    mark: Mark
+    around: "Open | None"
 
 
 def judge(marks: Iterable[Mark]) -> Iterator[Judged]:
     """Openings, and closers of nothing, as they are decided; see above for the rule."""
-    top: Open = None
-    count = 0  # of marks at which nothing may be open
-    branches: list[tuple[Open, int]] = []
+    top: Open | None = None
+    fresh = 0  # marks so far at which nothing may be open
+    branches: list[tuple[Open | None, int]] = []
     for mark in marks:
         match mark.side:
             case "open":
-                top = mark, top
-            case "close":
-                depth = depth_of(top, mark)
-                if depth is None and count:
+                top = Open(mark, top)
+            case "close" | "cut" | "fresh":
+                ended = ended_by(mark, top)
+                for opening, around in ended:
+                    own = around is ended[-1].around and opening.name == mark.name
+                    right = own and mark.side == "close"
+                    yield Judged(opening.row, right, mark.place - opening.place)
+                    top = around
+                if mark.side == "fresh":
+                    top, fresh = None, fresh + 1
+                elif mark.side == "close" and fresh and not ended:
                     yield Judged(mark.row, False)
-                for n in range(depth or 0):
-                    opening, top = top  # pyright: ignore[reportGeneralTypeIssues]
-                    own = n + 1 == depth and opening.name == mark.name
-                    yield Judged(opening.row, own, mark.place - opening.place)
-            case "cut":
-                for _ in range(depth_named(top, mark.name) or 0):
-                    opening, top = top  # pyright: ignore[reportGeneralTypeIssues]
-                    yield Judged(opening.row, False, mark.place - opening.place)
-            case "fresh":
-                for opening in innermost(top):
-                    yield Judged(opening.row, False, mark.place - opening.place)
-                top, count = None, count + 1
             case "if":
-                branches.append((top, count))
+                branches.append((top, fresh))
             case "else" if branches:
-                saved, then = branches[-1]
-                top = saved if then == count else None
+                top, then = branches[-1]
+                top = top if then == fresh else None
             case "end" if branches:
                 branches.pop()
 
 
-def depth_of(top: Open, closer: Mark) -> int | None:
-    """How many openings end at a closer; None if it closes nothing.
+def ended_by(mark: Mark, top: Open | None) -> list[Open]:
+    """The openings that a mark ends, from the inside out.
 
-    They are those down to the innermost one of its name. If there is none, the closer
-    is mistaken for that of the innermost opening that is counted in the same row.
+    They are those down to the innermost one of its name. If there is none, a closer is
+    mistaken for that of the innermost opening that is counted in its row.
     """
-    depth = depth_named(top, closer.name)
-    if depth is None:
-        rows = [opening.row for opening in innermost(top)]
-        depth = rows.index(closer.row) + 1 if closer.row in rows else None
-    return depth
-
-
-def depth_named(top: Open, name: str) -> int | None:
-    """How many openings there are down to the innermost one of a name; None: no one."""
-    for depth, opening in enumerate(innermost(top), 1):
-        if opening.name == name:
-            return depth
-    return None
-
-
-def innermost(top: Open) -> Iterator[Mark]:
-    """The innermost openings, as many as a closer looks at, from the inside out."""
-    for _ in range(REACH):
-        if top is None:
-            return
-        mark, top = top
-        yield mark
+    inner = []
+    while top is not None and len(inner) < REACH:
+        inner.append(top)
+        top = top.around
+    if mark.side == "fresh":
+        return inner
+    names = [each.mark.name for each in inner]
+    if mark.name in names:
+        return inner[: names.index(mark.name) + 1]
+    rows = [each.mark.row for each in inner]
+    if mark.side == "close" and mark.row in rows:
+        return inner[: rows.index(mark.row) + 1]
+    return []

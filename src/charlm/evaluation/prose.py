@@ -13,11 +13,12 @@ QUOTES, BRACKETS, CAPITALS, SPEECHES = ROWS = (
 )
 NAMES_ROWS = ("names that begin with a capital", "names of one word")
 # A quote that opens stands after a space, a dash or a bracket and before a word; one
-# that closes, after what is no space. The others may be either and do not count.
+# that closes, after what is no space; some type two apostrophes for it. The others may
+# be either and do not count.
 TOKEN = re.compile(
     r"""
     (?P<opening>(?<![^\s(\[{-])["“](?=[^\s"”]))
-    | (?P<closing>(?<=[^\s"“(\[{])["”])
+    | (?P<closing>(?<=[^\s"“(\[{])(?:["”]|''))
     | (?P<bracket>[()\[\]{}])
     | (?P<paragraph>\n\s*\n)
     """,
