@@ -434,6 +434,12 @@ def test_mistakes_are_named(call, message):
         call()
 
 
+def test_a_text_that_is_too_long_to_hash_is_refused(monkeypatch):
+    monkeypatch.setattr("charlm.evaluation.copying.LARGEST", 10)
+    with pytest.raises(UserError, match="has 10 characters; give less than 10"):
+        copying(["a"], known="a" * 10)
+
+
 def test_without_the_parser_c_is_refused_and_nothing_else(monkeypatch):
     monkeypatch.setitem(sys.modules, "tree_sitter_c", None)
     with pytest.raises(UserError, match="pip install tree-sitter tree-sitter-c"):
