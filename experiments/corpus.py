@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from charlm import Vocab, evaluate, load_model, sample
+from charlm.doors.assemble import corpus_of
+from charlm.doors.machine import use_machine
+from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.evaluation.structure import (
     closing_by_distance,
     copying,
     measure,
     words_known,
 )
-
-from charlm import Vocab, evaluate, load_model, sample
-from charlm.doors.assemble import corpus_of
-from charlm.doors.machine import use_machine
-from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.text.corpus import parts
 from charlm.workdir.bundle import read_config
 from charlm.workdir.metrics import read_metrics
@@ -195,11 +195,13 @@ def distance_table(distances: dict[str, dict[str, dict]]) -> str:
     """The share that the right closer closed, of how many, by distance."""
     head = ["closed by the right one, by distance", *map(at, distances)]
     rows = [
-        [span, *(f"{shown(d[span]['share'])} of {d[span]['count']:,}" for d in columns)]
-        for columns in [list(distances.values())]
-        for span in columns[0]
+        [span, *(of(d[span]) for d in distances.values())] for span in distances[TEXT]
     ]
     return table(head, rows)
+
+
+def of(closed: dict[str, float]) -> str:
+    return f"{shown(closed['share'])} of {closed['count']:,.0f}"
 
 
 def at(column: str) -> str:

@@ -47,7 +47,11 @@ def keep(
 
 
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """A table in Markdown; floats are shown with four digits, nan as a dash."""
+    """A table in Markdown; floats are shown with four digits, nan as a dash.
+
+    A row of nothing but dashes is left out.
+    """
+    rows = [row for row in rows if any(cell == cell for cell in row[1:])]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
 
@@ -55,11 +59,15 @@ def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 def shown(value: Any) -> str:
     if isinstance(value, float):
         return "–" if value != value else f"{value:.4f}"
-    return f"{value:,}" if type(value) is int else str(value).replace("|", "\\|")
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value) if str(value).isprintable() else ascii(value)
+    return text.replace("|", "\\|")
 
 
 def quoted(text: str) -> str:
     """A sample as a block of Markdown, whatever it holds."""
+    text = text.replace("\r\n", "\n")
     printable = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
     fence = "`" * max(3, 1 + longest_run(printable, "`"))
     return f"{fence}text\n{printable}\n{fence}"
