@@ -1,14 +1,20 @@
 """Every config, from end to end, as small as it goes; and the README's own code."""
 
+import importlib
 import re
+import sys
 
 import jax
 import numpy as np
 import pytest
 from conftest import ROOT, SMALL, door
 
+from charlm.doors.assemble import check_knobs, check_values
+from charlm.text.sources import SOURCES
 from charlm.workdir.bundle import load_model
 from charlm.workdir.metrics import read_metrics
+
+sys.path.append(str(ROOT))
 
 CONFIGS = sorted(
     path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "default"
@@ -34,6 +40,22 @@ def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
     assert losses[-1] < losses[0]
     written = door("sample", run, "--length=20")
     assert written.returncode == 0 and len(written.stdout) == 21
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_variant_has_all_knobs_and_a_corpus_that_there_is(name):
+    config = importlib.import_module(f"configs.{name}")
+    with pytest.raises(ValueError, match="there are") as told:
+        config.get_config("no such")
+    variants = str(told.value).partition("there are ")[2].split(", ")
+    assert "smoke" in variants
+    for variant in ["", *variants]:
+        made = config.get_config(variant).to_dict()
+        check_knobs(made)
+        check_values(made)
+        assert made["data"]["corpus"] in SOURCES or name == "text"
+        if variant not in ("", "smoke"):
+            assert f"`:{variant}`" in config.__doc__
 
 
 def test_hello_knows_its_two_ls_apart(tmp_path):
