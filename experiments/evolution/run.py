@@ -1,4 +1,4 @@
-"""python -m experiments.evolution.run [--workdir=runs/evolution] [--config.KNOB=VALUE ...]
+"""python -m experiments.evolution.run [--workdir=DIR] [--config.KNOB=VALUE ...]
 
 Trains on War and Peace for 2,000 steps with a sample every 100, or goes on where the
 workdir stands; writes results.json, curve.png and evolution.html beside this file, and
