@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-from experiments.style import curve, picture
-
 from charlm.workdir.metrics import read_metrics
+from experiments.style import curve, picture
 
 
 def draw(workdir: Path) -> Path:

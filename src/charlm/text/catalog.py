@@ -116,7 +116,9 @@ def _folders() -> list[Path]:
 def _writable_folder() -> Path:
     """$CHARLM_DATA if it can be written, else the cache."""
     for folder in _folders():
-        if folder.is_dir() and os.access(folder, os.W_OK):
+        # Root may write anywhere; a folder that is marked as read-only is meant so.
+        marked = folder.is_dir() and folder.stat().st_mode & 0o222
+        if marked and os.access(folder, os.W_OK):
             return folder
     return cache_folder() / "data"
 
@@ -188,6 +190,17 @@ def _build_python_stdlib(target: Path) -> None:
         raise UserError(f"there are no Python sources in {stdlib}")
 
 
+def _build_names(target: Path) -> None:
+    """The distinct names, one a line, in the order of a hash: their list is sorted."""
+    listed = set(fetch("names_list").read_text(encoding="utf-8").splitlines())
+    names = sorted(listed, key=lambda name: hashlib.sha256(name.encode()).digest())
+    target.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _by_hand(target: Path) -> None:
+    raise UserError(f"{target.name} cannot be had from here yet")
+
+
 def _build_hello(target: Path) -> None:
     target.write_text("hello" * 200, encoding="utf-8")
 
@@ -241,5 +254,61 @@ SOURCES = {
             wanted=lambda name: name == "enwik8",
             most=100_000_000,
         ),
+    ),
+    "shakespeare": Source(
+        about="all of Shakespeare's plays, as the post has them",
+        licence="public domain",
+        file="shakespeare/shakespeare_input.txt",
+        url="https://cs.stanford.edu/people/karpathy/char-rnn/shakespeare_input.txt",
+        size=4_573_338,
+        sha256="59a0ad62833b2e15ec811c548618876359e902717431236e52699a0e2bc253ca",
+    ),
+    "war_and_peace": Source(
+        about="Tolstoy's War and Peace in English, as the post has it",
+        licence="public domain",
+        file="warpeace/warpeace_input.txt",
+        url="https://cs.stanford.edu/people/karpathy/char-rnn/warpeace_input.txt",
+        size=3_258_246,
+        sha256="fb66ba999dafe24017cdd59e04c56d385a9c8466993d374fd4c6f08b2142985e",
+    ),
+    "latex": Source(
+        about="the LaTeX sources of the Stacks project, a book of algebraic geometry",
+        licence="GFDL 1.2",
+        file="latex/stacks.tex",
+        build=_by_hand,
+        sha256="0820b5a06771fd748f3ae8b85bd7448dc4869117f70b360a0c3f885975f7c1aa",
+    ),
+    "names_list": Source(
+        about="the list of 8,000 names of the post, as it is: boys', then girls'",
+        licence="free to use with credit to Mark Kantrowitz",
+        file="names/kantrowitz.txt",
+        build=_by_hand,
+        sha256="b616634a6bfc46ca45bd3da54d8d1f08b3db7e0e5d3523d72432984ea8311f25",
+    ),
+    "names": Source(
+        about="the 7,578 distinct names of that list, in the order of a hash",
+        licence="free to use with credit to Mark Kantrowitz",
+        file="names/distinct.txt",
+        build=_build_names,
+    ),
+    "paul_graham": Source(
+        about="Paul Graham's essays",
+        licence="copyright Paul Graham: for experiments of your own only",
+        file="paul_graham/essays.txt",
+        build=_by_hand,
+    ),
+    "wikipedia_prefix": Source(
+        about="the first 4,154,399 bytes of enwik8",
+        licence="GFDL and CC BY-SA",
+        file="wikipedia/enwik8_prefix.xml",
+        build=_by_hand,
+        sha256="d502ac7ecb9dd47a062e7d19b8dcd3c753b07c142e48b13dcd521cb747116bdd",
+    ),
+    "linux_kernel_6.1": Source(
+        about="kernel/ of Debian's Linux 6.1, every .c and .h by path",
+        licence="GPL-2.0",
+        file="linux/kernel.txt",
+        build=_by_hand,
+        sha256="63155e8af3ba9ae059a9031e8f424179818a9a83287ce60ac0df6e10aacf52c7",
     ),
 }
