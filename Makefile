@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup torch demo test lint bench bench-gpu faults clean
+.PHONY: setup torch demo test lint bench bench-gpu faults experiment experiments-gpu \
+  clean
 
 setup: .venv/dev
 
@@ -58,6 +59,22 @@ bench-gpu: .venv/torch
 	$(BIN)/pytest -q tests/test_model.py -k cudnn
 	$(BIN)/python experiments/speed/run.py
 	$(BIN)/python experiments/speed/plot.py
+
+.venv/experiment: .venv/run
+	$(BIN)/pip install --quiet --editable '.[experiments]'
+	touch $@
+
+# One of the folders of experiments/ whose README names this command.
+experiment: .venv/experiment
+	@test -f experiments/$(NAME)/run.py || { echo 'error: say which of experiments/ with NAME='; exit 2; }
+	$(BIN)/python -m experiments.$(NAME).run
+
+# The corpora at the post's sizes, where the text is here; hours on one GPU.
+experiments-gpu: .venv/experiment
+	$(BIN)/pip install --quiet --editable '.[cuda]'
+	$(BIN)/python -c 'import jax; assert jax.default_backend() == "gpu", "error: JAX finds no GPU here"'
+	for name in paul_graham:full shakespeare:full latex:full war_and_peace:full linux:kernel wikipedia:prefix; do \
+	  $(BIN)/python -m experiments.$${name%%:*}.run --variant=$${name#*:} || exit 1; done
 
 clean:  # but not runs/, where models are kept
 	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis

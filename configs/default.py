@@ -89,6 +89,28 @@ def adamw(config: Config) -> None:
     config.optim.decay = 0.0
 
 
+def small(config: Config) -> None:
+    """What does best in ten minutes on two cores, on the larger corpora.
+
+    Many small steps at a high rate: at equal characters read, a batch of 16 had learnt
+    more than one of 32 at half the rate, and one layer more than two.
+    """
+    config.model.layers = 1
+    config.model.features = 512
+    config.model.embedding = 64
+    config.model.initialiser = "torch_rnn"
+    config.model.dropout = 0.0
+    adamw(config)
+    config.optim.learning_rate = 8e-3
+    config.optim.warmup = 200
+    config.train.batch_size = 16
+    config.train.seq_length = 64
+    config.train.steps = 12_000
+    config.train.eval_every = 4000
+    config.train.checkpoint_every = 4000
+    config.train.sample_every = 4000
+
+
 def smoke(config: Config) -> None:
     """A run of seconds, to see that everything works."""
     config.model.features = 16

@@ -13,11 +13,16 @@ import jax
 
 from charlm.doors.machine import machine_name
 
-BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
 
 
-def keep(folder: Path, results: dict[str, Any], measured: Iterable[str]) -> None:
+def keep(
+    folder: Path, results: dict[str, Any], measured: Iterable[str], *, part: str = ""
+) -> None:
     """Writes results.json, and the blocks of Markdown between the README's marks.
+
+    A part, as of another size, has its own file and its own marks, which are made at
+    the README's end when they are not there.
 
     Raises:
       ValueError: the README lacks the marks.
@@ -25,12 +30,17 @@ def keep(folder: Path, results: dict[str, Any], measured: Iterable[str]) -> None
     about = {"machine": machine_name(), "jax": jax.__version__}
     about["python"] = platform.python_version()
     kept = json.dumps(about | results, indent=1)
-    (folder / "results.json").write_text(kept + "\n")
+    suffix = f"-{part}" if part else ""
+    (folder / f"results{suffix}.json").write_text(kept + "\n")
     readme = folder / "README.md"
-    head, begin, rest = readme.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    first, last = BEGIN.format(suffix), END.format(suffix)
+    text = readme.read_text()
+    if part and first not in text:
+        text = f"{text.rstrip()}\n\n## {part}\n\n{first}{last}\n"
+    head, begin, rest = text.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{readme} has no place for what is measured: {BEGIN}{END}")
+        raise ValueError(f"{readme} has no place for what is measured: {first}{last}")
     where = f"On {about['machine']}, JAX {about['jax']}, Python {about['python']}."
     body = "\n".join(f"{block.rstrip()}\n" for block in (where, *measured))
     readme.write_text(f"{head}{begin}{body}{end}{tail}")

@@ -1,9 +1,12 @@
 """What the tests share: made texts, tiny configs, front doors run as by a user."""
 
+import contextlib
+import http.server
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -85,6 +88,17 @@ def real_data():
     if not REAL_DATA or not Path(REAL_DATA).is_dir():
         pytest.skip("CHARLM_DATA names no folder of real corpora")
     return Path(REAL_DATA)
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """A web server on this machine, and its address, without a slash at the end."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        try:
+            yield server, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 SMALL = {

@@ -15,11 +15,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from conftest import files
+from conftest import files, serving
 
 from charlm.errors import UserError
-from charlm.text import catalog
-from charlm.text.corpus import cache_folder
 from charlm.text.download import download
 from charlm.text.locks import locked
 
@@ -85,9 +83,9 @@ def plan(monkeypatch):
     """A web server of CONTENT at plan.url; the other fields say how it misbehaves."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr("charlm.text.download.PAUSES", (0, 0, 0))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with serving(Handler) as (server, address):
         server.plan = SimpleNamespace(
-            url=f"http://127.0.0.1:{server.server_port}/file",
+            url=f"{address}/file",
             content=CONTENT,
             ranges=True,
             cuts=[],
@@ -97,9 +95,7 @@ def plan(monkeypatch):
             delay=0,
             log=[],
         )
-        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
         yield server.plan
-        server.shutdown()
 
 
 @pytest.fixture
@@ -365,24 +361,3 @@ def test_a_terminal_shows_how_far_it_is(plan, folder):
     assert process.communicate()[0] == b"" and process.returncode == 0
     assert b"/300.0 kB" in shown and b"it" in shown
     whole(folder)
-
-
-def test_the_catalog_downloads_to_its_place(plan, monkeypatch):
-    source = catalog.SOURCES["tiny_shakespeare"]._replace(url=plan.url)
-    place = cache_folder() / "data" / source.file
-    monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
-    with pytest.raises(UserError, match="^tiny_shakespeare could not be .*SHA-256"):
-        catalog.fetch("tiny_shakespeare")
-    assert files(place.parent) == {}
-    source = source._replace(sha256=SHA256)
-    monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
-    assert catalog.fetch("tiny_shakespeare") == place
-    assert files(place.parent) == {place: CONTENT}
-
-
-def test_every_download_has_a_checksum_and_a_bound():
-    for name, source in catalog.SOURCES.items():
-        assert bool(source.url) != bool(source.build), name
-        if source.url:
-            checked = source.archive or source
-            assert len(checked.sha256) == 64 and source.size > 0, name

@@ -25,7 +25,8 @@ ALONE = {
     "optax": {"training", "doors"},
     "absl": {"doors/command.py", "train.py", "sample.py", "evaluate.py", "corpora.py"},
     "ml_collections": {"train.py"},
-    "requests": {"text/download.py"},
+    "requests": {"text/download.py", "text/essays.py", "text/web.py"},
+    "resiliparse": {"text/essays.py"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

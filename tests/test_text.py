@@ -1,6 +1,5 @@
 """The room `text`: vocabularies, corpora, splits and streams."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlm.errors import UserError
-from charlm.text import catalog
 from charlm.text.corpus import cache_folder, open_corpus, parts
 from charlm.text.streams import Streams
 from charlm.text.vocab import Vocab
@@ -312,43 +310,6 @@ def test_fresh_at_an_epochs_start_and_now_and_then():
     assert 0.05 < share < 0.15
     never = Streams(ids, batch_size=20, seq_length=10)
     assert not any(never[i].fresh.any() for i in range(1, never.windows))
-
-
-def test_python_stdlib_is_real_and_deterministic():
-    path = catalog.fetch("python_stdlib")
-    text = path.read_text(encoding="utf-8")
-    assert len(text) > 2_000_000 and "def __init__(self" in text
-    first = path.read_bytes()
-    path.unlink()
-    assert catalog.fetch("python_stdlib").read_bytes() == first
-
-
-def test_the_standard_librarys_tests_are_left_out(tmp_path):
-    for name in ("b.py", "a/c.py", "test/d.py", "a/tests/e.py", "site-packages/f.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    found = {p.relative_to(tmp_path).as_posix() for p in
-             catalog.python_stdlib_files(tmp_path)}  # fmt: skip
-    assert found == {"b.py", "a/c.py"}
-
-
-def test_a_corpus_already_there_needs_no_network(tmp_path, monkeypatch):
-    text = b"First Citizen:\n"
-    source = catalog.SOURCES["tiny_shakespeare"]
-    monkeypatch.setenv("CHARLM_DATA", str(tmp_path))
-    path = tmp_path / source.file
-    path.parent.mkdir()
-    path.write_bytes(text)
-    assert catalog.find("tiny_shakespeare") is None  # the checksum does not fit
-    source = source._replace(sha256=hashlib.sha256(text).hexdigest())
-    monkeypatch.setitem(catalog.SOURCES, "tiny_shakespeare", source)
-    assert catalog.fetch("tiny_shakespeare") == path
-
-
-def test_tiny_shakespeare_is_the_published_file(real_data, monkeypatch):
-    monkeypatch.setenv("CHARLM_DATA", str(real_data))
-    corpus = open_corpus(catalog.fetch("tiny_shakespeare"))
-    assert len(corpus.ids) == 1_115_394 and len(corpus.vocab) == 65
 
 
 def test_vocab_json_is_readable():

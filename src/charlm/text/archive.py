@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import stat
 import struct
 import tarfile
@@ -38,21 +39,43 @@ DAMAGE = (
 )
 
 
+def by_name(name: str) -> bytes:
+    """The order of names, byte by byte."""
+    # Names come decoded; what was no UTF-8 in them stands as surrogates.
+    return name.encode("utf-8", "surrogateescape")
+
+
+def by_hash(name: str) -> bytes:
+    """The order of the SHA-256 of names: fixed, and yet shuffled.
+
+    So train and validation text are alike: by name, all of one folder would fall into
+    one of them.
+    """
+    return hashlib.sha256(by_name(name)).digest()
+
+
 def join(
-    archive: Path, target: Path, *, wanted: Callable[[str], bool], most: int
+    archive: Path,
+    target: Path,
+    *,
+    wanted: Callable[[str], bool],
+    order: Callable[[str], bytes] = by_hash,
+    most: int,
+    show: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Writes the wanted files of an archive to `target`, one after another.
 
-    They stand in the order of the SHA-256 of their names, whatever their order in the
-    archive, so that train and validation text are alike. Files that are not UTF-8 are
-    left out. Memory stays at a few pieces, the names and the compression's window; the
-    disk holds, for a while, the text twice.
+    Their order in the archive is of no account. Files that are not UTF-8 are left out.
+    Memory stays at a few pieces, the names and the compression's window; the disk
+    holds, for a while, the text twice.
 
     Args:
       archive: .tar, .tar.gz, .tar.bz2, .tar.xz or .zip, told by its first bytes.
       target: the text's place.
       wanted: says by its name whether a file is wanted.
+      order: what of a file's name the files are sorted by.
       most: bytes that are unpacked, at most, wanted or not.
+      show: is told how many bytes of the archive have been read, of how many.
 
     Raises:
       UserError: it is damaged, unpacks to more, or has nothing that is wanted.
@@ -60,13 +83,13 @@ def join(
     """
     with tempfile.TemporaryFile(dir=target.parent) as spool, target.open("wb") as file:
         places: dict[str, list[int]] = {}
-        for name, piece in pieces(archive, wanted=wanted, most=most):
+        for name, piece in pieces(archive, wanted=wanted, most=most, show=show):
             if not piece:
                 # The last of a name counts, as it does for those who unpack.
                 places[name] = [spool.tell(), 0]
             spool.write(piece)
             places[name][1] += len(piece)
-        for name in sorted(places, key=_order):
+        for name in sorted(places, key=order):
             if _is_utf8(_stretch(spool, *places[name])):
                 file.writelines(_stretch(spool, *places[name]))
         if not file.tell():
@@ -74,7 +97,11 @@ def join(
 
 
 def pieces(
-    archive: Path, *, wanted: Callable[[str], bool], most: int
+    archive: Path,
+    *,
+    wanted: Callable[[str], bool],
+    most: int,
+    show: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of the wanted files in an archive, a piece at a time.
 
@@ -85,7 +112,10 @@ def pieces(
         try:
             is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the latter: empty
             file.seek(0)
-            yield from (_of_zip if is_zip else _of_tar)(file, wanted, most)
+            size = os.fstat(file.fileno()).st_size
+            for named in (_of_zip if is_zip else _of_tar)(file, wanted, most):
+                show(file.tell(), size)
+                yield named
         except DAMAGE as error:
             reason = textwrap.shorten(str(error), 100) or type(error).__name__
             raise UserError(
@@ -194,11 +224,6 @@ class _Header(tarfile.TarInfo):
         if header.type in EXTENDS and not 0 <= header.size <= EXTRA:
             raise ValueError(f"a header in it claims {header.size:,} bytes")
         return header
-
-
-def _order(name: str) -> bytes:
-    # Names come decoded; what was no UTF-8 in them stands as surrogates.
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
 def _stretch(file, start: int, size: int) -> Iterator[bytes]:

@@ -1,15 +1,11 @@
 """download(...): the file of an address, verified and whole at its place, or absent."""
 
-import contextlib
 import hashlib
 import io
 import os
 import re
-import socket
-import ssl
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -18,13 +14,16 @@ import urllib3
 from charlm.errors import UserError
 from charlm.text.files import file_sha256
 from charlm.text.locks import locked
+from charlm.text.progress import progress
+from charlm.text.web import AGENT, TIMEOUT, reason
 
 PIECE = 1 << 16  # bytes received at a time: the most that a killed download loses
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before each further try
-TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two arrivals
 
 
-def download(url: str, target: Path, *, what: str, size: int, sha256: str) -> None:
+def download(
+    url: str, target: Path, *, what: str, size: int, sha256: str, hint: str = ""
+) -> None:
     """Puts the file of an address at `target`, unless it is there already.
 
     It grows in `target` with .part at its end, which a later call continues where the
@@ -35,24 +34,26 @@ def download(url: str, target: Path, *, what: str, size: int, sha256: str) -> No
       target: its place; the folder is there.
       what: its name in messages.
       size: bytes, at most; no more are ever written.
-      sha256: in hexadecimal.
+      sha256: in hexadecimal; empty if the address has the same in other bytes at other
+        times, so that what is made of it must be checked.
+      hint: ends the message of what could not be had: where else it may stand.
 
     Raises:
       UserError: it could not be had, is another file, or cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
 
-    def failed(reason: str) -> UserError:
+    def failed(why: str) -> UserError:
         return UserError(
-            f"{what} could not be downloaded from {url} ({reason});"
-            f" fetch that address by other means and save it as {target}"
+            f"{what} could not be downloaded from {url} ({why});"
+            f" fetch that address by other means and save it as {target}{hint}"
         )
 
     try:
-        with locked(part) as file, _progress(what) as show:
-            if target.is_file() and file_sha256(target) == sha256:
+        with locked(part) as file, progress(what) as show:
+            if target.is_file() and sha256 in ("", file_sha256(target)):
                 return
-            if _length(file) > size:
+            if _length(file) > size or not sha256:
                 file.truncate(0)
             resumed = _length(file) > 0
             if not resumed or _sha256(file) != sha256:
@@ -60,7 +61,7 @@ def download(url: str, target: Path, *, what: str, size: int, sha256: str) -> No
             if resumed and _sha256(file) != sha256:  # its beginning was of another file
                 file.truncate(0)
                 _fill(file, url, size, show, failed)
-            if (found := _sha256(file)) != sha256:
+            if sha256 and (found := _sha256(file)) != sha256:
                 file.truncate(0)
                 raise failed(
                     f"its SHA-256 is {found}, not {sha256}: it is another file, or was"
@@ -104,7 +105,7 @@ def _fill(file, url, size, show, failed: Callable[[str], UserError]) -> None:
             # Without an answer there is most likely no network: waiting is no help.
             if pause is None or _length(file) == at_first:
                 kept = f", {n:,} bytes are kept" if (n := _length(file)) else ""
-                raise failed(_reason(error) + kept) from error
+                raise failed(reason(error) + kept) from error
         except ValueError as error:
             raise failed(str(error)) from error
         time.sleep(pause)
@@ -115,7 +116,7 @@ def _receive(file, url, size, show) -> None:
     `size` bytes is a ValueError."""
     start = _length(file)
     # As it is: Range and the lengths are then of the file's own bytes.
-    headers = {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity", "User-Agent": AGENT}
     if start:
         headers["Range"] = f"bytes={start}-"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -152,49 +153,3 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
     if not match:
         return -1, None
     return int(match[1]), int(match[3]) if match[3] != "*" else int(match[2]) + 1
-
-
-def _reason(error: BaseException) -> str:
-    """Why a request failed, in a few words."""
-    chain = [error]
-    while cause := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(cause)
-    for cause in reversed(chain):
-        match cause:
-            case socket.gaierror():
-                return "no such host, or no network"
-            case ConnectionRefusedError():
-                return "connection refused"
-            case ssl.SSLError():
-                return "no secure connection"
-            case TimeoutError() | urllib3.exceptions.TimeoutError():
-                return "timed out"
-            case requests.HTTPError():
-                return str(cause)
-            case requests.TooManyRedirects():
-                return "too many redirects"
-            case requests.exceptions.InvalidSchema():
-                return "it leads to an address that is not http or https"
-            case OSError(strerror=str(words)) if words:  # of the network
-                return words.lower()
-    return "the connection broke off"
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows on a terminal how many bytes are here, of how many; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich import console, progress
-
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-    )
-    err = console.Console(stderr=True)
-    with progress.Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,25 @@
+"""The Stacks project: a book of algebraic geometry in LaTeX, 27.7 million characters.
+
+    python -m charlm.train --config=configs/latex.py[:VARIANT]
+
+The post had 16 MB of it, of 2015. Without a variant, two LSTM layers of 512 and the
+post's batches. Not yet run to its end by us.
+`:small`, the best that we found for ten minutes on two cores: @
+`:smoke`: a run of seconds.
+"""
+
+from configs import default
+
+
+def get_config(variant: str = ""):
+    config = default.get_config()
+    config.data.corpus = "latex"
+    config.data.split = (0.98, 0.01, 0.01)
+    config.model.features = 512
+    config.model.dropout = 0.2
+    config.train.batch_size = 100
+    config.train.seq_length = 100
+    config.train.epochs = 20.0
+    config.optim.clip = 0.05  # char-rnn's 5, of a mean over 100 steps
+    config.train.sample_temperature = 0.8
+    return default.pick(config, variant, small=default.small, smoke=default.smoke)

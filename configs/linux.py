@@ -1,0 +1,46 @@
+"""The C of Linux: the post's largest, three LSTM layers and ten million parameters.
+
+    python -m charlm.train --config=configs/linux.py[:VARIANT]
+
+Without a variant, every .c and .h file of a release, half a gigabyte. Not yet run to
+its end by us.
+`:kernel`, the same model on the kernel/ folder of Linux 6.1 alone, 11.7 million
+characters, 90/5/5. Not run either.
+`:small`, the best that we found for ten minutes on two cores, on that folder: @
+`:smoke`: a run of seconds, on the same text as `:small`.
+"""
+
+from configs import default
+
+
+def get_config(variant: str = ""):
+    config = default.get_config()
+    config.data.corpus = "linux"
+    config.data.split = (0.98, 0.01, 0.01)
+    config.model.layers = 3
+    config.model.features = 680
+    config.train.batch_size = 100
+    config.train.seq_length = 100
+    config.train.epochs = 5.0
+    config.optim.clip = 0.05  # char-rnn's 5, of a mean over 100 steps
+    config.optim.decay_after = 1
+    config.train.sample_temperature = 0.7
+    return default.pick(config, variant, kernel=kernel, small=small, smoke=smoke)
+
+
+def kernel(config):
+    config.data.corpus = "linux_kernel_6.1"
+    config.data.split = (0.9, 0.05, 0.05)
+    config.model.dropout = 0.2
+    config.train.epochs = 50.0
+    config.optim.decay_after = 10
+
+
+def small(config):
+    kernel(config)
+    default.small(config)
+
+
+def smoke(config):
+    kernel(config)
+    default.smoke(config)

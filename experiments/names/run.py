@@ -1,0 +1,57 @@
+"""python -m experiments.names.run [--variant=small]: see README.md."""
+
+from pathlib import Path
+
+from charlm.evaluation.structure import names_measures
+
+from experiments.corpus import (
+    TEMPERATURES,
+    TEXT,
+    Trained,
+    counted,
+    finish,
+    of_command_line,
+    scored,
+    structure_table,
+    texts,
+)
+from experiments.report import quoted
+
+NAMES, SHOWN, LINE = 1000, 60, 10
+LONGEST = 20  # characters of a name are drawn: more than any in the list
+
+
+def main() -> None:
+    run = of_command_line("names")
+    scores, grams = scored(run, streams=1), counted(run)
+    written = {str(t): drawn(run, t) for t in TEMPERATURES}
+    train, valid, test = (run.vocab.decode(ids).split() for ids in run.text.values())
+    measured = {
+        name: names_measures(names, known=train, held_out=valid)
+        | {"not in the whole list": absent(names, train + valid + test)}
+        for name, names in (written | {TEXT: test}).items()
+    }
+    blocks = [structure_table(measured), "The first at each temperature."]
+    blocks += [f"At {t}:\n\n{listed(names)}" for t, names in written.items()]
+    folder = Path(__file__).parent
+    finish(folder, run, scores, grams, {"names": measured}, blocks)
+
+
+def drawn(run: Trained, temperature: float) -> list[str]:
+    """1,000 names, each after the line end of another."""
+    more = {"samples": NAMES, "length": LONGEST, "stop": "\n"}
+    return texts(run, temperature=temperature, prompt="\n", **more)
+
+
+def absent(names: list[str], known: list[str]) -> float:
+    """The share of names that are not among the known."""
+    return sum(name not in set(known) for name in names) / len(names)
+
+
+def listed(names: list[str]) -> str:
+    lines = (names[n : n + LINE] for n in range(0, SHOWN, LINE))
+    return quoted("\n".join(", ".join(line) for line in lines))
+
+
+if __name__ == "__main__":
+    main()

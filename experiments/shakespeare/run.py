@@ -1,0 +1,8 @@
+"""python -m experiments.shakespeare.run [--variant=small]: see README.md."""
+
+from pathlib import Path
+
+from experiments.corpus import corpus_experiment
+
+if __name__ == "__main__":
+    corpus_experiment(Path(__file__).parent, kind="prose")

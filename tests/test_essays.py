@@ -1,0 +1,274 @@
+"""Essays: a site's pages fetched one by one, its rules kept, their text in one file."""
+
+import http.server
+import sys
+from types import SimpleNamespace
+
+import pytest
+from conftest import files, serving
+
+from charlm.errors import UserError
+from charlm.text import catalog
+from charlm.text.corpus import cache_folder
+from charlm.text.essays import collect, essays
+from charlm.text.sources import SOURCES
+from charlm.text.web import decoded
+
+# Laid out as pages of the nineties are: tables, fonts, and two breaks for a paragraph.
+PAGE = """<html><head><title>On {title}</title><script>track()</script></head>
+<body bgcolor="#ffffff"><table border=0 cellspacing=0><tr valign=top><td><map
+name=1><area shape=rect coords="0,0,67,21" href="index.html"></map><img src="nav.gif"
+usemap=#1></td><td><img src="dot.gif" width=26></td><td><a href="index.html"><img
+src="home.gif"></a><br /><br /><table border=0 width=435><tr valign=top><td><img
+src="title.gif" alt="On {title}" /><br /><br /><font size=2 face="verdana">March
+2019<br /><br />Of {title} we know
+<i>little</i>.  <font color=#dddddd>[<a href="#f1n"><font
+color=#dddddd>1</font></a>]</font><br /><br />A <a href="b.html"><u>second</u></a>
+paragraph.<br /><br /><b>Notes</b><br /><br />[<a name="f1n"><font
+color=#000000>1</font></a>] Very little.<br /><br /></font></td></tr></table></td>
+</tr></table></body></html>"""
+TEXT = """On {title}
+
+March 2019
+
+Of {title} we know little. [1]
+
+A second paragraph.
+
+Notes
+
+[1] Very little."""
+
+
+def page_of(title):
+    return PAGE.format(title=title).encode()
+
+
+def text_of(*titles):
+    return "".join(TEXT.format(title=title) + "\n\n" for title in titles)
+
+
+def index_of(*links):
+    return "".join(f'<a href="{link}">an essay</a><br>' for link in links).encode()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with its server's site.answers; notes each request in site.asked."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        site = self.server.site
+        site.asked.append(self.path)
+        site.agents.add(self.headers["User-Agent"])
+        answer = site.answers.get(self.path, 404)
+        if isinstance(answer, str):
+            self.send_response(302)
+            self.send_header("Location", answer)
+            self.end_headers()
+        elif isinstance(answer, int):
+            self.send_error(answer)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Type", site.content_type)
+            self.end_headers()
+            self.wfile.write(answer)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A site of three essays; an answer is bytes, a status or where it leads."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    with serving(Handler) as (server, address):
+        answers = {f"/{name}.html": page_of(f"{name.upper()}s") for name in "abc"}
+        answers["/articles.html"] = index_of("b.html", "a.html", "c.html")
+        server.site = SimpleNamespace(
+            address=address,
+            answers=answers,
+            asked=[],
+            agents=set(),
+            content_type="text/html",
+            target=tmp_path / "essays.txt",
+            pages=tmp_path / "pages",
+        )
+        yield server.site
+
+
+def get(site, **kwargs):
+    collect(
+        f"{site.address}/articles.html",
+        site.target,
+        pages=site.pages,
+        what="essays",
+        **{"pause": 0} | kwargs,
+    )
+    return site.target.read_text(encoding="utf-8")
+
+
+def refusal(site, **kwargs):
+    with pytest.raises(UserError) as caught:
+        get(site, **kwargs)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"essays could not be fetched from {site.address}/articles")
+    return line
+
+
+def test_essays_in_the_order_of_the_index(site, capfd):
+    assert get(site) == text_of("Bs", "As", "Cs")
+    paths = ["/robots.txt", "/articles.html", "/b.html", "/a.html", "/c.html"]
+    assert site.asked == paths
+    [agent] = site.agents
+    assert agent.startswith("charlm")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_between_two_requests_there_is_a_pause(site, monkeypatch):
+    events = site.asked
+    monkeypatch.setattr("charlm.text.essays.time.sleep", events.append)
+    get(site, pause=7)
+    first = ["/robots.txt", 7, "/articles.html"]
+    assert events == [*first, 7, "/b.html", 7, "/a.html", 7, "/c.html"]
+    events.clear()
+    site.pages.rename(site.pages.with_name("elsewhere"))
+    site.answers["/robots.txt"] = b"User-agent: *\nCrawl-delay: 30"
+    get(site, pause=7)
+    assert [event for event in events if not isinstance(event, str)] == [30] * 4
+
+
+def test_a_terminal_shows_how_many_there_are(site, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    get(site)
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_what_breaks_off_goes_on_from_there(site):
+    site.answers["/c.html"] = 503
+    line = refusal(site)
+    assert "(HTTP 503)" in line and f"what has arrived is kept in {site.pages}" in line
+    assert not site.target.exists()
+    site.answers["/c.html"] = page_of("Cs")
+    site.asked.clear()
+    assert get(site) == text_of("Bs", "As", "Cs")
+    assert site.asked == ["/robots.txt", "/articles.html", "/c.html"]
+
+
+@pytest.mark.parametrize("name, allowed", [("charlm", 1), ("*", 1), ("other", 3)])
+def test_what_robots_txt_forbids_is_not_read(site, monkeypatch, name, allowed, capfd):
+    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.9)
+    rules = f"User-agent: {name}\nDisallow: /a.html\nDisallow: /b.html"
+    site.answers["/robots.txt"] = rules.encode()
+    assert get(site) == text_of(*["Bs", "As", "Cs"][-allowed:])
+    assert ("/a.html" in site.asked) == (allowed == 3)
+    told = capfd.readouterr().err
+    why = "essays is without a.html (its robots.txt does not allow it)"
+    assert (why in told) == (allowed == 1)
+
+
+@pytest.mark.parametrize("answer", [b"User-agent: *\nDisallow: /", 401, 403, 500])
+def test_a_site_that_does_not_want_it(site, answer):
+    site.answers["/robots.txt"] = answer
+    why = "HTTP 500" if answer == 500 else "its robots.txt does not allow it"
+    line = refusal(site, hint=", or put it there")
+    assert why in line and line.endswith("; try again later, or put it there")
+    assert site.asked == ["/robots.txt"]
+    assert not any(site.pages.iterdir())
+
+
+def test_a_few_dead_links_are_left_out_and_told(site, monkeypatch, capfd):
+    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.7)
+    site.answers["/b.html"] = 404
+    site.answers["/c.html"] = b"<html><body></body></html>"
+    assert get(site) == text_of("As")
+    told = capfd.readouterr().err.splitlines()
+    assert told == ["essays is without b.html (HTTP 404)",
+                    "essays is without c.html (no text)"]  # fmt: skip
+    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.5)
+    assert "2 of 3 pages could not be had, b.html first: HTTP 404;" in refusal(site)
+
+
+def test_redirects_off_the_site_are_refused(site, monkeypatch, capfd):
+    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.9)
+    with serving(Handler) as (server, other):
+        server.site = SimpleNamespace(asked=[], agents=set(), answers={})
+        site.answers["/b.html"] = f"{other}/b.html"
+        site.answers["/a.html"] = "/c.html"
+        assert get(site) == text_of("Cs", "Cs")
+        assert f"leads off the site, to {other}/b.html" in capfd.readouterr().err
+        site.answers["/articles.html"] = "file:///etc/hostname"
+        assert "not http or https" in refusal(site)
+        site.answers["/articles.html"] = "/articles.html"
+        assert "too many redirects" in refusal(site)
+        assert server.site.asked == []
+
+
+def test_pages_are_bounded(site, monkeypatch):
+    monkeypatch.setattr("charlm.text.web.MOST", 3000)
+    site.answers["/b.html"] = b"x" * 3001
+    assert "b.html first: it has more than 3,000 bytes" in refusal(site)
+    site.answers["/articles.html"] = b"<a href='mailto:me'>nothing</a>"
+    assert "it links to 0 essays; the site may have changed" in refusal(site)
+    monkeypatch.setattr("charlm.text.essays.MOST", 2)
+    site.answers["/articles.html"] = index_of("a.html", "b.html", "c.html")
+    assert "it links to 3 essays" in refusal(site)
+
+
+def test_which_links_are_essays():
+    links = [
+        *("b.html", " a.html", "b.html#f1n", "index.html", "articles.html", "./c.html"),
+        *("http://www.example.org/d.html", "https://example.org/a.html?again"),
+        *("http://example.com/e.html", "mailto:me", "deep/f.html", "../g.txt", "g.txt"),
+        *("http://[bad/h.html", "http://example.org:81/i.html", "..html", "%2e.html"),
+        *("http://www.example.org/j/..%2fk.html", ""),
+    ]
+    found = essays("http://example.org/articles.html", links)
+    assert found == {
+        f"{name}.html": f"http://example.org/{name}.html" for name in "bacd"
+    }
+
+
+@pytest.mark.parametrize(
+    "charset, content, text",
+    [
+        ("", "naïve — “x”".encode(), "naïve — “x”"),
+        ("", "naïve — “x”".encode("windows-1252"), "naïve — “x”"),
+        ("iso-8859-1", b"it\x92s", "it’s"),
+        ("utf-8", b"it\x92s", "it’s"),
+        ("utf-8", "it\x92s".encode(), "it’s"),
+        ("koi8-r", "да".encode("koi8-r"), "да"),
+        ("nonsense", b"\x81\x92", "\ufffd’"),
+    ],
+)
+def test_the_characters_of_a_page(charset, content, text):
+    assert decoded(content, charset) == text
+
+
+def test_the_charset_that_a_server_names(site):
+    site.content_type = 'text/html; charset="koi8-r"'
+    site.answers["/b.html"] = PAGE.format(title="да").encode("koi8-r")
+    assert "Of да we know little." in get(site)
+
+
+def test_the_catalog_keeps_nothing_but_the_text(site, monkeypatch):
+    source = SOURCES["paul_graham"]
+    how = source.how._replace(url=f"{site.address}/articles.html")
+    monkeypatch.setitem(SOURCES, "paul_graham", source._replace(how=how))
+    monkeypatch.setattr("charlm.text.essays.time.sleep", lambda seconds: None)
+    place = cache_folder() / "data" / source.file
+    site.answers["/c.html"] = 500
+    with pytest.raises(UserError, match=f"or save a text of your own as {place}, or"):
+        catalog.fetch("paul_graham")
+    assert {path.name for path in files(place.parent)} == {
+        *("essays.txt.pages", "a.html", "b.html")
+    }
+    site.answers["/c.html"] = page_of("Cs")
+    assert catalog.fetch("paul_graham") == place
+    assert files(place.parent) == {place: text_of("Bs", "As", "Cs").encode()}
+
+
+def test_without_the_library_one_line_says_what_to_install(site, monkeypatch):
+    monkeypatch.setitem(sys.modules, "resiliparse.extract.html2text", None)
+    with pytest.raises(UserError, match=r"pip install '\.\[corpora\]'$"):
+        get(site)
+    assert site.asked == []
