@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from charlm import Vocab
+from charlm.evaluation.copying import longest_copies
 from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.evaluation.ngrams import Level, count_ngrams, write
 from charlm.text.corpus import parts
@@ -87,7 +88,7 @@ def written(folder: Path) -> dict[int, dict]:
             for seed in range(SAMPLES)
         ]
         samples = [PROMPT + vocab.decode(ids) for ids in drawn]
-        copies = [longest_copy(sample, text) for sample in samples]
+        copies = longest_copies(samples, known=text)
         found[context] = {
             "no_choice": round(no_choice(ngrams.levels[context], len(vocab)), 4),
             "longest_copies": [len(copy) for copy in copies],
@@ -96,17 +97,6 @@ def written(folder: Path) -> dict[int, dict]:
             "first_sample": samples[0],
         }
     return found
-
-
-def longest_copy(sample: str, text: str) -> str:
-    """The longest stretch of a sample that stands in the text."""
-    start, longest = 0, 0
-    for begin in range(len(sample)):
-        while begin + longest < len(sample) and (
-            sample[begin : begin + longest + 1] in text
-        ):
-            start, longest = begin, longest + 1
-    return sample[start : start + longest]
 
 
 def no_choice(level: Level, vocab_size: int) -> float:

@@ -92,11 +92,28 @@ def losses(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> Float[np.ndarray
     Raises:
       UserError: an empty text, or an id out of range.
     """
+    return np.asarray([nats.mean() for nats in _nats(model, ids)])
+
+
+def nats_of_each(
+    model: KneserNey, ids: Integer[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """The nats of each character, of which `score` is the mean.
+
+    Raises:
+      UserError: an empty text, or an id out of range.
+    """
+    *_, nats = _nats(model, ids)
+    return nats
+
+
+def _nats(model: KneserNey, ids) -> Iterator[Float[np.ndarray, " n"]]:
+    """The nats of each character by the model of each context, shortest first."""
     if not len(ids):
         raise UserError("the text to score is empty; give 1 character or more")
     found = places(model.ngrams, ids)
-    by_context = _interpolated(model, found[:-1, :-1], found[1:, 1:])
-    return np.asarray([-np.log(p).mean() for p in by_context])
+    for p in _interpolated(model, found[:-1, :-1], found[1:, 1:]):
+        yield -np.log(p)
 
 
 def probabilities(
