@@ -16,7 +16,8 @@ from charlm import Vocab
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 MEMORIES = (100, 500, 1000, 5000)  # characters looked back on; the paper's
-RARE = range(6)  # occurrences in the training text, at most; the paper's
+# Words by how often the training text has them; the paper goes to five times.
+RARE = ("never", "once", "twice", "3 times", "4 times", "5 times")
 CLASSES = (
     *("letter 1", "letter 2", "letter 3", "letter 4 and on", "capital letter"),
     *("digit", "space", "end of line", "punctuation"),
@@ -79,9 +80,8 @@ def oracles(
     for memory in MEMORIES:
         again = (words.place > 0) & (words.back <= memory)
         found[f"a memory of {memory:,}"] = again
-    for most in RARE:
-        name = f"words seen {most} times or less" if most else "words never seen"
-        found[name] = (words.place >= 0) & (words.known <= most)
+    for most, often in enumerate(RARE):
+        found[f"words seen {often}"] = (words.place >= 0) & (words.known <= most)
     after = np.asarray([True, *(c.isspace() or c in "\"'“‘([" for c in text[:-1])])
     found["beginnings of words"] = after & (words.place == 0)
     found["space and punctuation"] = words.place < 0
@@ -96,6 +96,16 @@ def apportioned(errors: Mask, masks: dict[str, Mask]) -> dict[str, int]:
         found[name] = int((left & mask).sum())
         left &= ~mask
     return found | {"the rest": int(left.sum())}
+
+
+def grouped(counts: dict[str, int]) -> dict[str, int]:
+    """What `apportioned` gave, all memories together, and all words seldom seen."""
+    found = collections.Counter()
+    for name, count in counts.items():
+        for start, group in (("a memory", "a memory"), ("words seen", "rare words")):
+            name = group if name.startswith(start) else name
+        found[name] += count
+    return dict(found)
 
 
 def classes_of(text: str, words: Words) -> Int[np.ndarray, " n"]:

@@ -18,6 +18,7 @@ from experiments.errors.oracles import (
     CLASSES,
     apportioned,
     classes_of,
+    grouped,
     oracles,
     text_of,
     words_in,
@@ -136,7 +137,7 @@ def class_table(row: dict) -> str:
 def draw(found: dict[str, dict]) -> None:
     """The errors of each net beside its n-gram's, stacked by what would mend them."""
     bars = {
-        f"{NAMES[name]}\n{label}": (row[who]["by_oracle"], row["characters"])
+        f"{NAMES[name]}\n{label}": (grouped(row[who]["by_oracle"]), row["characters"])
         for name, row in found.items()
         for who, label in (("net", "LSTM"), ("n-gram", f"{row['context']} characters"))
     }
@@ -149,7 +150,7 @@ def draw(found: dict[str, dict]) -> None:
             axes.bar(places, heights, 0.6, bottom, color=colour, label=group)
             bottom += heights
         axes.set_xticks(range(len(bars)), bars)
-        axes.set(ylabel="% of the test text's characters", xlim=(-0.5, len(bars) + 1.2))
+        axes.set(ylabel="% of the test text's characters", xlim=(-0.5, len(bars) + 0.8))
         axes.set_title("characters given less than a half, by what would mend them")
         axes.grid(visible=False, axis="x")
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charlm.evaluation.copying import WORD
 from experiments.report import printable
 
 TEMPLATE = Path(__file__).parent / "page.html"
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 HEAD = re.compile(
     r"^=== step (\d+), epoch ([\d.]+)(?:, valid ([\d.]+) nats/char)?,"
     r" temperature ([\d.e+-]+) ===\n",
@@ -46,14 +46,14 @@ def parse_samples(written: str) -> list[Sample]:
 def words_of(text: str) -> list[str]:
     """The words of a text, as they are looked up; not one that its end may cut."""
     found = [match for match in WORD.finditer(text) if match.end() < len(text)]
-    return [match[0].casefold() for match in found]
+    return [match[0].lower() for match in found]
 
 
 def pieces(text: str, known: Collection[str]) -> list[str]:
     """The text in pieces, of which every second one is a word that is not known."""
     parts, begin = [], 0
     for match in WORD.finditer(text):
-        if match.end() < len(text) and match[0].casefold() not in known:
+        if match.end() < len(text) and match[0].lower() not in known:
             parts += [text[begin : match.start()], match[0]]
             begin = match.end()
     return [*parts, text[begin:]]
@@ -93,7 +93,7 @@ def page(
 
     Args:
       samples: by step, all with a validation loss.
-      known: words that are not coloured, casefolded.
+      known: words that are not coloured, in small letters.
       shares: of known words in each sample, from 0 to 1.
       losses: by "train" and "valid", of steps.
       marked: steps that have a button.
