@@ -1,8 +1,6 @@
 """python -m experiments.scale.run [--megabytes=474]: see README.md."""
 
 import argparse
-import functools
-import http.server
 import io
 import os
 import random
@@ -10,11 +8,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from charlm.text.files import file_sha256
 from experiments.report import keep, minutes, table
 
 HERE = Path(__file__).parent
@@ -29,20 +25,12 @@ KNOBS = {
 # Runs a module as `python -m` does, then says the process's largest resident set.
 MEASURED = """
 import pathlib, re, runpy, sys
-{before}
+del sys.argv[0]  # -c
 try:
-    runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 finally:
     status = pathlib.Path("/proc/self/status").read_text()
     print("peak", re.search(r"VmHWM:\\s*(\\d+)", status)[1], flush=True)
-"""
-# In the place of the kernel's archive, ours.
-SERVED = """
-from charlm.text import catalog
-source = catalog.SOURCES["linux"]
-archive = source.archive._replace(sha256="{sha256}")
-ours = source._replace(url="{url}", size={size}, archive=archive)
-catalog.SOURCES["linux"] = ours
 """
 
 
@@ -52,24 +40,15 @@ def main() -> None:
     wanted = parser.parse_args().megabytes * 1_000_000
     with tempfile.TemporaryDirectory(prefix="charlm-scale-") as name:
         folder = Path(name)
-        (folder / "data").mkdir()
-        archive = made_archive(folder / "served" / "linux-4.0.tar.gz", wanted)
-        before = SERVED.format(
-            url=serve(archive), size=archive.stat().st_size, sha256=file_sha256(archive)
-        )
-        fetched = measured(folder, "charlm.corpora", "fetch", "linux", before=before)
-        [text] = (folder / "data").rglob("*.txt")
+        archive, text = folder / "linux.tar.gz", folder / "linux.txt"
+        make_archive(archive, wanted)
+        joined = measured(folder, "charlm.corpora", "join", "linux", archive, text)
         size, part = text.stat().st_size, folder / "part.txt"
         with text.open("rb") as file:
             part.write_bytes(file.read(1_000_000))
-        knobs = [f"--config.{knob}={value}" for knob, value in KNOBS.items()]
-        train = ["charlm.train", "--config=configs/linux.py", *knobs]
-        own = measured(
-            folder, *train, f"--workdir={folder}/own", f"--config.data.path={part}"
-        )
-        whole = measured(folder, *train, f"--workdir={folder}/whole")
+        whole, own = (trained(folder, path) for path in (text, part))
     rows = [
-        ["fetched, joined", size, *fetched],
+        ["joined of an archive", size, *joined],
         ["encoded, 200 steps", size, *whole],
         ["the same, JAX's own", 1_000_000, *own],
     ]
@@ -82,9 +61,8 @@ def main() -> None:
     print(shown, beyond, sep="\n\n")
 
 
-def made_archive(path: Path, size: int) -> Path:
+def make_archive(path: Path, size: int) -> None:
     """A .tar.gz of C-like files, as many as make the size."""
-    path.parent.mkdir()
     draw = random.Random(0)
     names = [f"{a}_{b}" for a in "get set map rcu irq buf".split() for b in range(99)]
     made = 0
@@ -95,7 +73,6 @@ def made_archive(path: Path, size: int) -> Path:
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text))
             made += len(text)
-    return path
 
 
 def c_like(draw: random.Random, names: list[str]) -> str:
@@ -116,28 +93,17 @@ def c_like(draw: random.Random, names: list[str]) -> str:
     return "".join(parts)
 
 
-def serve(path: Path) -> str:
-    """The address at which a file is served from now on."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=path.parent)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}/{path.name}"
+def trained(folder: Path, text: Path) -> tuple[int, float]:
+    """What 200 steps on a text take, encoding included."""
+    knobs = [f"--config.{knob}={value}" for knob, value in KNOBS.items()]
+    here = [f"--config.data.path={text}", f"--workdir={folder}/{text.stem}-run"]
+    return measured(folder, "charlm.train", "--config=configs/linux.py", *knobs, *here)
 
 
-def measured(folder: Path, *words: str, before: str = "") -> tuple[int, float]:
+def measured(folder: Path, *words: str | Path) -> tuple[int, float]:
     """(MB of the largest resident set, seconds) of `python -m` with these words."""
-    environment = {
-        **os.environ,
-        "CHARLM_DATA": str(folder / "data"),
-        "CHARLM_CACHE": str(folder / "cache"),
-        "NO_PROXY": "*",
-    }
-    command = [sys.executable, "-c", MEASURED.format(before=before), *words]
+    environment = {**os.environ, "CHARLM_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-c", MEASURED, *map(str, words)]
     began = time.perf_counter()
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True

@@ -18,6 +18,7 @@ BASE = 0x9E3779B97F4A7C15
 SPREAD = np.uint64(0xD1342543DE82EF95)  # what makes all bits of a hash tell in the top
 FILTER_BITS = 20
 BLOCK = 1 << 20  # places that are hashed at once: what they need stays near the core
+LARGEST = 1 << 30  # what powers and 32-bit places reach
 FIRST = 8  # characters of the first copies looked for
 
 
@@ -78,12 +79,13 @@ def copying(
       text", the share from 0 to 1 of those of the texts. nan of no texts or n-grams.
 
     Raises:
-      UserError: a length is below 1.
+      UserError: a length is below 1, or a text has 2 ** 30 characters or more.
     """
     if min(lengths, default=1) < 1:
         raise UserError(f"n-grams of {min(lengths)} characters; give 1 or more")
     hashes = hashes_of(known)
-    copies = _longest_copies(texts, hashes)
+    hashed = [hashes_of(text) for text in texts]
+    copies = _longest_copies(hashed, hashes)
     sizes = [len(copy) for copy in copies]
     found: dict[str, float | str] = {
         "longest copy": max(sizes, default=math.nan),
@@ -92,9 +94,7 @@ def copying(
     }
     at = None
     for n in sorted(set(lengths)):
-        known_grams, at = grams_known(
-            [hashes_of(text) for text in texts], n, hashes, at
-        )
+        known_grams, at = grams_known(hashed, n, hashes, at)
         seen = sum(int(of_text.sum()) for of_text in known_grams)
         total = sum(len(of_text) for of_text in known_grams)
         found[f"{n}-grams not in the text"] = _share(total - seen, total)
@@ -103,15 +103,14 @@ def copying(
 
 def longest_copies(texts: Sequence[str], *, known: str) -> list[str]:
     """The longest stretch of each text that stands in the known one; the first such."""
-    return _longest_copies(texts, hashes_of(known))
+    return _longest_copies([hashes_of(text) for text in texts], hashes_of(known))
 
 
-def _longest_copies(texts: Sequence[str], known: Hashes) -> list[str]:
-    hashed = [hashes_of(text) for text in texts]
+def _longest_copies(texts: Sequence[Hashes], known: Hashes) -> list[str]:
     copies = [""] * len(texts)
     # Of the texts `which`: all have a copy of `least` characters, none one of `most`,
     # and all that they copy so long begins at the places `at` of the known text.
-    most = max(map(len, texts), default=0) + 1
+    most = max((len(text.text) for text in texts), default=0) + 1
     jobs = [(list(range(len(texts))), 0, most, None)]
     while jobs:
         which, least, most, at = jobs.pop()
@@ -119,12 +118,12 @@ def _longest_copies(texts: Sequence[str], known: Hashes) -> list[str]:
             continue
         # Doubled until nothing is so long, then by halves.
         n = min(max(2 * least, FIRST), (least + most) // 2)
-        found, there = grams_known([hashed[t] for t in which], n, known, at)
+        found, there = grams_known([texts[t] for t in which], n, known, at)
         longer, shorter = [], []
         for t, grams in zip(which, found, strict=True):
             if grams.any():
                 first = int(grams.argmax())
-                copies[t] = texts[t][first : first + n]
+                copies[t] = texts[t].text[first : first + n]
                 longer.append(t)
             else:
                 shorter.append(t)
@@ -168,7 +167,15 @@ def grams_known(
 
 
 def hashes_of(text: str) -> Hashes:
-    """The hashes of a text's stretches."""
+    """The hashes of a text's stretches.
+
+    Raises:
+      UserError: the text has 2 ** 30 characters or more.
+    """
+    if len(text) >= LARGEST:
+        raise UserError(
+            f"the text has {len(text)} characters; give less than {LARGEST}"
+        )
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     sums = np.zeros(len(codes) + 1, np.uint64)
     for begin in range(0, len(codes), BLOCK):
