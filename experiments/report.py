@@ -67,10 +67,14 @@ def shown(value: Any) -> str:
 
 def quoted(text: str) -> str:
     """A sample as a block of Markdown, whatever it holds."""
-    text = text.replace("\r\n", "\n")
-    printable = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
-    fence = "`" * max(3, 1 + longest_run(printable, "`"))
-    return f"{fence}text\n{printable}\n{fence}"
+    text = printable(text.replace("\r\n", "\n"))
+    fence = "`" * max(3, 1 + longest_run(text, "`"))
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def printable(text: str) -> str:
+    """The text with a mark in the place of what no reader should meet unseen."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def longest_run(text: str, character: str) -> int:

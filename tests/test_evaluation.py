@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charlm.errors import UserError
-from charlm.evaluation.score import evaluate
+from charlm.evaluation.score import evaluate, log_probabilities
 from charlm.model.lm import make_language_model
 
 V = 7
@@ -47,6 +47,21 @@ def test_streams_count_each_character_but_the_first_once(streams):
     assert score.characters == sum(map(len, parts)) == 202
     assert abs(score.nats_per_char - np.concatenate(parts).mean()) < 1e-5
     assert abs(score.worst_nats_per_char - max(p.mean() for p in parts)) < 1e-5
+
+
+@pytest.mark.parametrize("streams", [1, 3, 202, 10**12])
+def test_each_character_has_its_log_probability(streams):
+    count = min(streams, 202)
+    bounds = [202 * n // count for n in range(count + 1)]
+    parts = [by_hand(IDS[a : b + 1])
+             for a, b in zip(bounds, bounds[1:], strict=False)]  # fmt: skip
+    for seq_length in (8, 1000):
+        log_p = log_probabilities(
+            LM, PARAMS, IDS, streams=streams, seq_length=seq_length
+        )
+        assert np.allclose(-log_p, np.concatenate(parts), atol=1e-5)
+    with pytest.raises(UserError, match="needs 2 or more"):
+        log_probabilities(LM, PARAMS, IDS[:1])
 
 
 @pytest.mark.parametrize("window", [1, 10, 64, 202, 256])

@@ -92,7 +92,7 @@ def losses(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> Float[np.ndarray
     Raises:
       UserError: an empty text, or an id out of range.
     """
-    return np.asarray([nats.mean() for nats in _nats(model, ids)])
+    return np.asarray([nats.mean() for nats in nats_by_context(model, ids)])
 
 
 def nats_of_each(
@@ -103,12 +103,18 @@ def nats_of_each(
     Raises:
       UserError: an empty text, or an id out of range.
     """
-    *_, nats = _nats(model, ids)
+    *_, nats = nats_by_context(model, ids)
     return nats
 
 
-def _nats(model: KneserNey, ids) -> Iterator[Float[np.ndarray, " n"]]:
-    """The nats of each character by the model of each context, shortest first."""
+def nats_by_context(
+    model: KneserNey, ids: Integer[np.ndarray, " n"]
+) -> Iterator[Float[np.ndarray, " n"]]:
+    """The nats of each character by the model of each context, shortest first.
+
+    Raises:
+      UserError: an empty text, or an id out of range.
+    """
     if not len(ids):
         raise UserError("the text to score is empty; give 1 character or more")
     found = places(model.ngrams, ids)

@@ -2,11 +2,13 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Integer
 
 from charlm.errors import UserError
 from charlm.model import devices
@@ -65,23 +67,19 @@ def evaluate(
     Raises:
       UserError: the text has fewer than 2 characters.
     """
-    total = len(ids) - 1
-    if total < 1:
-        raise UserError(
-            f"the text to score has {len(ids)} characters; a score needs 2 or more"
-        )
+    total = _characters(ids)
     if window:
         starts = np.arange(0, total, window)
         ends = np.minimum(starts + window, total)
         seq_length = min(seq_length, window)
     else:
-        count = min(streams, total)
-        bounds = np.arange(count + 1) * total // count
-        starts, ends = bounds[:-1], bounds[1:]
+        starts, ends = _stretches(total, streams)
     nats, width = np.zeros(len(starts)), min(streams, len(starts))
     for first in range(0, len(starts), width):
         rows = slice(first, first + width)
-        nats[rows] = _read(lm, params, ids, starts[rows], ends[rows], width, seq_length)
+        windows = _read(lm, params, ids, starts[rows], ends[rows], width, seq_length)
+        sums = [of_rows for _, _, of_rows in windows]
+        nats[rows] = np.sum(np.asarray(sums, np.float64), axis=0)[: len(starts[rows])]
     mean = math.fsum(nats) / total
     return Score(
         nats_per_char=mean,
@@ -93,42 +91,90 @@ def evaluate(
     )
 
 
-def _read(lm, params, ids, starts, ends, width, seq_length) -> np.ndarray:
-    """nats[b], summed over the stretches ids[starts[b] : ends[b]], side by side."""
-    count = len(starts)
-    pad = width - count  # the shape stays, so that nothing recompiles
+def log_probabilities(
+    lm: LanguageModel,
+    params: PyTree,
+    ids: Integer[np.ndarray, " n"],
+    *,
+    streams: int = 1,
+    seq_length: int = 100,
+) -> Float[np.ndarray, " n-1"]:
+    """The log of the probability that each character but the first was given, in nats.
+
+    The text is read as `evaluate` reads it, in so many streams; its arguments are the
+    same. Minus the mean of what comes back is the score.
+
+    Raises:
+      UserError: the text has fewer than 2 characters.
+    """
+    starts, ends = _stretches(_characters(ids), streams)
+    log_p = np.zeros(len(ids) - 1, np.float32)
+    windows = _read(lm, params, ids, starts, ends, len(starts), seq_length)
+    for places, nats, _ in windows:
+        counted = places < ends
+        log_p[places[counted]] = -np.asarray(nats)[counted]
+    return log_p
+
+
+def _characters(ids) -> int:
+    """How many characters of a text are scored.
+
+    Raises:
+      UserError: none.
+    """
+    if len(ids) < 2:
+        raise UserError(
+            f"the text to score has {len(ids)} characters; a score needs 2 or more"
+        )
+    return len(ids) - 1
+
+
+def _stretches(total: int, streams: int) -> tuple[np.ndarray, np.ndarray]:
+    """The starts and the ends of `streams` stretches, or fewer of a tiny text."""
+    count = min(streams, total)
+    bounds = np.arange(count + 1) * total // count
+    return bounds[:-1], bounds[1:]
+
+
+def _read(
+    lm, params, ids, starts, ends, width, seq_length
+) -> Iterator[tuple[np.ndarray, jax.Array, jax.Array]]:
+    """The windows of the stretches ids[starts[b] : ends[b]], read side by side.
+
+    Each is (places[t, b], nats[t, b], the sums over t): nats of the characters after
+    these places, and 0 past a stretch's end.
+    """
+    pad = width - len(starts)  # the shape stays, so that nothing recompiles
     starts, ends = np.pad(starts, (0, pad)), np.pad(ends, (0, pad))
     mesh = devices.mesh_of(len(starts))
     params = jax.device_put(params, devices.whole(mesh))
     carry = jax.device_put(lm.initial_carry(len(starts)), devices.by_rows(mesh))
     seq_length = -(-seq_length // PIECE) * PIECE
     score = _scorer_of(lm)
-    sums = []
     for offset in range(0, int((ends - starts).max()), seq_length):
         places = offset + starts + np.arange(seq_length + 1)[:, None]
         counted = places[:-1] < ends
         window = np.asarray(ids[np.minimum(places, len(ids) - 1)], np.int32)
-        carry, nats = score(params, carry, window[:-1], window[1:], counted)
-        sums.append(nats)
-    return np.sum(np.asarray(sums, np.float64), axis=0)[:count]
+        carry, nats, sums = score(params, carry, window[:-1], window[1:], counted)
+        yield places[:-1], nats, sums
 
 
 @functools.lru_cache(maxsize=8)
 def _scorer_of(lm: LanguageModel):
-    """The compiled (params, carry, inputs, targets, counted) -> (carry, nats[b])."""
+    """The compiled (params, carry, inputs, targets, counted) -> (carry, nats, sums)."""
 
     def read_piece(params, carry, piece):
         inputs, targets, counted = piece
         carry, logits = lm.unroll(params, carry, inputs)
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
         of_target = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-        return carry, -jnp.where(counted, of_target, 0).sum(axis=0)
+        return carry, -jnp.where(counted, of_target, 0)
 
     @jax.jit
     def score(params, carry, inputs, targets, counted):
         window = (inputs, targets, counted)
         pieces = jax.tree.map(lambda x: x.reshape(-1, PIECE, x.shape[-1]), window)
         carry, nats = jax.lax.scan(functools.partial(read_piece, params), carry, pieces)
-        return carry, nats.sum(axis=0)
+        return carry, nats.reshape(inputs.shape), nats.sum(axis=1).sum(axis=0)
 
     return score

@@ -1,0 +1,206 @@
+"""python -m experiments.depth_and_width.run [--scale=1] [--config.KNOB=VALUE ...]
+
+Trains the cells of Karpathy, Johnson and Li's table that two cores can do, one on each
+core, in --workdir/CELL; goes on where it was stopped. Writes results.json and
+losses.png beside this file, and the table into README.md. --scale=0.5 is half of the
+epochs.
+"""
+
+import argparse
+import os
+import queue
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from charlm.doors.machine import available_cores
+from charlm.workdir.bundle import read_config
+from experiments.corpus import ROOT, opened, scored
+from experiments.depth_and_width.widths import parameters, width_of
+from experiments.report import keep, minutes, table
+from experiments.style import BLACK, BLUE, picture
+
+HERE = Path(__file__).parent
+BYTES = 87  # distinct ones of War and Peace
+NEAR = 0.03  # nats per character
+# Test losses of the paper, by budget and layers.
+PAPER = {
+    (64, 1): {"lstm": 1.449, "rnn": 1.446, "gru": 1.398},
+    (64, 2): {"lstm": 1.442, "rnn": 1.401, "gru": 1.373},
+    (128, 1): {"lstm": 1.277, "rnn": 1.417, "gru": 1.230},
+    (128, 2): {"lstm": 1.227, "rnn": 1.286, "gru": 1.226},
+}
+EPOCHS = {64: 20, 128: 12}
+RATES = {"lstm": 8e-3, "gru": 8e-3, "rnn": 3e-3}  # at budget 64
+RECIPE = {
+    "model.dropout": 0.0,
+    "model.initialiser": "torch_rnn",
+    "model.embedding": 64,
+    "model.forget_bias": -1.0,
+    "optim.name": "adamw",
+    "optim.weight_decay": 0.01,
+    "optim.clip": 0.2,
+    "optim.clip_by": "norm",
+    "optim.schedule": "cosine",
+    "optim.warmup": 100,
+    "optim.decay": 0.0,
+    "train.batch_size": 16,
+    "train.seq_length": 50,
+    "train.log_every": 500,
+    "train.eval_every": 3258,  # an epoch
+    "train.checkpoint_every": 3258,
+    "train.sample_length": 0,
+}
+
+
+class Cell(NamedTuple):
+    """A place in the table."""
+
+    budget: int
+    layers: int
+    cell: str
+
+    @property
+    def width(self) -> int:
+        return width_of(
+            self.cell, layers=self.layers, budget=self.budget, vocab_size=BYTES
+        )
+
+    @property
+    def paper(self) -> float:
+        return PAPER[self.budget, self.layers][self.cell]
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell}-{self.layers}-{self.budget}"
+
+
+# The longest first, so that no core waits for the other at the end.
+CELLS = [Cell(*at) for at in product((128, 64), (2, 1), ("lstm", "gru", "rnn"))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workdir", default="runs/depth_and_width")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--cells", nargs="+", help="as in rnn-2-64; all by default")
+    given, more = parser.parse_known_args()
+    cells = [c for c in CELLS if not given.cells or c.name in given.cells]
+    if not cells:
+        parser.error(f"--cells: choose among {' '.join(c.name for c in CELLS)}")
+    train_all(cells, ROOT / given.workdir, given.scale, more)
+    found = {cell: measured(cell, ROOT / given.workdir) for cell in sorted(cells)}
+    draw(found)
+    blocks = [told(found), results_table(found), "![losses](losses.png)"]
+    results = {cell.name: cell._asdict() | row for cell, row in found.items()}
+    keep(HERE, results, (f"{block}\n" for block in blocks))
+    print("\n\n".join(blocks))
+
+
+def flags_of(cell: Cell, scale: float) -> list[str]:
+    """The knobs of a cell's training."""
+    knobs = RECIPE | {
+        "model.cell": cell.cell,
+        "model.layers": cell.layers,
+        "model.features": cell.width,
+        "optim.learning_rate": round(RATES[cell.cell] * (64 / cell.budget) ** 0.5, 6),
+        "train.epochs": EPOCHS[cell.budget] * scale,
+    }
+    return [f"--config.{name}={value}" for name, value in knobs.items()]
+
+
+def train_all(cells: list[Cell], workdir: Path, scale: float, more: list[str]) -> None:
+    """Trains cells, as many at a time as there are cores, each to its end."""
+    cores: queue.SimpleQueue[int] = queue.SimpleQueue()
+    pinned = hasattr(os, "sched_setaffinity")
+    for core in os.sched_getaffinity(0) if pinned else range(available_cores()):
+        cores.put(core)
+
+    def on_one_core():
+        if pinned:  # of this thread alone, and of the processes that it starts
+            os.sched_setaffinity(threading.get_native_id(), {cores.get()})
+
+    def train(cell):
+        command = [sys.executable, "-m", "charlm.train"]
+        command += ["--config=configs/war_and_peace.py", *flags_of(cell, scale)]
+        command += [f"--workdir={workdir / cell.name}", *more]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        print(cell.name, *done.stderr.splitlines()[-1:], file=sys.stderr)
+        return done.returncode
+
+    with ThreadPoolExecutor(cores.qsize(), initializer=on_one_core) as pool:
+        if any(pool.map(train, cells)):
+            sys.exit("error: a cell is not trained to its end; the same goes on")
+
+
+def measured(cell: Cell, workdir: Path) -> dict:
+    """What came out of a cell's run."""
+    run = opened(workdir / cell.name)
+    return {
+        "width": cell.width,
+        "parameters": parameters(
+            cell.cell, layers=cell.layers, width=cell.width, vocab_size=BYTES
+        ),
+        **scored(run),
+        "paper": cell.paper,
+        "epochs": read_config(run.workdir)["train"]["epochs"],
+        "seconds": run.records[-1]["seconds"],
+    }
+
+
+def is_near(row: dict) -> bool:
+    """Whether the test loss is the paper's or better, or little above it."""
+    return row["test"] - row["paper"] <= NEAR
+
+
+def told(found: dict[Cell, dict]) -> str:
+    near = sum(map(is_near, found.values()))
+    better = sum(row["test"] < row["paper"] for row in found.values())
+    spent = sum(row["seconds"] for row in found.values())
+    return (
+        f"{near} of {len(found)} cells are within {NEAR} of the paper or better, shown"
+        f" **bold**; {better} are better. All were trained in {minutes(spent)} of one"
+        " core."
+    )
+
+
+def results_table(found: dict[Cell, dict]) -> str:
+    head = ["budget", "layers", "cell", "width", "parameters", "epochs"]
+    head += ["validation loss", "test loss", "the paper's", "difference", "one core"]
+    rows = []
+    for cell, row in found.items():
+        off = row["test"] - row["paper"]
+        test, difference = f"{row['test']:.4f}", f"{off:+.4f}"
+        if is_near(row):
+            test, difference = f"**{test}**", f"**{difference}**"
+        line = [cell.budget, cell.layers, cell.cell.upper(), row["width"]]
+        line += [row["parameters"], f"{row['epochs']:g}", row["valid"], test]
+        rows.append([*line, f"{row['paper']:.3f}", difference, minutes(row["seconds"])])
+    return table(head, rows)
+
+
+def draw(found: dict[Cell, dict]) -> None:
+    """Each cell's test loss beside the paper's."""
+    with picture(HERE / "losses.png", width=8) as axes:
+        names = [f"{c.cell.upper()}-{c.layers}\n{c.budget}" for c in found]
+        rows = list(found.values())
+        places = range(len(rows))
+        theirs = [row["paper"] for row in rows]
+        axes.vlines(
+            places, theirs, [row["test"] for row in rows], color=BLUE, alpha=0.4
+        )
+        axes.plot(places, theirs, "s", color=BLACK, label="the paper")
+        axes.plot(
+            places, [row["test"] for row in rows], "o", color=BLUE, label="charlm"
+        )
+        axes.set_xticks(places, names)
+        title = "War and Peace, 80/10/10, by cell, layers and budget"
+        axes.set(ylabel="test nats per character", title=title)
+
+
+if __name__ == "__main__":
+    main()
