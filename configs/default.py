@@ -90,10 +90,13 @@ def adamw(config: Config) -> None:
 
 
 def small(config: Config) -> None:
-    """What does best in ten minutes on two cores, on the larger corpora.
+    """What we found best for ten minutes on two cores, on the larger corpora.
 
-    Many small steps at a high rate: at equal characters read, a batch of 16 had learnt
-    more than one of 32 at half the rate, and one layer more than two.
+    Many small steps at a high rate: of Shakespeare's first 3 million characters, in
+    batches of 16 at a rate of 8e-3, one layer of 512 had learnt more (1.4581 nats,
+    validation) than in batches of 32 at half the rate (1.5355), and that more than two
+    layers of 256 (1.5720). Two cores of an AMD EPYC (AVX-512) read 20 thousand
+    characters a second: its 12,000 steps are ten minutes and a quarter.
     """
     config.model.layers = 1
     config.model.features = 512

@@ -86,7 +86,7 @@ def finish(folder: Path, run: Trained, scores, grams, results, blocks) -> None:
     head = [told(run, scores, grams), losses_table(scores, grams), f"![]({curve_file})"]
     results = {"scores": scores, "kneser_ney": grams, **results}
     results |= {"seconds": run.records[-1]["seconds"]}
-    results |= {"config": read_config(run.workdir)}
+    results |= {"config": settings(run)}
     keep(folder, results, (f"{block}\n" for block in (*head, *blocks)), part=part)
     print(*head, *blocks, sep="\n\n")
 
@@ -117,6 +117,12 @@ def opened(workdir: Path) -> Trained:
     cut = parts(len(corpus.ids), data["split"])
     text = {part: corpus.ids[place] for part, place in cut.items()}
     return Trained(workdir, *model, text, read_metrics(workdir))
+
+
+def settings(run: Trained) -> dict:
+    """The run's config, without where its text lay."""
+    config = read_config(run.workdir)
+    return config | {"data": config["data"] | {"path": ""}}
 
 
 def scored(run: Trained, *, streams: int = STREAMS) -> dict[str, float]:

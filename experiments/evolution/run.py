@@ -11,7 +11,7 @@ from pathlib import Path
 
 from charlm.workdir.bundle import read_config
 from charlm.workdir.logs import SAMPLES
-from experiments.corpus import Trained, trained
+from experiments.corpus import Trained, settings, trained
 from experiments.evolution.page import (
     Sample,
     beginning,
@@ -64,7 +64,7 @@ def main() -> None:
     blocks = [told(run), evolution_table(rows, shares, held_out)]
     blocks += ["![curve](curve.png)", *shown(samples, rows)]
     results = {"losses": rows, "words_known": shares, "words_known_valid": held_out}
-    results |= {"seconds": seconds(run), "config": read_config(run.workdir)}
+    results |= {"seconds": seconds(run), "config": settings(run)}
     keep(HERE, results, (f"{block}\n" for block in blocks))
     print("\n\n".join(blocks))
 
