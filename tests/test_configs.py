@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import sys
 
 import jax
 import numpy as np
@@ -13,8 +12,6 @@ from charlm.doors.assemble import check_knobs, check_values
 from charlm.text.sources import SOURCES
 from charlm.workdir.bundle import load_model
 from charlm.workdir.metrics import read_metrics
-
-sys.path.append(str(ROOT))
 
 CONFIGS = sorted(
     path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "default"

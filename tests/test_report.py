@@ -2,14 +2,10 @@
 
 import json
 import math
-import sys
 
 import pytest
-from conftest import ROOT
 
-sys.path.append(str(ROOT))
-
-from experiments import report  # noqa: E402
+from experiments import report
 
 MARKS = report.BEGIN.format("") + report.END.format("")
 
