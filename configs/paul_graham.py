@@ -4,8 +4,8 @@
 
 Without a variant, what the post says: two LSTM layers of 512, dropout 0.5, batches of
 100, gradients through 100 characters, RMSProp. Not yet run to its end by us.
-`:small`, the best that we found for ten minutes on two cores: validation loss
-1.1523 nats, 1.6625 bits per character, in 11 minutes 15 seconds of two cores of an AMD EPYC
+`:small`, the best that we found for ten minutes on two cores: validation loss 1.1523
+nats, 1.6625 bits per character, in 11 minutes 15 seconds of two cores of an AMD EPYC
 (AVX-512) that had other work beside; experiments/paul_graham has the rest.
 `:smoke`: a run of seconds.
 """

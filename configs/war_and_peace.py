@@ -6,8 +6,8 @@ Bytes and 80/10/10, as in A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing a
 understanding recurrent networks", 2015. Without a variant, two LSTM layers of 512 and
 that paper's settings, but for dropout, which it chose by the validation text. Not yet
 run to its end by us.
-`:small`, the best that we found for ten minutes on two cores: validation loss
-1.1473 nats, 1.6553 bits per character, in 11 minutes 21 seconds of two cores of an AMD EPYC
+`:small`, the best that we found for ten minutes on two cores: validation loss 1.1473
+nats, 1.6553 bits per character, in 11 minutes 21 seconds of two cores of an AMD EPYC
 (AVX-512) that had other work beside; experiments/war_and_peace has the rest.
 `:smoke`: a run of seconds.
 """

@@ -5,9 +5,11 @@
 Without a variant: 96 million bytes to train on, 4 million to validate on, as in
 A. Graves, "Generating sequences with recurrent neural networks", 2013. Not yet run to
 its end by us.
-`:thirds`, 90/5/5 million bytes: the split of most papers since. Not run either.
+`:ninety`, 90/5/5 million bytes: the split of most papers since. Not run either.
 `:prefix`, the same model on the first 4,154,399 bytes alone, 90/5/5. Not run either.
-`:small`, the best that we found for ten minutes on two cores, on that prefix: @
+`:small`, the best that we found for ten minutes on two cores, on that prefix:
+validation loss 1.4583 nats, 2.1039 bits per byte, in 11 minutes 8 seconds of two cores
+of an AMD EPYC (AVX-512); experiments/wikipedia has the rest.
 `:smoke`: a run of seconds, on the same text as `:small`.
 """
 
@@ -30,14 +32,14 @@ def get_config(variant: str = ""):
     return default.pick(
         config,
         variant,
-        thirds=thirds,
+        ninety=ninety,
         prefix=prefix,
         small=small,
         smoke=smoke,
     )
 
 
-def thirds(config):
+def ninety(config):
     config.data.split = (90_000_000, 5_000_000, 5_000_000)
 
 

@@ -50,15 +50,16 @@ class Trained(NamedTuple):
     records: list[dict]
 
 
-def corpus_experiment(folder: Path, *, kind: str) -> None:
+def corpus_experiment(folder: Path, *, kind: str, context: int = CONTEXT) -> None:
     """The whole experiment of the corpus that a folder is named after.
 
     Args:
       folder: of the experiment; configs/NAME.py has its name.
       kind: of its structure, for `charlm.evaluation.structure.measure`.
+      context: characters, of the longest n-grams scored.
     """
     run = of_command_line(folder.name)
-    scores, grams = scored(run), counted(run)
+    scores, grams = scored(run), counted(run, context=context)
     written = {str(t): texts(run, temperature=t) for t in TEMPERATURES}
     columns = written | {TEXT: stretches(run)}
     known = run.vocab.decode(run.text["train"])
@@ -135,9 +136,9 @@ def scored(run: Trained, *, streams: int = STREAMS) -> dict[str, float]:
     }
 
 
-def counted(run: Trained) -> dict[str, list[float]]:
-    """Kneser-Ney's nats per character by characters of context, 1 to CONTEXT."""
-    model = kneser_ney(run.text["train"], vocab_size=len(run.vocab), context=CONTEXT)
+def counted(run: Trained, *, context: int = CONTEXT) -> dict[str, list[float]]:
+    """Kneser-Ney's nats per character by characters of context, from 1 on."""
+    model = kneser_ney(run.text["train"], vocab_size=len(run.vocab), context=context)
     return {
         part: losses(model, run.text[part])[1:].tolist() for part in ("valid", "test")
     }

@@ -14,6 +14,7 @@ import jax
 from charlm.doors.machine import machine_name
 
 BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
+WIDTH = 60  # characters of a table's cell
 
 
 def keep(
@@ -62,6 +63,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     text = str(value) if str(value).isprintable() else ascii(value)
+    if len(text) > WIDTH:
+        text = f"{text[:WIDTH]} ..."
     return text.replace("|", "\\|")
 
 
