@@ -6,7 +6,9 @@
 The list is shuffled and has each name once, so that a name of the validation text is
 none of the training text. Without a variant, char-rnn's two LSTM layers of 128, with
 dropout. Not yet run to its end by us.
-`:small`, the best that we found on two cores: @
+`:small`, the best that we found on two cores: validation loss 1.9973 nats, 2.8815 bits
+per character, in 37 seconds of two cores of an AMD EPYC (AVX-512); experiments/names
+has the rest. Longer training only learns the list by heart.
 `:smoke`: a run of seconds.
 """
 

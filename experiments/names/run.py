@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from charlm.evaluation.structure import names_measures
-
 from experiments.corpus import (
-    TEMPERATURES,
     TEXT,
     Trained,
     counted,
@@ -18,6 +16,7 @@ from experiments.corpus import (
 from experiments.report import quoted
 
 NAMES, SHOWN, LINE = 1000, 60, 10
+TEMPERATURES = (0.5, 0.8, 1.0, 1.1, 1.2)
 LONGEST = 20  # characters of a name are drawn: more than any in the list
 
 
