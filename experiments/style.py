@@ -24,6 +24,7 @@ def picture(path: Path, *, columns: int = 1, width: float = 7, height: float = 4
     for each in figure.axes:
         each.set_prop_cycle(color=COLOURS)
         each.grid(alpha=0.3)
+        each.set_axisbelow(True)
         each.spines[["top", "right"]].set_visible(False)
     yield axes
     for each in figure.axes:

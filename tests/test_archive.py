@@ -382,7 +382,8 @@ def source(tmp_path, monkeypatch):
     linux = SOURCES["linux"]
     assert isinstance(linux.how, Joined)
     # What is kept for another corpus of the same archive has a test of its own.
-    monkeypatch.delitem(SOURCES, "linux_kernel")
+    others = {name: SOURCES[name] for name in SOURCES if name != "linux_kernel"}
+    monkeypatch.setattr(catalog, "SOURCES", others)
     with serving(handler) as (_, address):
         how = linux.how._replace(
             file="linux/linux.tar.xz",
@@ -399,7 +400,7 @@ def away(source):
 
 
 def fetch(source, monkeypatch):
-    monkeypatch.setitem(SOURCES, "linux", source)
+    monkeypatch.setitem(catalog.SOURCES, "linux", source)
     return catalog.fetch("linux")
 
 
@@ -453,7 +454,7 @@ def test_several_at_once_make_it_once(source, monkeypatch):
         ours(*args, **kwargs)
 
     monkeypatch.setattr(catalog, "join", counted)
-    monkeypatch.setitem(SOURCES, "linux", source)
+    monkeypatch.setitem(catalog.SOURCES, "linux", source)
     threads = [threading.Thread(target=catalog.fetch, args=("linux",)) for _ in "abc"]
     for thread in threads:
         thread.start()
