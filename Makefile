@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup torch demo test lint bench bench-gpu faults experiment experiments-gpu \
+.PHONY: setup torch demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
   clean
 
 setup: .venv/dev
@@ -44,7 +44,7 @@ lint: .venv/dev
 
 bench: .venv/torch
 	$(BIN)/python experiments/speed/run.py
-	$(BIN)/python experiments/speed/plot.py
+	$(BIN)/python -m experiments.speed.plot
 
 # A campaign of faults and bad inputs; SCALE=0.1 is a tenth of it.
 SCALE ?= 1.0
@@ -53,12 +53,14 @@ faults: .venv/dev
 	$(BIN)/python experiments/faults/run.py --scale=$(SCALE) --seed=$(SEED)
 	$(BIN)/python experiments/faults/memory.py
 
-bench-gpu: .venv/torch
+gpu: .venv/run
 	$(BIN)/pip install --quiet --editable '.[cuda]'
-	$(BIN)/python -c 'import jax; assert jax.default_backend() == "gpu", "error: JAX finds no GPU here"'
+	@$(BIN)/python -c 'import sys, jax; jax.default_backend() == "gpu" or sys.exit("error: JAX finds no GPU here")'
+
+bench-gpu: .venv/torch gpu
 	$(BIN)/pytest -q tests/test_model.py -k cudnn
 	$(BIN)/python experiments/speed/run.py
-	$(BIN)/python experiments/speed/plot.py
+	$(BIN)/python -m experiments.speed.plot
 
 .venv/experiment: .venv/run
 	$(BIN)/pip install --quiet --editable '.[experiments]'
@@ -67,12 +69,10 @@ bench-gpu: .venv/torch
 # One of the folders of experiments/ whose README names this command.
 experiment: .venv/experiment
 	@test -f experiments/$(NAME)/run.py || { echo 'error: say which of experiments/ with NAME='; exit 2; }
-	$(BIN)/python -m experiments.$(NAME).run
+	PYTHONPATH=. $(BIN)/python experiments/$(NAME)/run.py
 
 # The corpora at the post's sizes, where the text is here; hours on one GPU.
-experiments-gpu: .venv/experiment
-	$(BIN)/pip install --quiet --editable '.[cuda]'
-	$(BIN)/python -c 'import jax; assert jax.default_backend() == "gpu", "error: JAX finds no GPU here"'
+experiments-gpu: .venv/experiment gpu
 	for name in paul_graham:full shakespeare:full latex:full war_and_peace:full linux:kernel wikipedia:prefix; do \
 	  $(BIN)/python -m experiments.$${name%%:*}.run --variant=$${name#*:} || exit 1; done
 

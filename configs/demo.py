@@ -14,14 +14,8 @@ def get_config(variant: str = ""):
     config = default.get_config()
     config.data.corpus = "python_stdlib"
     config.data.split = (0.98, 0.01, 0.01)
-    config.model.layers = 1
+    default.small(config)
     config.model.features = 384
-    config.model.embedding = 64
-    config.model.initialiser = "torch_rnn"
-    default.adamw(config)
-    config.optim.learning_rate = 8e-3
-    config.optim.warmup = 200
-    config.train.batch_size = 16
     config.train.seq_length = 50
     config.train.steps = 3200
     config.train.eval_every = 800

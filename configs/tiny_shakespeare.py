@@ -44,14 +44,10 @@ def torch_rnn(config):
 
 
 def cpu(config):
-    config.model.layers = 1
+    default.small(config)
     config.model.features = 256
-    config.model.embedding = 64
-    config.model.initialiser = "torch_rnn"
-    default.adamw(config)
-    config.optim.learning_rate = 1.5e-2  # high, which a batch this small wants
-    config.optim.warmup = 200
-    config.train.batch_size = 16
+    config.optim.learning_rate = 1.5e-2  # high, which so short a run wants
+    config.train.seq_length = 50
     config.train.steps = 2800
     config.train.log_every = 250
     config.train.eval_every = 0

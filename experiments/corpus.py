@@ -27,7 +27,7 @@ from charlm.evaluation.structure import (
 from charlm.text.corpus import parts
 from charlm.workdir.bundle import read_config
 from charlm.workdir.metrics import read_metrics
-from experiments.report import keep, minutes, quoted, shown, table
+from experiments.report import DASH, keep, minutes, quoted, shown, table
 from experiments.style import curve, picture
 
 ROOT = Path(__file__).parent.parent
@@ -102,10 +102,15 @@ def of_command_line(name: str) -> Trained:
 
 
 def trained(config: str, workdir: str, *flags: str) -> Trained:
-    """The run of configs/CONFIG in a workdir, trained to its end if it is not yet."""
+    """The run of configs/CONFIG in a workdir, trained to its end if it is not yet.
+
+    If it cannot be, this ends with the status of charlm.train, which has said why.
+    """
     command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
     given = [f"--workdir={workdir}", *flags]
-    subprocess.run([*command, *given], check=True, cwd=ROOT)
+    status = subprocess.run([*command, *given], cwd=ROOT).returncode
+    if status:
+        sys.exit(status)
     return opened(ROOT / workdir)
 
 
@@ -208,7 +213,8 @@ def distance_table(distances: dict[str, dict[str, dict]]) -> str:
 
 
 def of(closed: dict[str, float]) -> str:
-    return f"{shown(closed['share'])} of {closed['count']:,.0f}"
+    count = closed["count"]
+    return f"{shown(closed['share'])} of {count:,.0f}" if count else DASH
 
 
 def at(column: str) -> str:

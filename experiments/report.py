@@ -15,6 +15,7 @@ from charlm.doors.machine import machine_name
 
 BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
 WIDTH = 60  # characters of a table's cell
+DASH = "–"  # in the place of what there is none of
 
 
 def keep(
@@ -52,14 +53,15 @@ def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
     A row of nothing but dashes is left out.
     """
-    rows = [row for row in rows if any(cell == cell for cell in row[1:])]
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(shown, line)) + " |" for line in lines)
+    lines = ([shown(cell) for cell in row] for row in rows)
+    told = [line for line in lines if set(line[1:]) != {DASH}]
+    whole = [list(map(shown, head)), ["---"] * len(head), *told]
+    return "\n".join("| " + " | ".join(line) + " |" for line in whole)
 
 
 def shown(value: Any) -> str:
     if isinstance(value, float):
-        return "–" if value != value else f"{value:.4f}"
+        return DASH if value != value else f"{value:.4f}"
     if isinstance(value, int):
         return f"{value:,}"
     text = str(value) if str(value).isprintable() else ascii(value)

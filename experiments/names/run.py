@@ -24,14 +24,17 @@ def main() -> None:
     run = of_command_line("names")
     scores, grams = scored(run, streams=1), counted(run)
     written = {str(t): drawn(run, t) for t in TEMPERATURES}
-    train, valid, test = (run.vocab.decode(ids).split() for ids in run.text.values())
+    train, valid, test = (run.vocab.decode(ids) for ids in run.text.values())
+    listed = set((train + valid + test).splitlines())
     measured = {
-        name: names_measures(names, known=train, held_out=valid)
-        | {"not in the whole list": absent(names, train + valid + test)}
-        for name, names in (written | {TEXT: test}).items()
+        name: names_measures(
+            names, known=train.splitlines(), held_out=valid.splitlines()
+        )
+        | {"not in the whole list": sum(n not in listed for n in names) / len(names)}
+        for name, names in (written | {TEXT: test.splitlines()}).items()
     }
     blocks = [structure_table(measured), "The first at each temperature."]
-    blocks += [f"At {t}:\n\n{listed(names)}" for t, names in written.items()]
+    blocks += [f"At {t}:\n\n{lines_of(names)}" for t, names in written.items()]
     folder = Path(__file__).parent
     finish(folder, run, scores, grams, {"names": measured}, blocks)
 
@@ -42,12 +45,7 @@ def drawn(run: Trained, temperature: float) -> list[str]:
     return texts(run, temperature=temperature, prompt="\n", **more)
 
 
-def absent(names: list[str], known: list[str]) -> float:
-    """The share of names that are not among the known."""
-    return sum(name not in set(known) for name in names) / len(names)
-
-
-def listed(names: list[str]) -> str:
+def lines_of(names: list[str]) -> str:
     lines = (names[n : n + LINE] for n in range(0, SHOWN, LINE))
     return quoted("\n".join(", ".join(line) for line in lines))
 

@@ -1,4 +1,4 @@
-"""python experiments/torch_rnn_parity/run.py [--workdir=runs/torch_rnn] [--seeds ...]
+"""python -m experiments.torch_rnn_parity.run [--workdir=runs/torch_rnn] [--seeds ...]
 
 Trains torch-rnn's recipe to its end, once for each seed, in WORKDIR/SEED (or goes on
 where that stands), and writes results.json and curve.png beside this file.
@@ -10,15 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 
 from charlm import evaluate, load_model, open_corpus
 from charlm.text.catalog import fetch
 from charlm.workdir.metrics import read_metrics
+from experiments.style import BLACK, picture
 
-matplotlib.use("agg")
 HERE = Path(__file__).parent
 CONFIG = HERE.parent.parent / "configs" / "tiny_shakespeare.py"
 # Validation loss of torch-rnn at its defaults, by iteration.
@@ -68,16 +66,14 @@ def their_protocol(workdir: str) -> float:
 
 
 def draw(curves: dict[int, dict[int, float]]) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for seed, ours in curves.items():
-        label = f"charlm, seed {seed}"
-        axes.plot(list(ours), list(ours.values()), "o-", label=label, markersize=4)
-    axes.plot(list(THEIRS), list(THEIRS.values()), "ks", label="torch-rnn")
-    axes.set(xlabel="iteration", ylabel="validation nats per character")
-    axes.set(title="torch-rnn's recipe on Tiny Shakespeare, 80/10/10")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(HERE / "curve.png", dpi=120)
+    with picture(HERE / "curve.png") as axes:
+        for seed, ours in curves.items():
+            label = f"charlm, seed {seed}"
+            axes.plot(list(ours), list(ours.values()), "o-", label=label, markersize=4)
+        steps, nats = zip(*THEIRS.items(), strict=True)
+        axes.plot(steps, nats, "s", color=BLACK, label="torch-rnn")
+        axes.set(xlabel="iteration", ylabel="validation nats per character")
+        axes.set(title="torch-rnn's recipe on Tiny Shakespeare, 80/10/10")
 
 
 if __name__ == "__main__":
