@@ -114,6 +114,11 @@ def trained(config: str, workdir: str, *flags: str) -> Trained:
     return opened(ROOT / workdir)
 
 
+def small(name: str) -> Trained:
+    """The run of a corpus as its own experiment trains it on two cores."""
+    return trained(f"{name}.py:{SMALL}", f"runs/{name}-{SMALL}")
+
+
 def opened(workdir: Path) -> Trained:
     """A run that has ended, and its text."""
     use_machine()

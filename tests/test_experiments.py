@@ -45,7 +45,7 @@ def test_parameters_are_those_of_the_net(cell, layers):
 def test_every_cell_of_the_table_has_its_flags_and_a_place():
     assert len({cell.name for cell in CELLS}) == 12 == sum(map(len, PAPER.values()))
     for cell in CELLS:
-        flags = flags_of(cell, scale=0.5)
+        flags = flags_of(cell)
         assert f"--config.model.features={cell.width}" in flags
         assert 1 < cell.paper < 1.5
 

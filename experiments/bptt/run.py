@@ -1,12 +1,10 @@
-"""python -m experiments.bptt.run [--workdir=runs/bptt] [--config.KNOB=VALUE ...]
+"""python -m experiments.bptt.run
 
 Trains char-rnn's net on Tiny Shakespeare with windows of several lengths, in
-WORKDIR/LENGTH-SEED, one after the other; goes on where it was stopped. Writes
-results.json and bptt.png beside this file, and the table into README.md. Knobs are
-charlm.train's.
+runs/bptt/LENGTH-SEED, one after the other; goes on where it was stopped. Writes
+results.json and bptt.png beside this file, and the table into README.md.
 """
 
-import argparse
 import statistics
 from pathlib import Path
 
@@ -26,14 +24,10 @@ BATCH, CLIP = 50, 5.0  # char-rnn's
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", default="runs/bptt")
-    given, more = parser.parse_known_args()
     runs = {}
     for window in WINDOWS:
         for seed in SEEDS:
-            workdir = f"{given.workdir}/{window}-{seed}"
-            flags = [*flags_of(window, seed), *more]
+            workdir, flags = f"runs/bptt/{window}-{seed}", flags_of(window, seed)
             run = trained("tiny_shakespeare.py", workdir, *flags)
             runs.setdefault(window, []).append(of_run(run))
     steps = runs[THEIRS][0]["steps"]

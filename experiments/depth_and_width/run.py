@@ -1,9 +1,9 @@
-"""python -m experiments.depth_and_width.run [--scale=1] [--config.KNOB=VALUE ...]
+"""python -m experiments.depth_and_width.run [--cells CELL ...] [--config.KNOB=VALUE]
 
 Trains the cells of Karpathy, Johnson and Li's table that two cores can do, one on each
 core, in --workdir/CELL; goes on where it was stopped. Writes results.json and
-losses.png beside this file, and the table into README.md. --scale=2 is twice the
-epochs.
+losses.png beside this file, and the table into README.md; of chosen cells, or with
+other knobs, it is only shown.
 """
 
 import argparse
@@ -86,34 +86,34 @@ CELLS = [Cell(*at) for at in product((128, 64), (2, 1), ("lstm", "gru", "rnn"))]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/depth_and_width")
-    parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--cells", nargs="+", help="as in rnn-2-64; all by default")
     given, more = parser.parse_known_args()
     cells = [c for c in CELLS if not given.cells or c.name in given.cells]
     if not cells:
         parser.error(f"--cells: choose among {' '.join(c.name for c in CELLS)}")
-    train_all(cells, ROOT / given.workdir, given.scale, more)
+    train_all(cells, ROOT / given.workdir, more)
     found = {cell: measured(cell, ROOT / given.workdir) for cell in sorted(cells)}
-    draw(found)
     blocks = [told(found), results_table(found), "![losses](losses.png)"]
     results = {cell.name: cell._asdict() | row for cell, row in found.items()}
-    keep(HERE, results, (f"{block}\n" for block in blocks))
+    if not sys.argv[1:]:
+        draw(found)
+        keep(HERE, results, (f"{block}\n" for block in blocks))
     print("\n\n".join(blocks))
 
 
-def flags_of(cell: Cell, scale: float) -> list[str]:
+def flags_of(cell: Cell) -> list[str]:
     """The knobs of a cell's training."""
     knobs = RECIPE | {
         "model.cell": cell.cell,
         "model.layers": cell.layers,
         "model.features": cell.width,
         "optim.learning_rate": round(RATES[cell.cell] * (64 / cell.budget) ** 0.5, 6),
-        "train.epochs": EPOCHS[cell.budget] * scale,
+        "train.epochs": float(EPOCHS[cell.budget]),
     }
     return [f"--config.{name}={value}" for name, value in knobs.items()]
 
 
-def train_all(cells: list[Cell], workdir: Path, scale: float, more: list[str]) -> None:
+def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
     """Trains cells, as many at a time as there are cores, each to its end."""
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     pinned = hasattr(os, "sched_setaffinity")
@@ -126,7 +126,7 @@ def train_all(cells: list[Cell], workdir: Path, scale: float, more: list[str]) -
 
     def train(cell):
         command = [sys.executable, "-m", "charlm.train"]
-        command += ["--config=configs/war_and_peace.py", *flags_of(cell, scale)]
+        command += ["--config=configs/war_and_peace.py", *flags_of(cell)]
         command += [f"--workdir={workdir / cell.name}", *more]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         print(cell.name, *done.stderr.splitlines()[-1:], file=sys.stderr)

@@ -1,19 +1,17 @@
-"""python -m experiments.errors.run [--runs=runs] [--variant=small] [--names NAME ...]
+"""python -m experiments.errors.run
 
-Which characters of the test text are hard for a run of configs/NAME.py:VARIANT in
-RUNS/NAME-VARIANT (trained first, if it is not there) and for n-grams. Writes
-results.json and errors.png beside this file, and the tables into README.md. Knobs are
-charlm.train's.
+Which characters of the test text are hard for the nets of configs/NAME.py:small in
+runs/NAME-small (trained first, if they are not there) and for n-grams. Writes
+results.json and errors.png beside this file, and the tables into README.md.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from charlm.evaluation.kneser_ney import kneser_ney, losses, nats_by_context
 from charlm.evaluation.score import log_probabilities
-from experiments.corpus import STREAMS, Trained, trained
+from experiments.corpus import STREAMS, Trained, small
 from experiments.errors.oracles import (
     CLASSES,
     apportioned,
@@ -32,16 +30,7 @@ CONTEXT = 8  # characters before the one that an n-gram of nine predicts
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", default="runs")
-    parser.add_argument("--variant", default="small")
-    parser.add_argument("--names", nargs="+", default=NAMES, choices=NAMES)
-    given, more = parser.parse_known_args()
-    found = {}
-    for name in given.names:
-        config = f"{name}.py:{given.variant}"
-        run = trained(config, f"{given.runs}/{name}-{given.variant}", *more)
-        found[name] = broken_down(run)
+    found = {name: broken_down(small(name)) for name in NAMES}
     draw(found)
     blocks = [block for name, row in found.items() for block in told(name, row)]
     blocks.append("![errors](errors.png)")

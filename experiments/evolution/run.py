@@ -1,11 +1,10 @@
-"""python -m experiments.evolution.run [--workdir=DIR] [--config.KNOB=VALUE ...]
+"""python -m experiments.evolution.run
 
-Trains on War and Peace for 2,000 steps with a sample every 100, or goes on where the
-workdir stands; writes results.json, curve.png and evolution.html beside this file, and
-what is measured into README.md. Knobs are charlm.train's.
+Trains on War and Peace for 2,000 steps with a sample every 100, or goes on where
+runs/evolution stands; writes results.json, curve.png and evolution.html beside this
+file, and what is measured into README.md.
 """
 
-import argparse
 import math
 from pathlib import Path
 
@@ -38,11 +37,8 @@ KNOBS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", default="runs/evolution")
-    given, more = parser.parse_known_args()
     flags = [f"--config.{name}={value}" for name, value in KNOBS.items()]
-    run = trained("war_and_peace.py:small", given.workdir, *flags, *more)
+    run = trained("war_and_peace.py:small", "runs/evolution", *flags)
     written = (run.workdir / SAMPLES).read_bytes().decode(errors="replace")
     samples = parse_samples(written.replace("\r\n", "\n"))
     known = set(words_of(run.vocab.decode(run.text["train"])))

@@ -1,11 +1,10 @@
-"""python -m experiments.temperature.run [--runs=runs] [--variant=small] [--names ...]
+"""python -m experiments.temperature.run
 
-What runs of configs/NAME.py:VARIANT, in RUNS/NAME-VARIANT, write at temperatures of 0
+What the nets of configs/NAME.py:small, in runs/NAME-small, write at temperatures of 0
 to 1.2 (trained first, if they are not there). Writes results.json and temperature.png
-beside this file, and the tables into README.md. Knobs are charlm.train's.
+beside this file, and the tables into README.md.
 """
 
-import argparse
 import statistics
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from experiments.corpus import (
     TEXT,
     Trained,
     distance_table,
+    small,
     stretches,
     structure_table,
     texts,
-    trained,
 )
 from experiments.report import keep, quoted
 from experiments.style import COLOURS, picture
@@ -39,15 +38,9 @@ BEFORE, SHOWN = 100, 700  # characters before a loop, and in all, in the README
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", default="runs")
-    parser.add_argument("--variant", default="small")
-    parser.add_argument("--names", nargs="+", default=list(NAMES), choices=NAMES)
-    given, more = parser.parse_known_args()
     found, blocks = {}, []
-    for name in given.names:
-        config = f"{name}.py:{given.variant}"
-        run = trained(config, f"{given.runs}/{name}-{given.variant}", *more)
+    for name in NAMES:
+        run = small(name)
         written = {str(t): texts_at(run, t) for t in TEMPERATURES}
         columns = written | {TEXT: stretches(run)}
         found[name] = measured(run, columns, kind=KINDS[name])
