@@ -5,7 +5,7 @@
 The post had 16 MB of it, of 2015. Without a variant, two LSTM layers of 512 and the
 post's batches. Not yet run to its end by us.
 `:small`, the best that we found for ten minutes on two cores: validation loss 0.6994
-nats, 1.0090 bits per character, in 14 minutes 19 seconds of two cores of an AMD EPYC
+nats, 1.0090 bits per character, in 14 minutes 20 seconds of two cores of an AMD EPYC
 (AVX-512) that had other work beside; experiments/latex has the rest.
 `:smoke`: a run of seconds.
 """

@@ -7,7 +7,7 @@ its end by us.
 `:kernel`, the same model on the kernel/ folder of Linux 6.1 alone, 11.7 million
 characters, 90/5/5. Not run either.
 `:small`, the best that we found for ten minutes on two cores, on that folder:
-validation loss 1.0866 nats, 1.5676 bits per character, in 13 minutes 41 seconds of two
+validation loss 1.0866 nats, 1.5676 bits per character, in 13 minutes 42 seconds of two
 cores of an AMD EPYC (AVX-512) that had other work beside; experiments/linux has the
 rest.
 `:smoke`: a run of seconds, on the same text as `:small`.

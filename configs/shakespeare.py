@@ -5,7 +5,7 @@
 Without a variant, the post's three LSTM layers of 512, with char-rnn's settings and
 the post's batches. Not yet run to its end by us.
 `:small`, the best that we found for ten minutes on two cores: validation loss 1.3015
-nats, 1.8777 bits per character, in 16 minutes 52 seconds of two cores of an AMD EPYC
+nats, 1.8777 bits per character, in 16 minutes 53 seconds of two cores of an AMD EPYC
 (AVX-512) that had other work beside; experiments/shakespeare has the rest.
 `:smoke`: a run of seconds.
 """

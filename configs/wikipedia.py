@@ -8,7 +8,7 @@ its end by us.
 `:ninety`, 90/5/5 million bytes: the split of most papers since. Not run either.
 `:prefix`, the same model on the first 4,154,399 bytes alone, 90/5/5. Not run either.
 `:small`, the best that we found for ten minutes on two cores, on that prefix:
-validation loss 1.4583 nats, 2.1039 bits per byte, in 11 minutes 8 seconds of two cores
+validation loss 1.4583 nats, 2.1039 bits per byte, in 11 minutes 9 seconds of two cores
 of an AMD EPYC (AVX-512); experiments/wikipedia has the rest.
 `:smoke`: a run of seconds, on the same text as `:small`.
 """

@@ -350,7 +350,7 @@ def test_what_is_there_is_what_is_known(real_data, monkeypatch, name):
     monkeypatch.setenv("CHARLM_DATA", str(real_data))
     source = SOURCES[name]
     if not (real_data / source.file).exists() and name != "names":
-        pytest.skip(f"{source.file} is not there")
+        pytest.skip(f"CHARLM_DATA has no {source.file}")
     if name == "names":
         monkeypatch.setattr(catalog, "_writable_folder", lambda: cache_folder())
     path = catalog.fetch(name)

@@ -100,11 +100,13 @@ def test_the_page_allows_itself_nothing_from_elsewhere():
 @pytest.fixture(scope="module")
 def browser():
     """A real browser; the tests are skipped where there is none."""
-    api = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright, the web extra, is not installed"
+    )
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     if not found:
-        pytest.skip("there is no chromium")
+        pytest.skip("there is no Chromium to look at the page with")
     root = hasattr(os, "getuid") and os.getuid() == 0
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(
