@@ -23,4 +23,9 @@ def get_config(variant: str = ""):
     config.train.sample_every = 800
     config.train.sample_length = 300
     config.train.sample_temperature = 0.7
-    return default.pick(config, variant, smoke=default.smoke)
+    return default.pick(config, variant, small=small, smoke=default.smoke)
+
+
+def small(config):
+    default.small(config)
+    config.train.sample_length = 500
