@@ -14,9 +14,10 @@ FLOORS = [
     {"text", "model"},
     {"workdir"},
     {"generation", "evaluation"},
+    {"insight"},
     {"training"},
     {"doors"},
-    {"train", "sample", "evaluate", "corpora"},
+    {"train", "sample", "evaluate", "visualize", "corpora"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ALONE = {

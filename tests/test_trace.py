@@ -1,0 +1,124 @@
+"""What every unit did: the trace against the step itself, in memory and on disk."""
+
+import jax
+import numpy as np
+import pytest
+
+from charlm import UserError, Vocab, make_language_model
+from charlm.evaluation.score import log_probabilities
+from charlm.insight import trace as tracing
+from charlm.insight.trace import SIGNALS, open_trace, trace
+from charlm.model.cells import CELLS
+
+TEXT = "the cat sat on a mat, and the rat ran."
+
+
+def made(cell="lstm", *, embedding=0, scale=1.0, unit="char", text=TEXT):
+    vocab = Vocab.of(text, unit)
+    lm = make_language_model(
+        vocab_size=len(vocab), cell=cell, layers=2, features=5, embedding=embedding
+    )
+    params = jax.tree.map(lambda p: 4 * scale * p, lm.init(jax.random.key(1)))
+    return lm, params, vocab
+
+
+def by_steps(lm, params, vocab, cell):
+    """Of TEXT, by lm.step and the cell's own gates: every signal, and the logits."""
+    rows, logits = [], []
+    carry = lm.initial_carry(1)
+    for id in vocab.encode(TEXT):
+        before = carry
+        carry, y = lm.step(params, carry, np.asarray([id], np.int32))
+        x, row = np.asarray([id]), {}
+        if "embed" in params:
+            x = params["embed"][x]
+        for n, state in enumerate(carry):
+            gates = CELLS[cell].gates(params[f"layer_{n}"], before[n], x)
+            values = state._asdict() | gates._asdict()
+            if "c" in values:
+                values["tanh_c"] = np.tanh(values["c"])
+            row |= {f"layer_{n}/{key}": values[key][0] for key in SIGNALS[cell]}
+            x = state.h
+        rows.append(row)
+        logits.append(y[0])
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}, logits
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("embedding", [0, 3])
+def test_it_is_what_the_steps_give(monkeypatch, cell, embedding):
+    monkeypatch.setattr(tracing, "PIECE", 7)  # and the last piece is not whole
+    lm, params, vocab = made(cell, embedding=embedding)
+    seen = trace(lm, params, vocab, TEXT, top_k=3)
+    signals, logits = by_steps(lm, params, vocab, cell)
+    assert (seen.cell, seen.layers, seen.features) == (cell, 2, 5)
+    assert seen.text == TEXT and set(seen.signals) == set(signals)
+    for name, values in signals.items():
+        assert seen.signals[name].dtype == (np.int16 if name[-2:] == "/c" else np.int8)
+        assert np.abs(values).max() > 0.05, f"{name} says nothing here"
+        for unit in range(5):
+            off = np.abs(seen.real(name, unit) - values[:, unit])
+            assert off.max() <= 0.501 * seen.scales[name]
+    p = np.asarray(jax.nn.softmax(np.stack(logits)))
+    order = np.argsort(-p, axis=1)[:, :3]
+    assert (seen.guesses == order).all()
+    chances = np.take_along_axis(p, order, axis=1)
+    np.testing.assert_allclose(seen.chances / 65535, chances, atol=1e-5)
+    log_p = log_probabilities(lm, params, vocab.encode(TEXT))
+    np.testing.assert_allclose(seen.nats[1:], -log_p, rtol=1e-4, atol=1e-5)
+    assert np.isnan(seen.nats[0])
+
+
+def test_a_cell_beyond_its_integers_stays_at_their_end():
+    vocab = Vocab.of("a")
+    lm = make_language_model(vocab_size=1, layers=1, features=2)
+    params = jax.tree.map(np.array, lm.init(jax.random.key(0)))
+    params["layer_0"]["b"][:] = 50.0  # every gate open: c grows by one a character
+    seen = trace(lm, params, vocab, "a" * 200)
+    np.testing.assert_allclose(seen.real("layer_0/c", 0)[:120], np.arange(1, 121))
+    assert (seen.real("layer_0/c", 1)[130:] == 32767 / 256).all()
+
+
+def test_a_folder_keeps_it(tmp_path):
+    model = made()
+    here = trace(*model, TEXT, signals=("h", "f"))
+    there = trace(*model, TEXT, signals=("h", "f"), folder=tmp_path / "a" / "b")
+    again = open_trace(tmp_path / "a" / "b")
+    assert set(again.signals) == {f"layer_{n}/{s}" for n in (0, 1) for s in "hf"}
+    for kept in (there, again):
+        assert isinstance(kept.ids, np.memmap)
+        assert (kept.vocab, kept.scales) == (here.vocab, here.scales)
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            (here.signals, here[4], *here[7:]),
+            (kept.signals, kept[4], *kept[7:]),
+        )
+
+
+def test_bytes_are_a_character_each():
+    data = "aé\n".encode()
+    lm, params, vocab = made(unit="byte", text=data)
+    assert trace(lm, params, vocab, data).text == "a\ufffd\ufffd\n"
+
+
+def test_mistakes_end_in_a_sentence(tmp_path, monkeypatch):
+    model = made("gru")
+    for text, given, message in [
+        ("", {}, "text is empty"),
+        ("Q", {}, "never seen: 'Q'"),
+        ("the", {"signals": ("h", "c")}, "have no 'c'; choose among h, r, z, n"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            trace(*model, text, **given)
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(UserError, match="is not empty; name a new folder"):
+        trace(*model, "the", folder=tmp_path)
+    with pytest.raises(UserError, match="cannot be written"):
+        trace(*model, "the", folder=tmp_path / "mine.txt" / "below")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+    with pytest.raises(UserError, match="holds no whole trace"):
+        open_trace(tmp_path)
+    no_room = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: no_room)
+    with pytest.raises(UserError, match="has room for 0.0 GB"):
+        trace(*model, "the", folder=tmp_path / "new")
