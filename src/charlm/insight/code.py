@@ -14,12 +14,12 @@ from charlm.insight.spans import REACH, Spans, new_spans
 
 TOKEN = re.compile(
     r"""
-    (?P<block>(?<![\w./~*])/\*)       # not that of a path, kernel/*.c
+    (?P<block>(?<![^\s;,(){}>])/\*)   # not that of a path, kernel/*.c
     | (?P<slashes>(?<![:/])//)
     | (?P<markup>(?:<|&lt;)!--)
     | (?P<hash>(?<!\S)\#(?=[ !]))     # \# and a name is C's, # and a sign a number's
     | (?P<percent>(?<!\\)%)
-    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])")
+    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\*\))")
     | (?P<single>(?<![\w'.,;!?)\]}\\$`])')
     """,
     re.VERBOSE,
@@ -27,6 +27,7 @@ TOKEN = re.compile(
 STRING = re.compile(r'(?:[^"\\\n]|\\[\s\S]?)*+')
 # C's character, or a word: an apostrophe may begin it, so a blank ends it.
 SINGLE = re.compile(r"(?:[^'\\\n]|\\[\s\S]?)?(?:[^'\\\s]|\\[\s\S]?)*+")
+LONG = 10_000  # characters of a comment that nothing closed, when it is given up
 MARKUP_END = re.compile(r"--(?:>|&gt;)")
 BRACKET = re.compile(
     r"""
@@ -69,7 +70,7 @@ def lex(text: str) -> Lexed:
         match found.lastgroup:
             case "block" | "markup" as kind:
                 place, end = closing(text, kind, found.end())
-                blocks.add(start, end, place > end)
+                blocks.add(start, end, place > end or end == len(text))
             case "hash" | "slashes" | "percent" as kind:
                 if kind != "hash" and not begins_comment(text, found.start(), kind):
                     place = found.end()
@@ -86,7 +87,7 @@ def lex(text: str) -> Lexed:
                 if text.startswith('""', end) and end == start + 1:
                     start = end + 1
                     place, end = closing(text, "docstring", start + 1)
-                    docstrings.add(start, end, place > end)
+                    docstrings.add(start, end, place > end or end == len(text))
             case _:
                 end = SINGLE.match(text, start + 1).end()  # type: ignore[union-attr]
                 place = end + text.startswith("'", end)
@@ -97,7 +98,7 @@ def lex(text: str) -> Lexed:
 
 
 def closing(text: str, kind: str, place: int) -> tuple[int, int]:
-    """Where what closes the block ends, and its last character; both len(text) if none.
+    """Where what closes the block ends, and its last character; both the same if none.
 
     Args:
       text: in which it stands.
@@ -105,15 +106,17 @@ def closing(text: str, kind: str, place: int) -> tuple[int, int]:
       place: the first character after what opened it.
     """
     sign = {"block": r"\*/", "markup": MARKUP_END, "docstring": '"""'}[kind]
-    found = re.compile(sign).search(text, place)
-    return (found.end(), found.end() - 1) if found else (len(text), len(text))
+    limit = min(place + LONG, len(text))
+    found = re.compile(sign).search(text, place, limit)
+    if found:
+        return found.end(), found.end() - 1
+    return limit, limit
 
 
 def begins_comment(text: str, place: int, kind: str) -> bool:
     """Whether a // or a % begins a comment, by what stands before it in its line."""
-    before = text[max(text.rfind("\n", 0, place) + 1, place - 200) : place].rstrip(
-        " \t"
-    )
+    line = text.rfind("\n", 0, place) + 1
+    before = text[max(line, place - 200) : place].rstrip(" \t")
     return not before or before[-1] in (";,{}" if kind == "slashes" else "{}")
 
 

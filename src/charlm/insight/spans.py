@@ -7,6 +7,7 @@ have lines that end in \\n alone.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,10 @@ CLOSER = {
 LINK = re.compile(r"(?P<open>\[\[)|(?P<close>\]\])|(?=\n)")
 TEMPLATE = re.compile(rf"(?P<open>\{{\{{)|(?P<close>\}}\}})|{BLANK}")
 ITALICS = re.compile(
-    r"'(?P<body>'[^'\n]*+(?:'(?!')[^'\n]*+)*+(?:'(?='))?)(?P<close>'?)"
+    r"'(?P<body>'[^'\n]*+(?:'(?!')[^'\n]*+)*+(?:'(?='))?)(?P<close>')?"
 )
 SINGLE = re.compile(
-    r"(?<![\w'.,;!?)\]}\\$`])(?P<body>'(?:[^'\\\n]|\\[\s\S]?)*+)(?P<close>'?)"
+    r"(?<![\w'.,;!?)\]}\\$`])(?P<body>'(?:[^'\\\n]|\\[\s\S]?)*+)(?P<close>')?"
 )
 # Escaped, as in a wiki's dump, or not.
 URL = re.compile(
@@ -39,10 +40,10 @@ URL = re.compile(
 TAG = re.compile(
     r"(?:<|(?<=&lt);)"
     r"(?P<body>[A-Za-z/!?](?:[^<>&\n]|&(?![lg]t;))*+(?:&[lg]t(?=;))?)"
-    r"(?P<close>>|(?<=&gt);|)"
+    r"(?P<close>>|(?<=&gt);)?"
 )
 SPEAKER = re.compile(
-    r"(?:\A|(?<=\n\n))(?P<body>[A-Z][\w .,'&/-]{0,40}+:?)(?P<close>(?<=:)(?=\n)|)"
+    r"(?:\A|(?<=\n\n))(?P<body>[A-Z][\w .,'&/-]{0,40}+:?)(?P<close>(?<=:)(?=\n))?"
 )
 MATHS = re.compile(
     rf"\\[\\$]|(?P<open>\\[\[(])|(?P<close>\\[\])])|(?P<sign>\$)|{BLANK}"
@@ -85,9 +86,11 @@ class Spans(NamedTuple):
         steps[self.starts] = self.starts
         return np.arange(length) - np.maximum.accumulate(steps)
 
-    def sound(self) -> float:
-        """The share that ended with what closes them; 1 where there are none."""
-        return sum(self.closed) / len(self.closed) if self.closed else 1.0
+
+def sound_of(kinds: Iterable[Spans]) -> float:
+    """The share of all that ended with what closes them; 1 where there are none."""
+    closed = [each for spans in kinds for each in spans.closed]
+    return sum(closed) / len(closed) if closed else 1.0
 
 
 def new_spans() -> Spans:
@@ -101,7 +104,7 @@ def matches(text: str, pattern: re.Pattern) -> Spans:
     closes = "close" in pattern.groupindex
     for found in pattern.finditer(text):
         start, end = found.span("body")
-        closed = not closes or bool(found["close"]) or end == len(text)
+        closed = not closes or found["close"] is not None or end == len(text)
         spans.add(start, end, closed)
     return spans
 
