@@ -112,18 +112,7 @@ def find(
     amounts = np.random.default_rng(seed).random(shifts)
     chosen = scored(signals, fit, first, amounts[:FEW])
     held_out = scored(signals, fit, second, amounts)
-    limits = {
-        label.name: (
-            limit,
-            *(
-                (known or {}).get(label.name, math.nan)
-                for known in (untrained, context)
-            ),
-        )
-        for label, limit in zip(
-            fit, thresholds_of(held_out.highest, family), strict=True
-        )
-    }
+    thresholds = thresholds_of(held_out.highest, family)
     pairs = [
         (name, u) for name, units in signals.items() for u in range(units.shape[1])
     ]
@@ -131,8 +120,13 @@ def find(
     def finding(row: int, n: int) -> Finding:
         before, score = float(chosen.scores[row, n]), float(held_out.scores[row, n])
         label = fit[n].name
-        passed = before * score > 0 and not any(abs(score) <= x for x in limits[label])
-        return Finding(*pairs[row], label, score, before, *limits[label], passed)
+        limits = (
+            float(thresholds[n]),
+            (untrained or {}).get(label, math.nan),
+            (context or {}).get(label, math.nan),
+        )
+        passed = before * score > 0 and not any(abs(score) <= x for x in limits)
+        return Finding(*pairs[row], label, score, before, *limits, passed)
 
     chance = chosen.highest.mean(axis=1)
     own = ((np.abs(chosen.scores) - chance) / (1 - chance + 1e-6)).argmax(axis=1)
@@ -224,8 +218,8 @@ def _halves(signals: Signals, labels: Sequence[Label]) -> tuple[slice, slice]:
     [t] = lengths
     if t < 2 * LEAST:
         raise UserError(
-            f"the text has {t} characters; take {2 * LEAST} or more, to choose on a half"
-            " and to measure on the other"
+            f"the text has {t} characters; take {2 * LEAST} or more, to choose on"
+            " a half and to measure on the other"
         )
     return slice(0, t // 2), slice(t // 2, t)
 
