@@ -82,4 +82,4 @@ def _score(told: np.ndarray, truth: np.ndarray, *, graded: bool) -> float:
     """|2 AUC - 1| or |rho| of real numbers."""
     ranks, target = ranks_of_reals(told), target_of(truth, graded=graded)
     norm = np.linalg.norm(ranks) if graded else 1
-    return float(abs(ranks @ target.weights) / max(norm, 1e-20))
+    return min(1.0, float(abs(ranks @ target.weights) / max(norm, 1e-20)))

@@ -132,8 +132,8 @@ def find(
     own = ((np.abs(chosen.scores) - chance) / (1 - chance + 1e-6)).argmax(axis=1)
     best = np.abs(chosen.scores).argmax(axis=0)
     return Findings(
-        units=_ranked(finding(row, n) for row, n in enumerate(own)),
-        labels=_ranked(finding(row, n) for n, row in enumerate(best)),
+        units=_ranked(finding(row, n) for row, n in enumerate(own.tolist())),
+        labels=_ranked(finding(row, n) for n, row in enumerate(best.tolist())),
         left_out=left_out,
         widths=widths,
     )

@@ -62,10 +62,11 @@ def scored(
             for ranks in ranked(np.asarray(units[rows])):
                 block = slice(start, start + len(ranks.values))
                 for n, target in members.items():
-                    shifts = [0, *shifts_of(amounts, len(target.weights))]
+                    shifts = [0, *shifts_of(amounts, len(target.weights)).tolist()]
                     each = scores_of(ranks, target, shifts)
                     found[block, n] = each[:, 0]
-                    np.maximum(highest[n], np.abs(each[:, 1:]).max(axis=0), highest[n])
+                    top = np.abs(each[:, 1:]).max(axis=0)
+                    highest[n] = np.maximum(highest[n], top)
                 start = block.stop
         first += units.shape[1]
     return Scored(found, highest)
@@ -85,16 +86,20 @@ def _groups(
     for n, label in enumerate(labels):
         rows = places(label, span)
         key = b"" if isinstance(rows, slice) else rows.tobytes()
-        target = target_of(np.asarray(label.values)[rows], graded=label.graded)
+        target = target_of(
+            np.asarray(label.values, np.float32)[rows], graded=label.graded
+        )
         groups.setdefault(key, (rows, {}))[1][n] = target
     return list(groups.values())
 
 
 def unfit(label: Label, span: slice) -> str | None:
     """Why a label cannot be scored on a stretch of text; None if it can."""
-    values = np.asarray(label.values)[places(label, span)]
+    values = np.asarray(label.values, np.float32)[places(label, span)]
     if len(values) < LEAST:
         return f"defined at {len(values)} characters of a half, fewer than {LEAST}"
+    if not np.isfinite(values).all():
+        return "has values that are no numbers"
     changes = int((values[1:] != values[:-1]).sum())
     if changes < CHANGES:
         return f"changes {changes} times in a half, fewer than {CHANGES}"

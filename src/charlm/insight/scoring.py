@@ -54,7 +54,7 @@ def scores(
       the label never changes.
     """
     rows = places(label, slice(None))
-    values = label.values[rows]
+    values = np.asarray(label.values, np.float32)[rows]
     if len(values) == 0 or values.min() == values.max():
         return np.zeros(units.shape[1], np.float32)
     target = target_of(values, graded=label.graded)
@@ -132,4 +132,4 @@ def scores_of(
     found = np.concatenate(products, axis=1)
     if target.graded:
         found /= np.maximum(ranks.norms, np.float32(1e-20))[:, None]
-    return found
+    return np.clip(found, -1, 1)
