@@ -7,7 +7,7 @@ from test_trace import TEXT, made
 
 from charlm.evaluation.score import log_probabilities
 from charlm.insight import clamping
-from charlm.insight.clamping import Clamp, clamped_nats, cost_of, matched_units
+from charlm.insight.clamping import Clamp, clamped_nats, costs_of, matched_units
 from charlm.insight.trace import trace
 from charlm.model.cells import CELLS, LSTMState
 
@@ -70,17 +70,23 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     params["head"]["w"][4] *= 20  # the loud one
     seen = trace(lm, params, vocab, TEXT)
     holds = np.arange(len(TEXT)) % 3 == 0
-    deaf, loud = (
-        cost_of(lm, params, seen, layer=1, unit=u, holds=holds, controls=3)
-        for u in (2, 4)
+    deaf, loud = costs_of(
+        lm, params, seen, [(1, 2), (1, 4)], [holds, holds], controls=3
     )
-    assert deaf.inside == deaf.outside == 0 and deaf.beaten < 1
-    assert abs(loud.inside) > 0.01 and len(loud.matched) == 3
+    assert deaf.total == deaf.inside == deaf.outside == 0
+    assert deaf.symbols == {} and abs(loud.total) > 0.01 and len(loud.matched) == 3
     held = Clamp(1, 4, float(seen.real("layer_1/h", 4).mean()))
     nats = clamped_nats(lm, params, seen.ids, [None, held])
-    costs = (nats[1] - nats[0])[1:]
-    assert loud.inside == pytest.approx(costs[holds[:-1]].mean(), abs=1e-4)
-    assert loud.outside == pytest.approx(costs[~holds[:-1]].mean(), abs=1e-4)
+    added = (nats[1] - nats[0])[1:]
+    assert loud.total == pytest.approx(added.mean(), abs=1e-4)
+    assert loud.inside == pytest.approx(added[holds[:-1]].mean(), abs=1e-4)
+    assert loud.outside == pytest.approx(added[~holds[:-1]].mean(), abs=1e-4)
+    assert loud.beaten == np.mean([other < loud.total for other in loud.matched])
+    sums = {s: added[[c == s for c in TEXT[1:]]].sum() for s in set(TEXT[1:])}
+    worst = max(sums, key=sums.get)
+    assert next(iter(loud.symbols)) == worst
+    whole = sum(loss for loss in sums.values() if loss > 0)
+    assert loud.symbols[worst] == pytest.approx(sums[worst] / whole, rel=1e-2)
 
 
 def test_the_units_of_equal_variance_are_the_nearest():

@@ -32,19 +32,24 @@ class Clamp(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What clamping a unit costs, in nats per character.
+    """What clamping a unit at its mean costs, in nats per character of a text.
 
     Attributes:
-      inside: where its label holds.
-      outside: where it does not.
-      matched: inside, of other units of about the same variance.
+      total: over all characters.
+      inside: of those that follow where the unit's label holds.
+      outside: of the others; nan if there are none.
+      matched: total, of other units of about the same variance.
       beaten: the share of those that cost less.
+      symbols: the symbols whose prediction suffers most, and their shares of the whole
+        loss that is added.
     """
 
+    total: float
     inside: float
     outside: float
     matched: list[float]
     beaten: float
+    symbols: dict[str, float]
 
 
 def clamped_nats(
@@ -122,39 +127,59 @@ def matched_units(trace: Trace, signal: str, unit: int, *, count: int) -> list[i
     return [int(other) for other in order if other != unit][:count]
 
 
-def cost_of(
+def costs_of(
     lm: LanguageModel,
     params: PyTree,
     trace: Trace,
+    cells: Sequence[tuple[int, int]],
+    holds: Sequence[np.ndarray],
     *,
-    layer: int,
-    unit: int,
-    holds: np.ndarray,
-    controls: int = 16,
-) -> Cost:
-    """What clamping a unit at its mean costs on the text of a trace.
+    controls: int = 10,
+) -> list[Cost]:
+    """What clamping each of some units costs on the text of a trace.
 
     Args:
       lm: the model.
       params: its parameters.
       trace: of the text, with c (of a GRU or an RNN with h).
-      layer: of the unit.
-      unit: its number.
-      holds: holds[t], whether the unit's label holds after character t; the cost there
-        is that of predicting character t + 1.
-      controls: other units of about the same variance that are clamped beside it.
+      cells: (layer, unit) of each.
+      holds: holds[t] for each: whether its label holds after character t; the cost
+        there is that of predicting character t + 1.
+      controls: other units of about the same variance that are clamped beside each.
     """
-    signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
-    units = [unit, *matched_units(trace, signal, unit, count=controls)]
-    means = [float(trace.real(signal, u).mean()) for u in units]
-    clamps = [Clamp(layer, u, mean) for u, mean in zip(units, means, strict=True)]
-    nats = clamped_nats(lm, params, np.asarray(trace.ids), [None, *clamps])
-    costs = nats[1:, 1:] - nats[0, 1:]
-    holds = holds[:-1].astype(bool)
-    inside = costs[:, holds].mean(axis=1)
+    groups = []
+    for layer, unit in cells:
+        signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
+        units = [unit, *matched_units(trace, signal, unit, count=controls)]
+        means = [float(trace.real(signal, u).mean()) for u in units]
+        groups.append([Clamp(layer, u, m) for u, m in zip(units, means, strict=True)])
+    ids = np.asarray(trace.ids)
+    clamps = dict.fromkeys(clamp for group in groups for clamp in group)
+    plain, *nats = clamped_nats(lm, params, ids, [None, *clamps])
+    added = {c: (n - plain)[1:] for c, n in zip(clamps, nats, strict=True)}
+    return [
+        _cost([added[clamp] for clamp in group], held[:-1].astype(bool), trace)
+        for group, held in zip(groups, holds, strict=True)
+    ]
+
+
+def _cost(added: list[np.ndarray], holds: np.ndarray, trace: Trace) -> Cost:
+    """The Cost of a unit, by what it and its controls add at each character."""
+    own, *others = added
+    total, matched = float(own.mean()), [float(nats.mean()) for nats in others]
     return Cost(
-        inside=float(inside[0]),
-        outside=float(costs[0, ~holds].mean()) if not holds.all() else float("nan"),
-        matched=[float(cost) for cost in inside[1:]],
-        beaten=float((inside[1:] < inside[0]).mean()),
+        total=total,
+        inside=float(own[holds].mean()) if holds.any() else float("nan"),
+        outside=float(own[~holds].mean()) if not holds.all() else float("nan"),
+        matched=matched,
+        beaten=float(np.mean([other < total for other in matched])),
+        symbols=_worst(own, np.asarray(trace.ids[1:]), trace.vocab),
     )
+
+
+def _worst(added: np.ndarray, ids: np.ndarray, vocab, count: int = 3):
+    """The symbols with the largest shares of what is added, where it is positive."""
+    sums = np.bincount(ids, added, minlength=len(vocab))
+    whole = sums[sums > 0].sum()
+    worst = [n for n in np.argsort(-sums)[:count].tolist() if sums[n] > 0]
+    return {vocab.symbols[n]: float(sums[n] / whole) for n in worst}

@@ -1,0 +1,125 @@
+"""The whole search for cells that mean something, on one text."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from charlm.insight.clamping import Cost, costs_of
+from charlm.insight.controls import context_controls
+from charlm.insight.discovery import Finding, Findings, best_scores, find
+from charlm.insight.features import Label, labels
+from charlm.insight.trace import SIGNALS, Trace, cell_of, trace
+from charlm.model.lm import LanguageModel
+from charlm.text.vocab import Vocab
+
+PyTree = Any
+CLAMPED = 20_000  # characters on which clamped units are compared
+
+
+class Study(NamedTuple):
+    """What was found in a net, and by the same procedure in its untrained twin.
+
+    Attributes:
+      trace: of the text.
+      labels: of the text.
+      findings: of the net.
+      twin: of a net of the same shape with its first, random weights.
+      costs: what clamping costs, of the labels' own units that passed.
+    """
+
+    trace: Trace
+    labels: list[Label]
+    findings: Findings
+    twin: Findings
+    costs: dict[Finding, Cost]
+
+
+def study(
+    lm: LanguageModel,
+    params: PyTree,
+    vocab: Vocab,
+    text: str | bytes | np.ndarray,
+    *,
+    signals: Sequence[str] = (),
+    shifts: int = 100,
+    seed: int = 0,
+    clamp: bool = True,
+) -> Study:
+    """Which units of a net track which labels of a text, and what clamping them costs.
+
+    Args:
+      lm: the model.
+      params: its parameters.
+      vocab: its symbols.
+      text: that it was not trained on, or its ids[t].
+      signals: that are scored, as "h" or "f"; none named is all but tanh c, which has
+        the ranks of c.
+      shifts: of the labels, that make the null.
+      seed: of these, and of the twin's weights.
+      clamp: whether the found units are clamped.
+
+    Raises:
+      UserError: the text is too short, or has unseen characters.
+    """
+    scored = [s for s in signals or SIGNALS[cell_of(params)] if s != "tanh_c"]
+    seen = trace(lm, params, vocab, text, signals=scored)
+    untrained = trace(
+        lm, lm.init(jax.random.key(seed)), vocab, seen.ids, signals=scored
+    )
+    of_text = labels(seen.text)
+    context = context_controls(np.asarray(seen.ids), of_text)
+    best = best_scores(untrained.signals, of_text)
+    given = {"shifts": shifts, "seed": seed, "context": context}
+    findings = find(seen.signals, of_text, untrained=best, **given)
+    twin = find(untrained.signals, of_text, **given)
+    costs = clamped(lm, params, seen, of_text, findings.labels) if clamp else {}
+    return Study(seen, of_text, findings, twin, costs)
+
+
+def clamped(
+    lm: LanguageModel,
+    params: PyTree,
+    seen: Trace,
+    of_text: Sequence[Label],
+    findings: Sequence[Finding],
+) -> dict[Finding, Cost]:
+    """What clamping their units costs, of the findings that passed.
+
+    Measured where the half begins on which no unit was chosen.
+    """
+    start = len(seen.ids) // 2
+    part = slice(start, start + CLAMPED)
+    by_name = {label.name: holding(label)[part] for label in of_text}
+    passed = [each for each in findings if each.passed]
+    costs = costs_of(
+        lm,
+        params,
+        cut(seen, part),
+        [(layer_of(each), each.unit) for each in passed],
+        [by_name[each.label] for each in passed],
+    )
+    return dict(zip(passed, costs, strict=True))
+
+
+def layer_of(finding: Finding) -> int:
+    """The layer of a finding's unit."""
+    return int(finding.signal.partition("/")[0].removeprefix("layer_"))
+
+
+def holding(label: Label) -> np.ndarray:
+    """holds[t]: where a label of yes and no says yes; where a graded one is not 0."""
+    holds = label.values > 0
+    return holds if label.where is None else holds & label.where
+
+
+def cut(seen: Trace, part: slice) -> Trace:
+    """The trace of a part of the text, as it was read with all before it."""
+    return seen._replace(
+        ids=seen.ids[part],
+        signals={name: rows[part] for name, rows in seen.signals.items()},
+        guesses=seen.guesses[part],
+        chances=seen.chances[part],
+        nats=seen.nats[part],
+    )
