@@ -28,6 +28,7 @@ ALONE = {
     "ml_collections": {"train.py"},
     "requests": {"text/download.py", "text/essays.py", "text/web.py"},
     "resiliparse": {"text/essays.py"},
+    "h5py": {"insight/lstmvis.py"},
     "tree_sitter": {"evaluation/c_source.py"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))

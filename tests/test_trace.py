@@ -122,3 +122,12 @@ def test_mistakes_end_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: no_room)
     with pytest.raises(UserError, match="has room for 0.0 GB"):
         trace(*model, "the", folder=tmp_path / "new")
+
+
+def test_ids_are_a_text_too():
+    lm, params, vocab = made()
+    of_text, of_ids = (
+        trace(lm, params, vocab, TEXT),
+        trace(lm, params, vocab, vocab.encode(TEXT)),
+    )
+    np.testing.assert_array_equal(of_text.nats, of_ids.nats)

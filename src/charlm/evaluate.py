@@ -4,7 +4,6 @@ The exact loss of a workdir's model on a part of its text, or on another text.
 """
 
 import json
-from pathlib import Path
 
 from absl import flags
 
@@ -14,6 +13,7 @@ from charlm.errors import UserError
 
 def main() -> None:
     from charlm.doors.machine import use_machine
+    from charlm.doors.reading import read_text
     from charlm.evaluation.score import evaluate
     from charlm.workdir import bundle
 
@@ -25,7 +25,8 @@ def main() -> None:
         raise UserError("--streams and --window must be at least 0")
     config = bundle.read_config(given.workdir)
     (lm, params, vocab), kept = bundle.load(given.workdir, given.checkpoint)
-    step, ids = kept.step, read_text(config, vocab, kept.notes)
+    step = kept.step
+    ids = read_text(config, vocab, kept.notes, text=given.text, split=given.split)
     train = config.get("train", {})
     score = evaluate(
         lm,
@@ -46,42 +47,6 @@ def main() -> None:
         f" perplexity {score.perplexity:.3f} over {score.characters:,} characters"
         f" in {score.streams} {kind}, the worst {score.worst_nats_per_char:.4f}"
     )
-
-
-def read_text(config, vocab, notes):
-    """ids[n] of --text, or of the --split of the text that the run was trained on."""
-    from charlm.doors.assemble import corpus_of
-    from charlm.text.corpus import SPLITS, parts
-
-    given = flags.FLAGS
-    anything = {"path": "", "corpus": "", "encoding": "utf-8", "unit": vocab.unit}
-    data = {**anything, **config.get("data", {})}
-    if given.text:
-        corpus = corpus_of({**data, "path": given.text})
-        return vocab.translate(corpus.ids, corpus.vocab, what=given.text)
-    if given.split not in SPLITS:
-        raise UserError(f"--split={given.split}: choose one of {', '.join(SPLITS)}")
-    if "split" not in data:
-        raise UserError("this run's config names no text; score one with --text=FILE")
-    if data["path"] and not Path(data["path"]).exists():
-        raise UserError(
-            f"the text of this run, {data['path']}, is not there; put it back, or score"
-            " another with --text=FILE"
-        )
-    corpus = corpus_of(data)
-    if notes.get("text_sha256") not in ("", corpus.sha256):
-        raise UserError(
-            "the text has changed since this run, and so have its parts; put it back as"
-            " it was, or score a whole file with --text=FILE"
-        )
-    part = parts(len(corpus.ids), data["split"])[given.split]
-    if part.stop - part.start < 2:
-        raise UserError(
-            f"this run's {given.split} part has {part.stop - part.start} characters"
-            f" (data.split is {tuple(data['split'])}); choose another --split, or"
-            " --text=FILE"
-        )
-    return vocab.translate(corpus.ids[part], corpus.vocab, what=given.split)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def trace(
     lm: LanguageModel,
     params: PyTree,
     vocab: Vocab,
-    text: str | bytes,
+    text: str | bytes | np.ndarray,
     *,
     top_k: int = 5,
     signals: Sequence[str] = (),
@@ -91,7 +91,7 @@ def trace(
       lm: the model.
       params: its parameters.
       vocab: its symbols.
-      text: to be read.
+      text: to be read, or its ids[t].
       top_k: guesses kept at each character.
       signals: which are kept, as "h" or "f"; none named is all that the cell has.
       folder: where the arrays are to lie, for a text whose trace no memory holds; a
@@ -109,7 +109,7 @@ def trace(
                 f"the units of this {cell} have no {name!r}; choose among"
                 f" {', '.join(SIGNALS[cell])}"
             )
-    ids = vocab.encode(text)
+    ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     if not len(ids):
         raise UserError("the text is empty; a trace needs characters to read")
     about = {
@@ -194,7 +194,7 @@ def _fill(arrays, lm, params, names: tuple[str, ...], top_k: int) -> None:
     carry = lm.initial_carry(1)
     log_p = jnp.full(params["head"]["b"].shape, jnp.nan)  # nothing foretells the first
     for start in range(0, len(ids), PIECE):
-        part = ids[start : start + PIECE]
+        part = np.asarray(ids[start : start + PIECE])
         count = len(part)
         padded = np.pad(part, (0, PIECE - count)).astype(np.int32)
         (carry, log_p), seen = read(params, carry, log_p, padded)

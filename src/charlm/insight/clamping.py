@@ -1,0 +1,160 @@
+"""What a unit does for the model: the loss that clamping it costs, and where.
+
+A label that can be read off a unit need not be read off it by the model (encoded is not
+used). So the unit is held at its mean, and the text is predicted again.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from charlm.insight.trace import Trace, cell_of
+from charlm.model.cells import CELLS, LSTMState
+from charlm.model.lm import LanguageModel
+from charlm.model.products import look_up, product
+
+PyTree = Any
+PIECE = 1024  # characters of one dispatch
+LANES = 32  # clamps tried side by side
+
+
+class Clamp(NamedTuple):
+    """A unit held at a value: an LSTM's c, with h as o tanh(c) follows; else h."""
+
+    layer: int
+    unit: int
+    value: float
+
+
+class Cost(NamedTuple):
+    """What clamping a unit costs, in nats per character.
+
+    Attributes:
+      inside: where its label holds.
+      outside: where it does not.
+      matched: inside, of other units of about the same variance.
+      beaten: the share of those that cost less.
+    """
+
+    inside: float
+    outside: float
+    matched: list[float]
+    beaten: float
+
+
+def clamped_nats(
+    lm: LanguageModel, params: PyTree, ids: np.ndarray, clamps: Sequence[Clamp | None]
+) -> Float[np.ndarray, "n t"]:
+    """nats[n, t], -ln p of character t with the n-th clamp; nan at 0; None is none."""
+    rows = [
+        _lanes(lm, params, ids, [*clamps[start : start + LANES]])
+        for start in range(0, len(clamps), LANES)
+    ]
+    return np.concatenate(rows)
+
+
+def _lanes(lm, params, ids, clamps):
+    """`clamped_nats` of at most LANES clamps."""
+    used = len(clamps)
+    clamps += [None] * (LANES - used if used > 8 else 8 - used)  # two shapes compile
+    carry = lm.initial_carry(len(clamps))
+    mask = [np.zeros(state.h.shape, bool) for state in carry]
+    values = np.zeros(len(clamps), np.float32)
+    for lane, clamp in enumerate(clamps):
+        if clamp is not None:
+            mask[clamp.layer][lane, clamp.unit] = True
+            values[lane] = clamp.value
+    read = _reader_of(cell_of(params))
+    log_p = jnp.full((len(clamps), params["head"]["b"].shape[0]), jnp.nan)
+    found = []
+    for start in range(0, len(ids), PIECE):
+        part = np.asarray(ids[start : start + PIECE], np.int32)
+        padded = np.pad(part, (0, PIECE - len(part)))
+        carry, log_p, nats = read(params, carry, log_p, mask, values[:, None], padded)
+        found.append(np.asarray(nats)[: len(part)])
+    return np.concatenate(found).T[:used]
+
+
+@functools.lru_cache(maxsize=8)
+def _reader_of(cell: str):
+    """The compiled (params, carry, log_p, mask, values, ids[t]) -> ..., nats[t, b]."""
+    kind = CELLS[cell]
+
+    def held(state, mask, value, gates):
+        """The state with the masked units at their value."""
+        if not isinstance(state, LSTMState):
+            return state._replace(h=jnp.where(mask, value, state.h))
+        c = jnp.where(mask, value, state.c)
+        return LSTMState(c, jnp.where(mask, gates.o * jnp.tanh(c), state.h))
+
+    @jax.jit
+    def read(params, carry, log_p, mask, values, ids):
+        def body(loop, id):
+            carry, log_p = loop
+            nats = -log_p[:, id]
+            same = jnp.broadcast_to(id, (len(values),))
+            x: Any = look_up(params["embed"], same) if "embed" in params else same
+            states = []
+            for n, before in enumerate(carry):
+                layer = params[f"layer_{n}"]
+                gates = kind.gates(layer, before, x)
+                state, _ = kind.step(layer, before, x)
+                states.append(held(state, mask[n], values, gates))
+                x = states[-1].h
+            logits = product(x, params["head"]["w"]) + params["head"]["b"]
+            return (tuple(states), jax.nn.log_softmax(logits)), nats
+
+        (carry, log_p), nats = jax.lax.scan(body, (carry, log_p), ids)
+        return carry, log_p, nats
+
+    return read
+
+
+def matched_units(trace: Trace, signal: str, unit: int, *, count: int) -> list[int]:
+    """The `count` other units of a layer whose variance is nearest to a unit's."""
+    deviations = trace.signals[signal].astype(np.float32).std(axis=0)
+    order = np.argsort(np.abs(np.log((deviations + 1e-6) / (deviations[unit] + 1e-6))))
+    return [int(other) for other in order if other != unit][:count]
+
+
+def cost_of(
+    lm: LanguageModel,
+    params: PyTree,
+    trace: Trace,
+    *,
+    layer: int,
+    unit: int,
+    holds: np.ndarray,
+    controls: int = 16,
+) -> Cost:
+    """What clamping a unit at its mean costs on the text of a trace.
+
+    Args:
+      lm: the model.
+      params: its parameters.
+      trace: of the text, with c (of a GRU or an RNN with h).
+      layer: of the unit.
+      unit: its number.
+      holds: holds[t], whether the unit's label holds after character t; the cost there
+        is that of predicting character t + 1.
+      controls: other units of about the same variance that are clamped beside it.
+    """
+    signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
+    units = [unit, *matched_units(trace, signal, unit, count=controls)]
+    means = [float(trace.real(signal, u).mean()) for u in units]
+    clamps = [Clamp(layer, u, mean) for u, mean in zip(units, means, strict=True)]
+    nats = clamped_nats(lm, params, np.asarray(trace.ids), [None, *clamps])
+    costs = nats[1:, 1:] - nats[0, 1:]
+    holds = holds[:-1].astype(bool)
+    inside = costs[:, holds].mean(axis=1)
+    return Cost(
+        inside=float(inside[0]),
+        outside=float(costs[0, ~holds].mean()) if not holds.all() else float("nan"),
+        matched=[float(cost) for cost in inside[1:]],
+        beaten=float((inside[1:] < inside[0]).mean()),
+    )

@@ -1,0 +1,93 @@
+"""Clamped units: against a plain loop, and what they cost."""
+
+import jax
+import numpy as np
+import pytest
+from test_trace import TEXT, made
+
+from charlm.evaluation.score import log_probabilities
+from charlm.insight import clamping
+from charlm.insight.clamping import Clamp, clamped_nats, cost_of, matched_units
+from charlm.insight.trace import trace
+from charlm.model.cells import CELLS, LSTMState
+
+
+def by_hand(cell, lm, params, ids, clamp):
+    """nats of each id but the first, of a loop that sets one value at each step."""
+    kind, carry, nats = CELLS[cell], list(lm.initial_carry(1)), []
+    for id, after in zip(ids[:-1], ids[1:], strict=True):
+        x = np.asarray([id])
+        for n in range(2):
+            layer, before = params[f"layer_{n}"], carry[n]
+            gates = kind.gates(layer, before, x)
+            carry[n], _ = kind.step(layer, before, x)
+            if n == clamp.layer:
+                seen = clamp.unit
+                if isinstance(carry[n], LSTMState):
+                    c = carry[n].c.at[0, seen].set(clamp.value)
+                    h = gates.o[0, seen] * np.tanh(clamp.value)
+                    carry[n] = LSTMState(c, carry[n].h.at[0, seen].set(h))
+                else:
+                    carry[n] = carry[n]._replace(
+                        h=carry[n].h.at[0, seen].set(clamp.value)
+                    )
+            x = carry[n].h
+        logits = x @ params["head"]["w"] + params["head"]["b"]
+        nats.append(-jax.nn.log_softmax(logits)[0, after])
+    return np.asarray(nats)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
+    monkeypatch.setattr(clamping, "PIECE", 7)
+    lm, params, vocab = made(cell, scale=2.0)
+    ids = vocab.encode(TEXT)
+    clamps = [Clamp(0, 3, 0.9), None, Clamp(1, 2, -0.7)]
+    nats = clamped_nats(lm, params, ids, clamps)
+    assert nats.shape == (3, len(ids)) and np.isnan(nats[:, 0]).all()
+    for lane in (0, 2):
+        by = by_hand(cell, lm, params, ids, clamps[lane])
+        np.testing.assert_allclose(nats[lane, 1:], by, rtol=1e-4)
+        assert np.abs(nats[lane, 1:] - nats[1, 1:]).max() > 0.01
+    plain = -log_probabilities(lm, params, ids)
+    np.testing.assert_allclose(nats[1, 1:], plain, rtol=1e-4)
+
+
+def test_more_clamps_than_lanes(monkeypatch):
+    monkeypatch.setattr(clamping, "LANES", 9)
+    lm, params, vocab = made(embedding=3)
+    ids = vocab.encode(TEXT)
+    clamps = [Clamp(n % 2, n % 5, n / 10) for n in range(20)]
+    nats = clamped_nats(lm, params, ids, clamps)
+    alone = np.concatenate([clamped_nats(lm, params, ids, [one]) for one in clamps])
+    np.testing.assert_allclose(nats, alone, rtol=1e-5)
+
+
+def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
+    lm, params, vocab = made("rnn")
+    params = jax.tree.map(np.array, params)
+    params["layer_1"]["wh"][2] = params["head"]["w"][2] = 0  # the deaf one
+    params["head"]["w"][4] *= 20  # the loud one
+    seen = trace(lm, params, vocab, TEXT)
+    holds = np.arange(len(TEXT)) % 3 == 0
+    deaf, loud = (
+        cost_of(lm, params, seen, layer=1, unit=u, holds=holds, controls=3)
+        for u in (2, 4)
+    )
+    assert deaf.inside == deaf.outside == 0 and deaf.beaten < 1
+    assert abs(loud.inside) > 0.01 and len(loud.matched) == 3
+    held = Clamp(1, 4, float(seen.real("layer_1/h", 4).mean()))
+    nats = clamped_nats(lm, params, seen.ids, [None, held])
+    costs = (nats[1] - nats[0])[1:]
+    assert loud.inside == pytest.approx(costs[holds[:-1]].mean(), abs=1e-4)
+    assert loud.outside == pytest.approx(costs[~holds[:-1]].mean(), abs=1e-4)
+
+
+def test_the_units_of_equal_variance_are_the_nearest():
+    lm, params, vocab = made("gru")
+    seen = trace(lm, params, vocab, TEXT)
+    up_and_down = np.where(np.arange(len(TEXT)) % 2, 1, -1)[:, None]
+    rows = (up_and_down * [20, 2, 19, 26, 9]).astype(np.int8)
+    seen = seen._replace(signals={"layer_0/h": rows})
+    assert matched_units(seen, "layer_0/h", 0, count=2) == [2, 3]
+    assert matched_units(seen, "layer_0/h", 1, count=9)[0] == 4
