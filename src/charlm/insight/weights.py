@@ -9,6 +9,7 @@ becomes base64 of its float32s.
 import base64
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from charlm.errors import UserError
@@ -43,7 +44,7 @@ def packed(params: PyTree) -> dict[str, Any]:
 
 
 def unpacked(data: dict[str, Any]) -> PyTree:
-    """The parameters, float32, that `packed` gave as `data`: to its rounding."""
+    """The parameters in float32, as rounded, of what `packed` gave."""
     return _unpack(data["params"])
 
 
@@ -68,12 +69,12 @@ def _pack(params: PyTree) -> Any:
 
 def _unpack(data: Any) -> PyTree:
     if isinstance(data, str):
-        return _of_text(data, "<f4").astype(np.float32)
+        return jnp.asarray(_of_text(data, "<f4").astype(np.float32))
     if "ints" not in data:
         return {name: _unpack(value) for name, value in data.items()}
     ints = _of_text(data["ints"], "<i2").reshape(data["shape"][::-1])
     scale = _of_text(data["scale"], "<f4").astype(np.float32)
-    return ints.T.astype(np.float32) * scale
+    return jnp.asarray(ints.T.astype(np.float32) * scale)
 
 
 def _as_text(values: np.ndarray, dtype: str) -> str:

@@ -6,18 +6,12 @@
 const Charlm = (() => {
   "use strict";
 
-  const GATES = {
-    lstm: ["i", "f", "g", "o"],
-    gru: ["r", "z", "n"],
-    rnn: ["n"],
-  };
+  const GATES = { lstm: ["i", "f", "g", "o"], gru: ["r", "z", "n"], rnn: ["n"] };
 
   const once = (make) => {
     let made;
     return () => (made ??= make());
   };
-
-  // ------------------------------------------------------------------- weights
 
   function bytesOf(text) {
     const binary = atob(text);
@@ -42,32 +36,26 @@ const Charlm = (() => {
 
   /** The model of what packed(params) gave.
 
-      cell, layers, features (h), vocab (v), and `last`: of each layer the gates of the
-      latest step, by name, Float32Arrays [h] that the next step overwrites. Weights are
-      read at their first use. */
+      cell, layers, features (h), vocab (v), embedding, and `last`: of each layer the
+      gates of the latest step, by name, Float32Arrays [h] that the next one overwrites.
+      Weights are read at their first use. */
   function unpack(packed) {
-    const { cell, layers, features: h, vocab: v, embedding, params } = packed;
-    const names = GATES[cell];
-    const model = { cell, layers, features: h, vocab: v, last: [], weights: [], sums: [] };
-    for (let n = 0; n < layers; n++) {
-      const { wx, wh, b } = params[`layer_${n}`];
-      model.weights.push({
-        wx: once(() => matrixOf(wx)),
-        wh: once(() => matrixOf(wh)),
-        b: once(() => vectorOf(b)),
-      });
-      const sums = new Float32Array(names.length * h);
-      const gates = names.map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)]);
-      model.sums.push(sums);
-      model.last.push(Object.fromEntries(gates));
-    }
-    model.head = {
-      w: once(() => matrixOf(params.head.w)),
-      b: once(() => vectorOf(params.head.b)),
-    };
-    model.embed = embedding ? once(() => matrixOf(params.embed)) : null;
-    model.embedding = embedding;
-    model.inputs = new Array(v);
+    const { params, ...model } = packed;
+    const h = model.features;
+    const matrix = (part) => once(() => matrixOf(part));
+    const vector = (part) => once(() => vectorOf(part));
+    const layers = Array.from({ length: model.layers }, (_, n) => params[`layer_${n}`]);
+    const { w, b } = params.head;
+    model.embed = params.embed && matrix(params.embed);
+    model.inputs = new Array(model.vocab); // see inputOf
+    model.weights = layers.map(({ wx, wh, b }) => (
+      { wx: matrix(wx), wh: matrix(wh), b: vector(b) }
+    ));
+    model.head = { w: matrix(w), b: vector(b) };
+    model.sums = layers.map(() => new Float32Array(GATES[model.cell].length * h));
+    model.last = model.sums.map((sums) => Object.fromEntries(
+      GATES[model.cell].map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)]),
+    ));
     return model;
   }
 
@@ -78,7 +66,7 @@ const Charlm = (() => {
     const { wx, b } = model.weights[0];
     const row = b().slice();
     if (model.embed) {
-      const vector = new Float32Array(e); // of the symbol: a column, as rows are outputs
+      const vector = new Float32Array(e); // a column: rows are of outputs
       for (let j = 0; j < e; j++) vector[j] = model.embed()[j * v + id];
       addProducts(row, wx(), vector, 0, row.length);
     } else {
@@ -87,9 +75,7 @@ const Charlm = (() => {
     return (model.inputs[id] = row);
   }
 
-  // --------------------------------------------------------------------- steps
-
-  /** sums[k] += row k of w times x, for rows `from` to `to`, which is not one of them. */
+  /** sums[k] += row k of w times x, for rows k from `from` and before `to`. */
   function addProducts(sums, w, x, from, to) {
     const m = x.length;
     let k = from;
@@ -127,8 +113,9 @@ const Charlm = (() => {
 
   /** layers: of each h and, of an LSTM, c: the zero state of a model. */
   function zero(model) {
-    const zeros = () => new Float32Array(model.features);
-    const layer = () => (model.cell === "lstm" ? { h: zeros(), c: zeros() } : { h: zeros() });
+    const names = model.cell === "lstm" ? ["h", "c"] : ["h"];
+    const zeros = (name) => [name, new Float32Array(model.features)];
+    const layer = () => Object.fromEntries(names.map(zeros));
     return { layers: Array.from({ length: model.layers }, layer) };
   }
 
@@ -196,8 +183,6 @@ const Charlm = (() => {
     h.set(gates.n);
   }
 
-  // ------------------------------------------------------------------- drawing
-
   /** The symbol drawn from the softmax of logits / temperature; at 0 the likeliest.
 
       As charlm.sample: symbols in their order, that one at which their probabilities,
@@ -263,20 +248,17 @@ const Charlm = (() => {
     for (let j = 0; layer && j < h; j++) {
       const column = below(j);
       for (const { row, sums } of parts) {
-        const weight = wx()[row * h + j] * scale;
-        for (let t = 0; t < sums.length; t++) sums[t] += weight * column[t];
+        const w = wx()[row * h + j] * scale;
+        for (let t = 0; t < sums.length; t++) sums[t] += w * column[t];
       }
     }
     for (let j = 0; j < h; j++) {
       const r = parts.some(({ reset }) => reset) ? resets(j) : null;
       const column = own(j);
       for (const { row, sums, reset } of parts) {
-        const weight = wh()[row * h + j] * scale;
-        if (reset) {
-          for (let t = 1; t < sums.length; t++) sums[t] += weight * r[t] * column[t - 1];
-        } else {
-          for (let t = 1; t < sums.length; t++) sums[t] += weight * column[t - 1];
-        }
+        const w = wh()[row * h + j] * scale, end = sums.length;
+        if (reset) for (let t = 1; t < end; t++) sums[t] += w * r[t] * column[t - 1];
+        else for (let t = 1; t < end; t++) sums[t] += w * column[t - 1];
       }
     }
     const found = Object.fromEntries(parts.map(({ name, sums }) => [name, sums]));
