@@ -125,7 +125,14 @@ const App = (() => {
     select.append(Object.assign(document.createElement("option"), { value, textContent: text }));
   }
 
+  const size = (bytes) => bytes < 99500 ? `${Math.ceil(bytes / 1000)} kB`
+    : bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`;
+
   function prepare() {
+    const { text, values, model, page } = Data.sizes;
+    at("sizes-said").textContent =
+      `One file that needs no other: the text and the guesses ${size(text)}, what the units did ${size(values)}, ` +
+      `the model, which runs here, ${size(model)}, the page itself ${size(page)}.`;
     at("title").textContent = Data.title;
     at("about").textContent = Data.about;
     at("about").hidden = !Data.about;
