@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,66 @@ def serving(handler):
             yield server, f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def missing(what: str):
+    """Skips a test that needs a browser, or fails where CHARLM_BROWSER=required."""
+    if os.environ.get("CHARLM_BROWSER") == "required":
+        pytest.fail(f"CHARLM_BROWSER=required, but {what}", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser; the tests are skipped where there is none.
+
+    Not of a whole session: while one is open an event loop runs in this thread, and
+    what later tests save would find it there.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright, the web extra, is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        missing("there is no Chromium to look at pages with")
+    root = hasattr(os, "getuid") and os.getuid() == 0
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox"] if root else []
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """(**options of a context) -> an empty page.
+
+    By the end of the test it may have said nothing on the console, failed nowhere and
+    asked for nothing but files that it was sent to.
+    """
+    wrong, contexts = [], []
+
+    def requested(request):
+        if not (request.is_navigation_request() and request.url.startswith("file:")):
+            wrong.append(f"asked for {request.url}")
+
+    def new(**options):
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", requested)
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
+    assert not wrong
 
 
 SMALL = {

@@ -1,9 +1,7 @@
 """The page of an evolution: what stands in it, and how it behaves in a real browser."""
 
 import json
-import os
 import re
-import shutil
 
 import pytest
 
@@ -97,46 +95,19 @@ def test_the_page_allows_itself_nothing_from_elsewhere():
     )
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A real browser; the tests are skipped where there is none."""
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright, the web extra, is not installed"
-    )
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        pytest.skip("there is no Chromium to look at the page with")
-    root = hasattr(os, "getuid") and os.getuid() == 0
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"] if root else []
-        )
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def shown(browser, tmp_path):
-    """(samples, link, width) -> the page opened; nothing may have gone wrong in it."""
-    wrong, requests = [], []
-    context = browser.new_context()
+def shown(new_page, tmp_path):
+    """(samples, link, width) -> the page opened; nothing may go wrong in it."""
 
     def show(samples, link="", width=1000, **given):
         path = tmp_path / "page.html"
         path.write_text(made_page(samples, **given))
-        opened = context.new_page()
-        opened.set_viewport_size({"width": width, "height": 700})
-        opened.on("console", lambda message: wrong.append(message.text))
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on("request", lambda request: requests.append(request.url))
+        opened = new_page(viewport={"width": width, "height": 700})
         opened.clock.install()
         opened.goto(f"{path.as_uri()}{link}")
         return opened
 
-    yield show
-    context.close()
-    assert not wrong and all("page.html" in url for url in requests), (wrong, requests)
+    return show
 
 
 def at(opened):

@@ -29,8 +29,8 @@ TEMPLATE = re.compile(rf"(?P<open>\{{\{{)|(?P<close>\}}\}})|{BLANK}")
 ITALICS = re.compile(
     r"'(?P<body>'[^'\n]*+(?:'(?!')[^'\n]*+)*+(?:'(?='))?)(?P<close>')?"
 )
-SINGLE = re.compile(
-    r"(?<![\w'.,;!?)\]}\\$`])(?P<body>'(?:[^'\\\n]|\\[\s\S]?)*+)(?P<close>')?"
+SINGLE = re.compile(  # two apostrophes close nothing: they are a wiki's italics
+    r"(?<![\w'.,;!?)\]}\\$`])(?P<body>'(?:[^'\\\n]|\\[\s\S]?)*+)(?P<close>(?<!')')?"
 )
 # Escaped, as in a wiki's dump, or not.
 URL = re.compile(

@@ -1,4 +1,4 @@
-"""Comments, strings and brackets of a text that may be a program, in any language.
+"""Comments and strings of a text that may be a program, in any language.
 
 All are decided by what was read so far, and none by the language, which the text does
 not say: // is a division in one and begins a comment in another, and it is the
@@ -8,9 +8,7 @@ characters before it that tell. The texts have lines that end in \\n alone.
 import re
 from typing import NamedTuple
 
-import numpy as np
-
-from charlm.insight.spans import REACH, Spans, new_spans
+from charlm.insight.spans import Spans, new_spans
 
 TOKEN = re.compile(
     r"""
@@ -29,17 +27,6 @@ STRING = re.compile(r'(?:[^"\\\n]|\\[\s\S]?)*+')
 SINGLE = re.compile(r"(?:[^'\\\n]|\\[\s\S]?)?(?:[^'\\\s]|\\[\s\S]?)*+")
 LONG = 10_000  # characters of a comment that nothing closed, when it is given up
 MARKUP_END = re.compile(r"--(?:>|&gt;)")
-BRACKET = re.compile(
-    r"""
-    (?P<first>^[{}])                             # in the first column
-    | (?P<condition>\bif[ \t]*\()
-    | (?P<if>^[ \t]*(?:el)?if[ \t]+(?=[^\s(]))   # Python's
-    | (?P<blank>\n[ \t]*(?=\n))
-    | [()\[\]{}:\n]
-    """,
-    re.VERBOSE | re.MULTILINE,
-)
-CLOSED_BY = {")": "(i", "]": "["}
 
 
 class Lexed(NamedTuple):
@@ -118,96 +105,3 @@ def begins_comment(text: str, place: int, kind: str) -> bool:
     line = text.rfind("\n", 0, place) + 1
     before = text[max(line, place - 200) : place].rstrip(" \t")
     return not before or before[-1] in (";,{}" if kind == "slashes" else "{}")
-
-
-class Depths(NamedTuple):
-    """How many brackets are open at each character.
-
-    Attributes:
-      round, square, curly: depth[t] of each kind.
-      conditions: whether t is in the condition of an if.
-      sound: the share of the conditions that ended as they should.
-    """
-
-    round: np.ndarray
-    square: np.ndarray
-    curly: np.ndarray
-    conditions: np.ndarray
-    sound: float
-
-
-def depths(code: str) -> Depths:
-    """The depths of the brackets of a text; comments and strings are blanks in it.
-
-    Texts are cut anywhere, and brackets go astray. So a closer that closes nothing is
-    ignored, a } closes what was opened inside its {, a ) or ] closes nothing outside
-    it, a blank line closes ( and [, and a brace in the first column, or two
-    blank lines, close all.
-
-    The condition of an if is in the brackets after it, or, as in Python, goes to the
-    colon at the end of the line.
-    """
-    frames: list[list[str]] = [[]]  # what is open inside each open brace
-    count = dict.fromkeys("([{i?", 0)  # i: the bracket of an if; ?: Python's if
-    rows, places = [(0, 0, 0, 0)], [0]
-    blank = -1
-    begun = ended = 0
-
-    def leave(n: int) -> None:
-        for sign in frames[-1][n:]:
-            count[sign] -= 1
-        del frames[-1][n:]
-
-    def leave_brace() -> None:
-        leave(0)
-        if len(frames) > 1:
-            frames.pop()
-            count["{"] -= 1
-
-    def enter(sign: str) -> None:
-        frames[-1].append(sign)
-        count[sign] += 1
-
-    for found in BRACKET.finditer(code):
-        place, sign = found.end() - 1, found[0][-1]
-        if found["blank"]:
-            place = found.end()
-            double, blank = blank == found.start(), place
-            while double and len(frames) > 1:
-                leave_brace()
-            leave(0)
-        elif found["if"]:
-            place = found.end()
-            enter("?")
-            begun += 1
-        elif sign in "([":
-            enter("i" if found["condition"] else sign)
-            begun += found["condition"] is not None
-        elif sign in "{}":
-            while found["first"] and len(frames) > 1:
-                leave_brace()
-            if found["first"]:
-                leave(0)
-            if sign == "{":
-                count["{"] += 1
-                frames.append([])
-            elif len(frames) > 1:
-                leave_brace()
-        elif sign in ":\n":
-            if frames[-1][-1:] != ["?"]:
-                continue
-            ended += sign == ":"
-            leave(len(frames[-1]) - 1)
-        else:
-            inner = frames[-1][-REACH:]
-            own = [n for n, each in enumerate(inner) if each in CLOSED_BY[sign]]
-            if own:
-                ended += inner[own[-1]] == "i"
-                leave(len(frames[-1]) - len(inner) + own[-1])
-        places.append(place)
-        round_ = count["("] + count["i"]
-        rows.append((round_, count["["], count["{"], count["i"] + count["?"]))
-    spread = np.diff([*places, max(len(code), places[-1])])
-    table = np.repeat(np.array(rows), spread, axis=0)
-    sound = (ended + count["i"] + count["?"]) / begun if begun else 1.0
-    return Depths(*table.T[:3], table[:, 3] > 0, sound)
