@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from charlm.errors import UserError
     from charlm.evaluation.score import Score, evaluate
     from charlm.generation.stream import sample, stream
+    from charlm.insight.show import show
+    from charlm.insight.trace import trace
     from charlm.model.cells import gru, lstm, rnn
     from charlm.model.lm import LanguageModel, make_language_model
     from charlm.text.corpus import open_corpus
@@ -30,6 +32,8 @@ _HOMES = {
     "charlm.errors": ["UserError"],
     "charlm.evaluation.score": ["Score", "evaluate"],
     "charlm.generation.stream": ["sample", "stream"],
+    "charlm.insight.show": ["show"],
+    "charlm.insight.trace": ["trace"],
     "charlm.model.cells": ["gru", "lstm", "rnn"],
     "charlm.model.lm": ["LanguageModel", "make_language_model"],
     "charlm.text.corpus": ["open_corpus"],
@@ -63,7 +67,9 @@ __all__ = [
     "open_corpus",
     "rnn",
     "sample",
+    "show",
     "stream",
+    "trace",
 ]
 
 

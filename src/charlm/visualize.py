@@ -1,0 +1,133 @@
+"""python -m charlm.visualize --workdir=runs/demo [--text=FILE] --output=page.html
+
+Makes a page, one file that needs nothing else: the text by what every unit of the
+model does at each character, its guesses, the cells that mean something; and the model
+itself, which writes there.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from charlm.doors.command import run
+from charlm.errors import UserError
+
+SHOWN = 20  # cells in the table
+
+
+def main() -> None:
+    from charlm.doors.machine import use_machine
+    from charlm.doors.reading import read_text
+    from charlm.insight.show import show
+    from charlm.workdir import bundle
+
+    use_machine()
+    given = flags.FLAGS
+    check(given)
+    config = bundle.read_config(given.workdir)
+    model, kept = bundle.load(given.workdir, given.checkpoint)
+    text = read_text(
+        config, model.vocab, kept.notes, text=given.text, split=given.split
+    )
+    if given.lstmvis:
+        write_trace(model, text[: given.characters], given.lstmvis)
+    if given.output:
+        shown = show(
+            *model,
+            text,
+            characters=given.characters,
+            search=given.search,
+            start=given.start,
+            title=given.title or Path(given.workdir).resolve().name,
+            about=told(config, kept.step, Path(given.text).name or given.split),
+        )
+        write(given.output, shown.html)
+        report(shown, given.output, given.cells)
+
+
+def check(given) -> None:
+    """Raises UserError for what cannot work, before anything takes time."""
+    if not given.workdir:
+        raise UserError("say into whose model to look with --workdir=runs/NAME")
+    if not given.output and not given.lstmvis:
+        raise UserError("say where the page is to be written with --output=page.html")
+    if given.characters < 1 or given.search < 0:
+        raise UserError("--characters must be at least 1, and --search at least 0")
+    for name in ("output", "cells"):
+        path = Path(given[name].value)
+        if given[name].value and (path.is_dir() or not path.parent.is_dir()):
+            why = "is a folder" if path.is_dir() else "is in a folder that is not there"
+            raise UserError(f"--{name}={path} {why}; give the path of a file")
+
+
+def told(config, step: int, text: str) -> str:
+    """A sentence on the model and the text."""
+    model = {"layers": "?", "features": "?", "cell": "?"} | config["model"]
+    return (
+        f"{text}, as read by {model['layers']} x {model['features']}"
+        f" {model['cell'].upper()} after {step:,} steps of training."
+    )
+
+
+def write_trace(model, text, folder: str) -> None:
+    from charlm.insight.lstmvis import write_lstmvis
+    from charlm.insight.trace import trace
+
+    seen = trace(*model, text)
+    write_lstmvis(seen, folder, name=Path(folder).resolve().name)
+    print(f"{folder}: {len(text):,} characters for LSTMVis")
+
+
+def write(path: str, text: str) -> None:
+    from charlm.text.files import write_whole
+
+    try:
+        write_whole(Path(path), text)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); give another path"
+        ) from error
+
+
+def report(shown, output: str, cells: str) -> None:
+    """Says what the page holds, and which cells were found."""
+    from charlm.insight.discovery import as_records, interpretable
+    from charlm.insight.page import sizes
+
+    size = sizes(shown.html)
+    parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in size.items())
+    found = shown.findings
+    passed = [each for each in found.units if each.passed] if found else []
+    for each in passed[:SHOWN]:
+        print(f"{each.signal:>12} {each.unit:>4}  {each.score:+.3f}  {each.label}")
+    if found:
+        shares = ", ".join(
+            f"{x:.1%} at {bar}" for bar, x in interpretable(found).items()
+        )
+        print(f"units that passed all controls on held-out text: {shares} or more")
+    else:
+        print("no cells were searched for: the text, or --search, is below 8,000")
+    if cells:
+        records = as_records(found.units) if found else []
+        write(cells, json.dumps(records, indent=1) + "\n")
+    print(f"{output}: {len(shown.html) / 1e6:.1f} MB ({parts}); open it in a browser")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("workdir", "", "of the run into whose model to look")
+    flags.DEFINE_string("checkpoint", "best", "best, latest, or a step")
+    flags.DEFINE_string("text", "", "a file to be read")
+    flags.DEFINE_string("split", "valid", "without --text: train, valid or test")
+    flags.DEFINE_string("output", "", "the page, an HTML file")
+    flags.DEFINE_integer("characters", 20_000, "of the text that the page shows")
+    flags.DEFINE_integer("start", 0, "the character that is marked when it opens")
+    flags.DEFINE_integer(
+        "search", 100_000, "characters searched for cells; 0: none are"
+    )
+    flags.DEFINE_string("title", "", "the page's heading; else the workdir's name")
+    flags.DEFINE_string("cells", "", "a JSON file for what every unit follows")
+    flags.DEFINE_string(
+        "lstmvis", "", "a new folder for the trace, as LSTMVis reads it"
+    )
+    run(main, about=__doc__ or "")
