@@ -17,7 +17,7 @@ TOKEN = re.compile(
     | (?P<markup>(?:<|&lt;)!--)
     | (?P<hash>(?<!\S)\#(?=[ !]))     # \# and a name is C's, # and a sign a number's
     | (?P<percent>(?<!\\)%)
-    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\*\))")
+    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\b[rbfRBF]{2})"|(?<=\*\))")
     | (?P<single>(?<![\w'.,;!?)\]}\\$`])')
     """,
     re.VERBOSE,
