@@ -102,6 +102,6 @@ def closing(text: str, kind: str, place: int) -> tuple[int, int]:
 
 def begins_comment(text: str, place: int, kind: str) -> bool:
     """Whether a // or a % begins a comment, by what stands before it in its line."""
-    line = text.rfind("\n", 0, place) + 1
-    before = text[max(line, place - 200) : place].rstrip(" \t")
+    line = text[max(place - 200, 0) : place].rpartition("\n")[2]
+    before = line.rstrip(" \t")
     return not before or before[-1] in (";,{}" if kind == "slashes" else "{}")
