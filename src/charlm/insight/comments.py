@@ -37,7 +37,8 @@ class Lexed(NamedTuple):
       lines: comments to the end of the line, from // or # or TeX's %.
       docstrings: between three double quotes.
       strings: between double quotes, on one line.
-      code: the text, blanks in place of all but comments from # and %.
+      code: the text, a ~ in place of each character of them, but for comments from #
+        and %, which are code in other languages.
     """
 
     blocks: Spans
@@ -79,7 +80,7 @@ def lex(text: str) -> Lexed:
                 end = SINGLE.match(text, start + 1).end()  # type: ignore[union-attr]
                 place = end + text.startswith("'", end)
         if hides:
-            code += text[kept : found.start()], " " * (place - found.start())
+            code += text[kept : found.start()], "~" * (place - found.start())
             kept = place
     return Lexed(blocks, lines, docstrings, strings, "".join(code) + text[kept:])
 
