@@ -58,7 +58,7 @@ const Inspect = (() => {
 
   function show(state, t) {
     const id = ids[t];
-    Glyphs.put(at("glyph"), id);
+    Glyphs.put(at("glyph"), id, true);
     at("named").textContent = names[id];
     at("code").textContent = `${Glyphs.number(vocab.codes[id])}, character ${whole(t)} of ${whole(length)}`;
     at("surprise").textContent = nats[t] === null

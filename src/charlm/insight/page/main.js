@@ -13,8 +13,8 @@ const App = (() => {
     at("says-unit").textContent = `Unit ${state.unit}${whose}`;
     at("says-label").textContent = cell ? cell.label : "";
     at("says-score").textContent = !cell ? "" :
-      ` (${Math.abs(cell.score).toFixed(2)} on text that did not choose it${cell.passed ? "" : ", but a control does as well"})`;
-    at("says-verb").textContent = cell ? (cell.sign < 0 ? " is low when " : " follows ") : "";
+      `${cell.sign < 0 ? ", upside down" : ""} (${Math.abs(cell.score).toFixed(2)}${cell.passed ? "" : "; a control does as well"})`;
+    at("says-verb").textContent = cell ? " follows " : "";
   }
 
   const plain = (x) => String(+x.toFixed(2)).replace("-", "−");

@@ -20,7 +20,7 @@ const View = (() => {
     sheet.append(probe);
     const advance = probe.getBoundingClientRect().width / 50;
     probe.remove();
-    const cell = Math.max(1, Math.round(advance * (dense ? 1 : 1.7)));
+    const cell = Math.max(1, Math.round(advance * (dense ? 1 : 1.45)));
     const height = parseFloat(style.getPropertyValue(dense ? "--dense-row" : "--guess-row"));
     const room = scroller.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     return { cell, height, columns: Math.max(8, Math.floor(room / cell) - 1) };

@@ -37,7 +37,7 @@ const Writer = (() => {
     const span = document.createElement("span");
     const { text, kind } = Glyphs.glyphs[seen.id];
     const ends = seen.id === newline, space = Data.vocab.codes[seen.id] === 32;
-    span.textContent = ends ? "⏎\n" : space ? " " : text;
+    span.textContent = ends ? "↵\n" : space ? " " : text;
     seen.kind = `${kind}${seen.given ? " given" : ""}`;
     span.className = `${seen.kind} ${colorOf(seen)}`;
     seen.span = span;
