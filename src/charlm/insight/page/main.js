@@ -59,7 +59,7 @@ const App = (() => {
     says();
     key();
     View.show(state, before);
-    Strip.show(state);
+    Strip.show(state, before);
     Lists.show(state);
     Writer.show(state, before);
     Inspect.show(state, looked ?? state.at);

@@ -56,11 +56,13 @@ const Strip = (() => {
 
   const mark = (begin, end) => span(window_, begin, end);
 
-  function show(next) {
+  function show(next, before) {
     state = next;
+    const keys = ["layer", "unit", "signal", "by", "scheme"];
+    const same = before && before !== next && keys.every((key) => before[key] === next[key]);
     chosen.hidden = state.from === null;
     if (!chosen.hidden) span(chosen, state.from, state.to);
-    draw();
+    if (!same) draw(); // not at every step of a selection
   }
 
   function jump(event) {
