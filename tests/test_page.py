@@ -38,7 +38,9 @@ def traced(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):
         vocab_size=len(vocab), cell=cell, layers=layers, features=features
     )
     params = lm.init(jax.random.key(seed))
-    params = unpacked(packed(jax.tree.map(lambda x: 3 * x, params)))
+    params = jax.tree.map(lambda x: 3 * x, params)
+    params["head"]["w"] *= 8  # sure enough of itself that a unit matters
+    params = unpacked(packed(params))
     return lm, params, trace(lm, params, vocab, text)
 
 
@@ -387,9 +389,18 @@ def test_a_stretch_finds_the_unit_that_fires_in_it(shown):
     assert state["to"] - state["from"] == 4
 
 
+def until(opened, expression):
+    """Waits, from outside: what waits inside a page is code made of text."""
+    for _ in range(500):
+        if opened.evaluate(expression):
+            return
+        opened.wait_for_timeout(20)
+    raise AssertionError(f"it never came to be that {expression}")
+
+
 def written(opened, n=0, given=True):
     """What the n-th pen wrote, as text."""
-    opened.wait_for_function("document.getElementById('written').ariaBusy === 'false'")
+    until(opened, "document.getElementById('written').ariaBusy === 'false'")
     spans = opened.locator("#written pre").nth(n).locator("span")
     texts = spans.evaluate_all(
         "(all, given) => all.filter(e => given || !e.className.includes('given'))"
@@ -491,12 +502,12 @@ def test_a_link_restores_the_view(net, shown):
     state = state_of(opened)
     assert {name: state[name] for name in wanted} == wanted
     opened.keyboard.press("]")
-    opened.wait_for_function("location.hash.includes('unit=3')")
+    until(opened, "location.hash.includes('unit=3')")
     assert state_of(opened)["by"] == "unit"
     again = shown(net, opened.evaluate("location.hash"))
     assert state_of(again) == state_of(opened)
     again.evaluate("location.hash = '#unit=5&layer=0'")
-    again.wait_for_function("App.state().unit === 5")
+    until(again, "App.state().unit === 5")
     assert state_of(again)["from"] is None
 
 
@@ -584,7 +595,7 @@ def test_light_and_dark_follow_the_machine_and_then_the_button(net, shown):
         assert (before == "rgb(22, 21, 19)") == (scheme == "dark")
         opened.click("#scheme")
         assert opened.evaluate(ground) != before
-        opened.wait_for_function(f"location.hash.includes('scheme={other}')")
+        until(opened, f"location.hash.includes('scheme={other}')")
 
 
 @pytest.mark.parametrize("width", [320, 380, 1280])
