@@ -80,7 +80,9 @@ def test_values_stand_unit_after_unit_a_character_each(cell):
         assert len(text) == 8 * len(TEXT)
         rows = np.frombuffer(text.encode("ascii"), np.uint8).reshape(8, -1) - 94.0
         for unit in range(8):
-            np.testing.assert_array_equal(rows[unit], levels_of(seen, f"layer_1/{name}", unit))
+            np.testing.assert_array_equal(
+                rows[unit], levels_of(seen, f"layer_1/{name}", unit)
+            )
         assert rows.std() > 3
 
 
@@ -95,7 +97,9 @@ def test_the_ends_of_the_values_mean_nothing_to_html():
 
 def test_text_and_title_end_no_element_and_come_back_whole():
     net = traced(HOSTILE)
-    html = html_of(net, title=HOSTILE, about=HOSTILE, cells=[{**CELLS[0], "label": HOSTILE}])
+    html = html_of(
+        net, title=HOSTILE, about=HOSTILE, cells=[{**CELLS[0], "label": HOSTILE}]
+    )
     assert html.count("</script>") == html.count("<script") == 9
     assert "<img" not in html and "<!--" not in html
     data = json.loads(element(html, "data"))
@@ -202,7 +206,9 @@ def chosen(opened):
     state = state_of(opened)
     assert opened.input_value("#unit") == str(state["unit"])
     assert opened.input_value("#signal") == state["signal"]
-    assert f"Unit {state['unit']} of layer {state['layer']}" in opened.inner_text(".says")
+    assert f"Unit {state['unit']} of layer {state['layer']}" in opened.inner_text(
+        ".says"
+    )
     return state["layer"], state["unit"], state["signal"]
 
 
@@ -249,7 +255,9 @@ def test_guesses_stand_below_in_the_red_of_their_chance(net, shown):
     seen = net[2]
     for t in (0, 5, 40):
         cell = opened.locator(".row .ch").nth(t)
-        found = cell.locator("i").evaluate_all("all => all.map(e => [e.textContent, e.className])")
+        found = cell.locator("i").evaluate_all(
+            "all => all.map(e => [e.textContent, e.className])"
+        )
         wanted = []
         for k in range(5):
             chance = round(seen.chances[t, k] / 65.535) / 1000
@@ -276,7 +284,9 @@ def test_gates_are_computed_as_the_model_had_them(shown, cell):
     net = traced(cell=cell)
     seen, opened = net[2], shown(net, "#layer=1&unit=4&signal=h&at=30")
     offered = opened.locator("#signal option").evaluate_all("o => o.map(e => e.value)")
-    assert {f"layer_1/{name}" for name in offered} == {n for n in seen.signals if "_1" in n}
+    assert {f"layer_1/{name}" for name in offered} == {
+        n for n in seen.signals if "_1" in n
+    }
     for name in offered:
         opened.select_option("#signal", name)
         real = seen.real(f"layer_1/{name}", 4)
@@ -376,13 +386,18 @@ def test_a_stretch_finds_the_unit_that_fires_in_it(shown):
     assert (state["from"], state["to"]) == (20, 60)
     assert sum(" in " in c for c in cells_of(opened)) == 40
     first = opened.locator("#firing li").first
-    assert first.inner_text().startswith("layer 0, unit 6, h") and "−" in first.inner_text()
+    assert (
+        first.inner_text().startswith("layer 0, unit 6, h")
+        and "−" in first.inner_text()
+    )
     assert opened.locator("#firing li").count() == 10
     first.locator("button").click()
     assert chosen(opened) == (0, 6, "h")
     opened.focus("#text")
     opened.keyboard.press("Escape")
-    assert state_of(opened)["from"] is None and not opened.locator("#fires").is_visible()
+    assert (
+        state_of(opened)["from"] is None and not opened.locator("#fires").is_visible()
+    )
     for _ in range(3):
         opened.keyboard.press("Shift+ArrowRight")
     state = state_of(opened)
@@ -495,7 +510,9 @@ def test_writing_can_be_stopped(net, shown):
 
 
 def test_a_link_restores_the_view(net, shown):
-    link = "#layer=1&unit=2&signal=h&view=guesses&by=chance&at=70&scheme=dark&select=9-80"
+    link = (
+        "#layer=1&unit=2&signal=h&view=guesses&by=chance&at=70&scheme=dark&select=9-80"
+    )
     opened = shown(net, link)
     wanted = {"layer": 1, "unit": 2, "signal": "h", "view": "guesses", "by": "chance",
               "at": 70, "scheme": "dark", "from": 9, "to": 80}  # fmt: skip
@@ -526,7 +543,9 @@ def test_bad_links_are_ignored(net, shown, link):
 def test_it_lives_in_a_frame_without_an_address(net, new_page):
     opened = new_page()
     opened.set_content("<iframe width=800 height=700 sandbox='allow-scripts'></iframe>")
-    opened.evaluate("html => { document.querySelector('iframe').srcdoc = html }", html_of(net))
+    opened.evaluate(
+        "html => { document.querySelector('iframe').srcdoc = html }", html_of(net)
+    )
     frame = opened.frame_locator("iframe")
     frame.locator("#after").click()
     opened.wait_for_timeout(400)  # the address is written after a moment
@@ -549,11 +568,14 @@ def test_hostile_text_stays_text(shown, view):
     assert "</script><script>window.harm" in text.replace("\xa0", " ")
     shown_as = {"\u202e": "202E", "\x00": "NUL", "\x07": "BEL", "\x1b": "ESC",
                 "\u2028": "2028", "\u200b": "200B", "\ufeff": "FEFF", "\u3164": "3164",
-                "\r": "CR", "\n": "↵", "\t": "→", "\u0301": "◌\u0301", "\xa0": "␣"}  # fmt: skip
+                "\r": "CR", "\n": "↵", "\t": "→", "\u0301": "◌\u0301",
+                "\xa0": "␣"}  # fmt: skip
     for symbol, mark in shown_as.items():
         assert read[HOSTILE.index(symbol)] == mark
-    lefts = opened.locator(".row").first.locator(".ch").evaluate_all(
-        "all => all.map(e => e.getBoundingClientRect().left)"
+    lefts = (
+        opened.locator(".row")
+        .first.locator(".ch")
+        .evaluate_all("all => all.map(e => e.getBoundingClientRect().left)")
     )
     assert lefts == sorted(lefts)  # nothing is put in another order
     opened.fill("#temperature", "1.5")
@@ -568,7 +590,12 @@ def test_wide_characters_have_two_columns(shown):
         "all => all.map(e => e.getBoundingClientRect().width)"
     )
     one = widths[0]
-    for symbol, columns in {"\u4e2d": 2, "\U0001f600": 2, "\u05e9": 1, "\u202e": 4}.items():
+    for symbol, columns in {
+        "\u4e2d": 2,
+        "\U0001f600": 2,
+        "\u05e9": 1,
+        "\u202e": 4,
+    }.items():
         assert widths[HOSTILE.index(symbol)] == columns * one
 
 
@@ -641,7 +668,8 @@ def test_of_a_long_text_few_elements_are_in_the_document(shown):
         vocab=vocab, cell="lstm", layers=layers, features=features,
         ids=vocab.encode(text), signals=signals,
         scales={name: 1 / 256 if name.endswith("c") else 1 / 127 for name in signals},
-        guesses=np.zeros((length, 5), np.uint8), chances=np.full((length, 5), 9000, np.uint16),
+        guesses=np.zeros((length, 5), np.uint8),
+        chances=np.full((length, 5), 9000, np.uint16),
         nats=np.full(length, 1.5, np.float32),
     )  # fmt: skip
     opened = shown((lm, params, seen), "#layer=2&unit=511&signal=h&view=guesses")

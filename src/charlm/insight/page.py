@@ -178,7 +178,10 @@ def _data_of(trace: Trace, cells, title: str, about: str, first) -> dict[str, An
         "top": trace.guesses.shape[1],
         "guesses": np.asarray(trace.guesses).ravel().tolist(),
         # In thousandths.
-        "chances": np.rint(np.asarray(trace.chances) / 65.535).astype(int).ravel().tolist(),
+        "chances": np.rint(np.asarray(trace.chances) / 65.535)
+        .astype(int)
+        .ravel()
+        .tolist(),
         "nats": [None if n != n else round(float(n), 3) for n in trace.nats],
         "stored": STORED[trace.cell],
         "ranges": {
