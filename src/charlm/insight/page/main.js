@@ -2,19 +2,24 @@
 const App = (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
-  const FRESH = { view: "dense", by: "unit", scheme: null, from: null, to: null, dragging: false, marking: false };
+  const FRESH = {
+    view: "dense", by: "unit", scheme: null, from: null, to: null,
+    dragging: false, marking: false,
+  };
   let state = { ...FRESH, ...Data.start, ...Link.read() };
   let looked = null;
 
   // ------------------------------------------------------------------- showing
 
   function says() {
-    const cell = Lists.meaning(state), whose = Data.layers > 1 ? ` of layer ${state.layer}` : "";
-    at("says-unit").textContent = `Unit ${state.unit}${whose}`;
-    at("says-label").textContent = cell ? cell.label : "";
-    at("says-score").textContent = !cell ? "" :
-      `${cell.sign < 0 ? ", upside down" : ""} (${Math.abs(cell.score).toFixed(2)}${cell.passed ? "" : "; a control does as well"})`;
+    const cell = Lists.meaning(state);
+    at("says-unit").textContent =
+      `Unit ${state.unit}` + (Data.layers > 1 ? ` of layer ${state.layer}` : "");
     at("says-verb").textContent = cell ? " follows " : "";
+    at("says-label").textContent = cell ? cell.label : "";
+    const doubt = cell?.passed ? "" : "; a control does as well";
+    at("says-score").textContent = cell
+      ? `${cell.sign < 0 ? ", upside down" : ""} (${Math.abs(cell.score).toFixed(2)}${doubt})` : "";
   }
 
   const plain = (x) => String(+x.toFixed(2)).replace("-", "−");
@@ -107,15 +112,17 @@ const App = (() => {
   };
 
   document.addEventListener("keydown", (event) => {
-    const target = event.target, typing = target.matches("input:not([type=radio], [type=checkbox]), textarea, select");
+    const target = event.target;
+    const typing = target.matches("input:not([type=radio], [type=checkbox]), textarea, select");
     if (at("keys").open && event.key !== "?") return;
     if (typing) {
       if (event.key === "Escape") View.scroller.focus();
       return;
     }
     const radio = target.matches("[type=radio]") && event.key.startsWith("Arrow");
-    const reading = !target.matches("pre, summary") && !radio;
-    if (reading && !event.altKey && Pointing.move(event)) return event.preventDefault();
+    // Elsewhere than in the text, what scrolls the page goes on doing so.
+    const reading = target === View.scroller || event.key.startsWith("Arrow");
+    if (reading && !radio && !target.matches("pre") && !event.altKey && Pointing.move(event)) return event.preventDefault();
     if (event.altKey || event.ctrlKey || event.metaKey || !Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
     KEYS[event.key]();
@@ -131,8 +138,9 @@ const App = (() => {
   function prepare() {
     const { text, values, model, page } = Data.sizes;
     at("sizes-said").textContent =
-      `One file that needs no other: the text and the guesses ${size(text)}, what the units did ${size(values)}, ` +
-      `the model, which runs here, ${size(model)}, the page itself ${size(page)}.`;
+      `One file that needs no other: the text and the guesses ${size(text)}, what the ` +
+      `units did ${size(values)}, the model, which runs here, ${size(model)}, ` +
+      `the page itself ${size(page)}.`;
     at("title").textContent = Data.title;
     at("about").textContent = Data.about;
     at("about").hidden = !Data.about;
