@@ -172,11 +172,11 @@ def test_a_trace_must_have_its_signals_and_weights(net):
 def shown(new_page, tmp_path):
     """(net, link, width) -> its page, opened; nothing may go wrong in it."""
 
-    def show(net, link="", width=1280, scheme="light", **given):
+    def show(net, link="", width=1280, scheme="light", touch=False, **given):
         path = tmp_path / "page.html"
         path.write_text(html_of(net, **given), encoding="utf-8")
         size = {"width": width, "height": 800}
-        opened = new_page(viewport=size, color_scheme=scheme)
+        opened = new_page(viewport=size, color_scheme=scheme, has_touch=touch)
         opened.goto(f"{path.as_uri()}{link}")
         return opened
 
@@ -402,6 +402,35 @@ def test_a_stretch_finds_the_unit_that_fires_in_it(shown):
         opened.keyboard.press("Shift+ArrowRight")
     state = state_of(opened)
     assert state["to"] - state["from"] == 4
+
+
+def test_a_finger_marks_and_selects(net, shown):
+    opened = shown(net, "#at=0", width=380, touch=True)
+
+    def middle(t):
+        box = opened.locator(".row .ch").nth(t).bounding_box()
+        return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+
+    opened.touchscreen.tap(**middle(5))
+    assert state_of(opened)["at"] == 5 and state_of(opened)["from"] is None
+    opened.evaluate("document.getElementById('mark').click()")
+    opened.touchscreen.tap(**middle(9))
+    state = state_of(opened)
+    assert (state["from"], state["to"], state["marking"]) == (5, 10, False)
+    fingers = opened.context.new_cdp_session(opened)
+
+    def touch(kind, *points):
+        given = {"type": f"touch{kind}", "touchPoints": list(points)}
+        fingers.send("Input.dispatchTouchEvent", given)
+
+    touch("Start", middle(20))
+    until(opened, "App.state().at === 20")  # it rests, and selects from there
+    touch("Move", middle(28))
+    touch("Move", middle(30))
+    touch("End")
+    until(opened, "!App.state().dragging")
+    state = state_of(opened)
+    assert (state["from"], state["to"]) == (20, 31)
 
 
 def until(opened, expression):

@@ -49,7 +49,8 @@ const App = (() => {
     at("layer").value = state.layer;
     at("signal").value = state.signal;
     at("by").value = state.by;
-    for (const input of document.querySelectorAll("[name=view]")) input.checked = input.value === state.view;
+    for (const input of document.querySelectorAll("[name=view]"))
+      input.checked = input.value === state.view;
     at("mark").setAttribute("aria-pressed", state.marking);
     at("drop").hidden = state.from === null;
     if (state.scheme) document.documentElement.dataset.scheme = state.scheme;
@@ -122,7 +123,8 @@ const App = (() => {
     const radio = target.matches("[type=radio]") && event.key.startsWith("Arrow");
     // Elsewhere than in the text, what scrolls the page goes on doing so.
     const reading = target === View.scroller || event.key.startsWith("Arrow");
-    if (reading && !radio && !target.matches("pre") && !event.altKey && Pointing.move(event)) return event.preventDefault();
+    const other = radio || target.matches("pre") || event.altKey;
+    if (reading && !other && Pointing.move(event)) return event.preventDefault();
     if (event.altKey || event.ctrlKey || event.metaKey || !Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
     KEYS[event.key]();
