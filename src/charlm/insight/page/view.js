@@ -159,7 +159,7 @@ const View = (() => {
   function reveal(t) {
     const top = placeOf(t).row * shape.height, room = scroller.clientHeight;
     const away = top < scroller.scrollTop - shape.height || top > scroller.scrollTop + room;
-    if (away) scroller.scrollTop = top - room / 3;
+    if (away) scroller.scrollTop = top - Math.floor(room / 3 / shape.height) * shape.height;
     else if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + shape.height > scroller.scrollTop + room)
       scroller.scrollTop = top + Math.min(shape.height, room) - room;
