@@ -217,6 +217,23 @@ def test_the_same_seed_writes_the_same_text(run):
     assert texts[0] == texts[1] and len({*map(tuple, texts)}) == 3
 
 
+def mulberry32(seed, count):
+    """Its first uniforms, by integers of any size."""
+    low, found = 2**32 - 1, []
+    for n in range(1, count + 1):
+        state = (seed + n * 0x6D2B79F5) & low
+        t = (state ^ state >> 15) * (state | 1) & low
+        t ^= t + ((t ^ t >> 7) * (t | 61) & low) & low
+        found.append((t ^ t >> 14) / 2**32)
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_the_uniforms_are_those_of_mulberry32(run, seed):
+    code = "(seed) => Array.from({ length: 50 }, Charlm.generator(seed))"
+    assert run(code, seed) == mulberry32(seed, 50)
+
+
 DRAW = """([logits, temperature, seed, draws]) => {
   const random = Charlm.generator(seed), counts = logits.map(() => 0);
   const given = Float32Array.from(logits, (value) => value ?? -Infinity);
