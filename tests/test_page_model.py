@@ -101,7 +101,7 @@ def test_packed_weights_come_back_to_16_bits(cell, layers, embedding):
     sizes = {name: data[name] for name in ("cell", "layers", "features", "vocab")}
     assert sizes == {"cell": cell, "layers": layers, "features": H, "vocab": V}
     assert data["embedding"] == embedding
-    ids = made_text(30)
+    ids = made_text(10)
     same(stepped(lm, back, ids)[1], stepped(lm, params, ids)[1], atol=2e-3)
 
 
@@ -215,6 +215,23 @@ def test_the_same_seed_writes_the_same_text(run):
     data = packed(made_model("gru")[1])
     texts = [run(WRITE, [data, [0], 80, 1, seed]) for seed in (0, 0, 1, 2**32 - 1)]
     assert texts[0] == texts[1] and len({*map(tuple, texts)}) == 3
+
+
+def mulberry32(seed, count):
+    """Its first uniforms, by integers of any size."""
+    low, found = 2**32 - 1, []
+    for n in range(1, count + 1):
+        state = (seed + n * 0x6D2B79F5) & low
+        t = (state ^ state >> 15) * (state | 1) & low
+        t ^= t + ((t ^ t >> 7) * (t | 61) & low) & low
+        found.append((t ^ t >> 14) / 2**32)
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_the_uniforms_are_those_of_mulberry32(run, seed):
+    code = "(seed) => Array.from({ length: 50 }, Charlm.generator(seed))"
+    assert run(code, seed) == mulberry32(seed, 50)
 
 
 DRAW = """([logits, temperature, seed, draws]) => {

@@ -64,7 +64,7 @@ class Step(NamedTuple):
 
 
 def depths(code: str) -> Depths:
-    """The depths of a text's brackets; its comments and strings are blanks.
+    """The depths of a text's brackets; its comments and strings hold none.
 
     The condition of an if is in the brackets after it, or, as in Python, goes to the
     colon at the end of the line.

@@ -17,7 +17,7 @@ TOKEN = re.compile(
     | (?P<markup>(?:<|&lt;)!--)
     | (?P<hash>(?<!\S)\#(?=[ !]))     # \# and a name is C's, # and a sign a number's
     | (?P<percent>(?<!\\)%)
-    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\*\))")
+    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\b[rbfRBF]{2})"|(?<=\*\))")
     | (?P<single>(?<![\w'.,;!?)\]}\\$`])')
     """,
     re.VERBOSE,
@@ -37,7 +37,8 @@ class Lexed(NamedTuple):
       lines: comments to the end of the line, from // or # or TeX's %.
       docstrings: between three double quotes.
       strings: between double quotes, on one line.
-      code: the text, blanks in place of all but comments from # and %.
+      code: the text, a ~ in place of each character of them, but for comments from #
+        and %, which are code in other languages.
     """
 
     blocks: Spans
@@ -79,7 +80,7 @@ def lex(text: str) -> Lexed:
                 end = SINGLE.match(text, start + 1).end()  # type: ignore[union-attr]
                 place = end + text.startswith("'", end)
         if hides:
-            code += text[kept : found.start()], " " * (place - found.start())
+            code += text[kept : found.start()], "~" * (place - found.start())
             kept = place
     return Lexed(blocks, lines, docstrings, strings, "".join(code) + text[kept:])
 
@@ -102,6 +103,6 @@ def closing(text: str, kind: str, place: int) -> tuple[int, int]:
 
 def begins_comment(text: str, place: int, kind: str) -> bool:
     """Whether a // or a % begins a comment, by what stands before it in its line."""
-    line = text.rfind("\n", 0, place) + 1
-    before = text[max(line, place - 200) : place].rstrip(" \t")
+    line = text[max(place - 200, 0) : place].rpartition("\n")[2]
+    before = line.rstrip(" \t")
     return not before or before[-1] in (";,{}" if kind == "slashes" else "{}")

@@ -82,12 +82,15 @@ def find(
     """Which unit tracks which label, with a verdict on each.
 
     A unit's own label is that of which its |score| on the first half covers most of the
-    way from chance, the mean of the null's maxima there, to 1. Only its score on the
-    second half counts. The null is the largest |score| there of all units of all
-    signals while all labels are shifted round; with units that know nothing of the
-    labels, the chance that anything passes is at most `family`. It is well below:
-    choosing on the first half leaves each unit one label, and the null has all of them.
-    A unit that is above a label's threshold is so as the best of all units would be.
+    way from chance, the mean of the null's maxima there, to 1; a label's own unit is
+    that of the highest |score| there. Only the score on the second half counts.
+
+    The null is the largest |score| on the second half of all units of all signals,
+    while all labels are shifted round: with units that know nothing of the labels, the
+    chance that any pair exceeds its threshold is about `family`. What can pass is less,
+    a pair or two of each unit, chosen elsewhere, that keeps its sign: so the verdicts
+    are conservative. They need to be: on short texts, where shifts are few that differ
+    for slow units and rare labels, thresholds by themselves are somewhat low.
 
     Args:
       signals: integers[t, h] by name, as in a Trace; of signals whose values rise

@@ -1,7 +1,7 @@
 /* Colours of values: u off to on, p of a chance, s of a surprise; for both schemes.
 
    Blue and green differ in lightness too, so that no eye takes one for the other, and
-   what is written on a colour is black or white, whichever can be read. */
+   what is written on a colour is light or dark, whichever can be read. */
 const Colors = (() => {
   "use strict";
   const SCHEMES = {
@@ -14,7 +14,8 @@ const Colors = (() => {
       chance: [214, 52, 46], surprise: [168, 112, 214],
     },
   };
-  const INKS = { light: [[30, 27, 23], [255, 255, 255]], dark: [[240, 235, 226], [0, 0, 0]] };
+  const INK = { light: [30, 27, 23], dark: [240, 235, 226] };
+  const BLACK = [0, 0, 0], WHITE = [255, 255, 255];
   const HALF = 32; // steps from none to all
   const MOST_NATS = 6;
 
@@ -42,10 +43,11 @@ const Colors = (() => {
     return mix(paper, step < HALF ? off : on, Math.abs(step - HALF) / HALF);
   }
 
+  /** The ink of the page while it can be read, as WCAG asks; one of black and white
+      always can. */
   function inkOn(scheme, background) {
-    const [own, other] = INKS[scheme];
-    return contrast(own, background) >= 4.5 ||
-      contrast(own, background) >= contrast(other, background) ? own : other;
+    if (contrast(INK[scheme], background) >= 4.5) return INK[scheme];
+    return contrast(BLACK, background) > contrast(WHITE, background) ? BLACK : WHITE;
   }
 
   function rule(kind, step) {
@@ -76,5 +78,5 @@ const Colors = (() => {
     (document.documentElement.dataset.scheme ||
       (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
-  return { install, color, css, steps, ofChance, ofNats, ofLevel, dark, contrast, inkOn, MOST_NATS };
+  return { install, color, css, steps, ofChance, ofNats, ofLevel, dark, MOST_NATS };
 })();

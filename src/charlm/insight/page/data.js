@@ -71,7 +71,8 @@ const Data = (() => {
 
   const whole = () => document.readyState !== "loading";
   return {
-    ...given, sizes: JSON.parse(textOf("sizes")), length, idOf, signal, column, level, model, stateBefore, encode, whole,
+    ...given, sizes: JSON.parse(textOf("sizes")),
+    length, idOf, signal, column, level, model, stateBefore, encode, whole,
     gates: { lstm: ["i", "f", "g", "o"], gru: ["r", "z", "n"], rnn: [] }[given.cell],
   };
 })();

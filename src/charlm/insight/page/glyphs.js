@@ -1,28 +1,33 @@
 /* Characters as they are shown: one mark for each, and nothing that is not seen.
 
    Controls, marks of direction, and what has no width would change the text around them
-   or hide in it; they are shown by a picture or by their number. */
+   or hide in it; they are shown by a short name or by their number. */
 const Glyphs = (() => {
   "use strict";
   const HIDDEN = /[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/u;
-  const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
+  const WIDE = new RegExp(
+    "[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}" +
+    "\\p{Emoji_Presentation}\\u3000-\\u303f\\uff01-\\uff60\\uffe0-\\uffe6]", "u");
   const MARK = /\p{M}/u;
   const SPACE = /\p{Zs}/u;
 
+  // Not the pictures of U+2400, for which few machines have a font.
+  const CONTROLS = ("NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 " +
+    "DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US").split(" ");
+
   const hex = (code) => code.toString(16).toUpperCase().padStart(2, "0");
 
-  /** { text, columns, kind }: kind "faint" for what stands for a space, "mark" for what
-      stands for a character that cannot be shown, "" for itself. */
+  /** { text, columns, kind }: kind "faint" for what stands for a space, "hex" for the
+      name or number of what cannot be shown, "" for the character itself. */
   function glyph(code, byte = Data.vocab.unit === "byte") {
-    if (code === 10) return { text: "⏎", columns: 1, kind: "faint" };
+    if (code === 10) return { text: "↵", columns: 1, kind: "faint" };
     if (code === 9) return { text: "→", columns: 1, kind: "faint" };
     if (code === 32) return { text: "\u00a0", columns: 1, kind: "" };
-    if (code < 32) return { text: String.fromCharCode(0x2400 + code), columns: 1, kind: "mark" };
-    if (code === 127) return { text: "␡", columns: 1, kind: "mark" };
-    if (code < 160 && code > 127 || byte && code > 127) return { text: hex(code), columns: 2, kind: "mark hex" };
+    if (code < 32) return { text: CONTROLS[code], columns: 2, kind: "hex" };
+    if (code >= 127 && (byte || code < 160)) return { text: hex(code), columns: 2, kind: "hex" };
     const text = String.fromCodePoint(code);
     if (SPACE.test(text)) return { text: "␣", columns: 1, kind: "faint" };
-    if (HIDDEN.test(text)) return { text: hex(code), columns: code > 0xffff ? 5 : 4, kind: "mark hex" };
+    if (HIDDEN.test(text)) return { text: hex(code), columns: code > 0xffff ? 5 : 4, kind: "hex" };
     if (MARK.test(text)) return { text: "◌" + text, columns: 1, kind: "" };
     return { text, columns: WIDE.test(text) ? 2 : 1, kind: "" };
   }

@@ -5,7 +5,8 @@ const Inspect = (() => {
   const { ids, nats, guesses, chances, top, names, vocab, length } = Data;
   const whole = (n) => n.toLocaleString("en-US");
   const signed = (x) => (x < 0 ? "−" : "") + Math.abs(x).toFixed(2);
-  const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : (100 * p).toPrecision(p < 0.001 ? 1 : 2)) + "%";
+  const percent = (p) =>
+    (p >= 0.0995 ? (100 * p).toFixed(0) : (100 * p).toPrecision(p < 0.001 ? 1 : 2)) + "%";
 
   function add(parent, tag, name, text) {
     const element = document.createElement(tag);
@@ -21,7 +22,8 @@ const Inspect = (() => {
     for (let k = 0; k < top; k++) {
       const chance = chances[t * top + k] / 1000, row = add(list, "li");
       Glyphs.put(add(row, "b"), guesses[t * top + k], true);
-      const bar = add(add(row, "span", "track"), "span", "bar " + Colors.ofChance(Math.max(chance, 0.3)));
+      const color = Colors.ofChance(Math.max(chance, 0.3));
+      const bar = add(add(row, "span", "track"), "span", "bar " + color);
       bar.style.width = 100 * chance + "%";
       add(row, "span", "number", chance < 0.001 ? "<0.1%" : percent(chance));
     }
@@ -45,9 +47,11 @@ const Inspect = (() => {
     list.replaceChildren();
     const missing = Data.stored.some((name) => !Data.signal(`layer_${layer}/${name}`));
     if (missing || !Data.whole()) return;
-    for (const name of Data.stored)
-      if (name !== "n")
-        dial(list, Units.name(name), Data.level(`layer_${layer}/${name}`, unit, t) / 32, -1, 1, name === signal);
+    for (const name of Data.stored) {
+      if (name === "n") continue; // it stands among the gates
+      const value = Data.level(`layer_${layer}/${name}`, unit, t) / 32;
+      dial(list, Units.name(name), value, -1, 1, name === signal);
+    }
     if (signal === "c") {
       const most = Units.mostOf(layer, unit, "c");
       dial(list, "c", Units.series(state).real(t), -most, most, true);
@@ -58,14 +62,16 @@ const Inspect = (() => {
 
   function show(state, t) {
     const id = ids[t];
-    Glyphs.put(at("glyph"), id);
+    Glyphs.put(at("glyph"), id, true);
     at("named").textContent = names[id];
-    at("code").textContent = `${Glyphs.number(vocab.codes[id])}, character ${whole(t)} of ${whole(length)}`;
+    at("code").textContent =
+      `${Glyphs.number(vocab.codes[id])}, character ${whole(t)} of ${whole(length)}`;
     at("surprise").textContent = nats[t] === null
       ? "Nothing was read before it."
       : `It was given ${percent(Math.exp(-nats[t]))}: a surprise of ${nats[t].toFixed(2)} nats.`;
     expected(t);
-    at("whose").textContent = Data.layers > 1 ? `Unit ${state.unit} of layer ${state.layer}` : `Unit ${state.unit}`;
+    at("whose").textContent =
+      `Unit ${state.unit}` + (Data.layers > 1 ? ` of layer ${state.layer}` : "");
     dials(state, t);
   }
 

@@ -52,7 +52,8 @@ const Lists = (() => {
       }));
     const shown = Units.name(units[0].signal);
     at("stretch").textContent =
-      `${shown} over these ${Inspect.whole(state.to - state.from)} characters less ${shown} elsewhere, in standard deviations elsewhere.`;
+      `${shown} over these ${Inspect.whole(state.to - state.from)} characters less ` +
+      `${shown} elsewhere, in standard deviations elsewhere.`;
   }
 
   function show(state) {

@@ -2,19 +2,24 @@
 const App = (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
-  const FRESH = { view: "dense", by: "unit", scheme: null, from: null, to: null, dragging: false, marking: false };
+  const FRESH = {
+    view: "dense", by: "unit", scheme: null, from: null, to: null,
+    dragging: false, marking: false,
+  };
   let state = { ...FRESH, ...Data.start, ...Link.read() };
   let looked = null;
 
   // ------------------------------------------------------------------- showing
 
   function says() {
-    const cell = Lists.meaning(state), whose = Data.layers > 1 ? ` of layer ${state.layer}` : "";
-    at("says-unit").textContent = `Unit ${state.unit}${whose}`;
+    const cell = Lists.meaning(state);
+    at("says-unit").textContent =
+      `Unit ${state.unit}` + (Data.layers > 1 ? ` of layer ${state.layer}` : "");
+    at("says-verb").textContent = cell ? " follows " : "";
     at("says-label").textContent = cell ? cell.label : "";
-    at("says-score").textContent = !cell ? "" :
-      ` (${Math.abs(cell.score).toFixed(2)} on text that did not choose it${cell.passed ? "" : ", but a control does as well"})`;
-    at("says-verb").textContent = cell ? (cell.sign < 0 ? " is low when " : " follows ") : "";
+    const doubt = cell?.passed ? "" : "; a control does as well";
+    at("says-score").textContent = cell
+      ? `${cell.sign < 0 ? ", upside down" : ""} (${Math.abs(cell.score).toFixed(2)}${doubt})` : "";
   }
 
   const plain = (x) => String(+x.toFixed(2)).replace("-", "−");
@@ -44,7 +49,8 @@ const App = (() => {
     at("layer").value = state.layer;
     at("signal").value = state.signal;
     at("by").value = state.by;
-    for (const input of document.querySelectorAll("[name=view]")) input.checked = input.value === state.view;
+    for (const input of document.querySelectorAll("[name=view]"))
+      input.checked = input.value === state.view;
     at("mark").setAttribute("aria-pressed", state.marking);
     at("drop").hidden = state.from === null;
     if (state.scheme) document.documentElement.dataset.scheme = state.scheme;
@@ -59,7 +65,7 @@ const App = (() => {
     says();
     key();
     View.show(state, before);
-    Strip.show(state);
+    Strip.show(state, before);
     Lists.show(state);
     Writer.show(state, before);
     Inspect.show(state, looked ?? state.at);
@@ -107,15 +113,18 @@ const App = (() => {
   };
 
   document.addEventListener("keydown", (event) => {
-    const target = event.target, typing = target.matches("input:not([type=radio], [type=checkbox]), textarea, select");
+    const target = event.target;
+    const typing = target.matches("input:not([type=radio], [type=checkbox]), textarea, select");
     if (at("keys").open && event.key !== "?") return;
     if (typing) {
       if (event.key === "Escape") View.scroller.focus();
       return;
     }
     const radio = target.matches("[type=radio]") && event.key.startsWith("Arrow");
-    const reading = !target.matches("pre, summary") && !radio;
-    if (reading && !event.altKey && Pointing.move(event)) return event.preventDefault();
+    // Elsewhere than in the text, what scrolls the page goes on doing so.
+    const reading = target === View.scroller || event.key.startsWith("Arrow");
+    const other = radio || target.matches("pre") || event.altKey;
+    if (reading && !other && Pointing.move(event)) return event.preventDefault();
     if (event.altKey || event.ctrlKey || event.metaKey || !Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
     KEYS[event.key]();
@@ -131,8 +140,9 @@ const App = (() => {
   function prepare() {
     const { text, values, model, page } = Data.sizes;
     at("sizes-said").textContent =
-      `One file that needs no other: the text and the guesses ${size(text)}, what the units did ${size(values)}, ` +
-      `the model, which runs here, ${size(model)}, the page itself ${size(page)}.`;
+      `One file that needs no other: the text and the guesses ${size(text)}, what the ` +
+      `units did ${size(values)}, the model, which runs here, ${size(model)}, ` +
+      `the page itself ${size(page)}.`;
     at("title").textContent = Data.title;
     at("about").textContent = Data.about;
     at("about").hidden = !Data.about;

@@ -220,16 +220,17 @@ const Charlm = (() => {
   /** Gates of one unit after each symbol of a text, from what is stored of it.
 
       No step is taken: with x and h known at all times, a gate is a sum of columns. It
-      costs about m + h multiplications a symbol and gate, but an n of a GRU h times
-      that: it reads the r of every unit.
+      costs m + h multiplications a symbol (m = 0 for layer 0). Only n of a GRU costs
+      h times that, since it reads the r of every unit, if `resets` does not give them.
 
       layer, unit: whose.
-      ids: of the text, read from the zero state.
+      ids: of the text, read from the zero state. Of a stretch of it, begin one symbol
+        early and drop the first value: h before the first symbol is taken to be 0.
       below, own: (j) -> h of unit j of the layer below (unused of layer 0) and of this
         one after each symbol, an array of numbers worth `scale` each. The array is read
         before the next is asked for, so that it may be the same one, filled again.
       names: which gates; all of the cell if not given.
-      resets: (j) -> r of unit j, Float32Array, of a GRU; give it if you keep them.
+      resets: (j) -> r of unit j, its real values; of a GRU whose r is stored.
 
       Returns an object of Float32Arrays [t], by name. */
   function gates(model, { layer, unit, ids, below, own, scale = 1, names, resets }) {

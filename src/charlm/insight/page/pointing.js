@@ -59,8 +59,9 @@ const Pointing = (() => {
   });
   sheet.addEventListener("pointercancel", end);
   sheet.addEventListener("pointerleave", () => App.look(null));
-  scroller.addEventListener("touchmove", (event) => selecting && event.preventDefault(), { passive: false });
-  scroller.addEventListener("contextmenu", (event) => selecting && event.preventDefault());
+  const keep = (event) => selecting && event.preventDefault();
+  scroller.addEventListener("touchmove", keep, { passive: false });
+  scroller.addEventListener("contextmenu", keep);
 
   /** Scrolls while a selection is drawn beyond the edge. */
   const Edge = (() => {
@@ -85,7 +86,8 @@ const Pointing = (() => {
     ArrowLeft: (t) => t - 1, ArrowRight: (t) => t + 1,
     ArrowUp: (t) => View.beside(t, -1), ArrowDown: (t) => View.beside(t, 1),
     PageUp: (t) => View.beside(t, -View.page()), PageDown: (t) => View.beside(t, View.page()),
-    Home: (t, all) => (all ? 0 : View.edge(t, false)), End: (t, all) => (all ? last : View.edge(t, true)),
+    Home: (t, all) => (all ? 0 : View.edge(t, false)),
+    End: (t, all) => (all ? last : View.edge(t, true)),
   };
 
   /** Moves the marked character; with shift, selects what it passes. True if it did. */
@@ -112,8 +114,8 @@ const Pointing = (() => {
     const { from, to } = App.state();
     if (from === null) return;
     event.preventDefault();
-    const codes = Data.ids.slice(from, to).map((id) => Data.vocab.codes[id]);
-    event.clipboardData.setData("text/plain", codes.map((code) => String.fromCodePoint(code)).join(""));
+    const symbols = Data.ids.slice(from, to).map((id) => String.fromCodePoint(Data.vocab.codes[id]));
+    event.clipboardData.setData("text/plain", symbols.join(""));
   });
 
   return { move, mark };

@@ -9,8 +9,9 @@ const Strip = (() => {
   /** Levels from -32 to 32; of chances and surprises from 0. */
   function levelsOf() {
     if (state.by === "unit") return Units.series(state)?.levels;
-    const of = state.by === "chance" ? (x) => 32 * Math.exp(-x) : (x) => (32 * Math.min(x, Colors.MOST_NATS)) / Colors.MOST_NATS;
-    return Float32Array.from(nats, (x) => (x === null ? 0 : of(x)));
+    const most = Colors.MOST_NATS;
+    const share = state.by === "chance" ? (x) => Math.exp(-x) : (x) => Math.min(x, most) / most;
+    return Float32Array.from(nats, (x) => (x === null ? 0 : 32 * share(x)));
   }
 
   function draw() {
@@ -23,7 +24,8 @@ const Strip = (() => {
     pen.scale(ratio, ratio);
     const unit = state.by === "unit", kind = unit ? "u" : state.by === "chance" ? "p" : "s";
     const zero = unit ? height / 2 : height, tall = zero / 32;
-    const [on, off] = [Colors.steps(kind), 0].map((step) => Colors.css(Colors.color(scheme, kind, step)));
+    const colorOf = (step) => Colors.css(Colors.color(scheme, kind, step));
+    const on = colorOf(Colors.steps(kind)), off = colorOf(0);
     for (let x = 0; x < width; x++) {
       const begin = Math.floor((x * length) / width);
       const end = Math.max(begin + 1, Math.floor(((x + 1) * length) / width));
@@ -56,11 +58,13 @@ const Strip = (() => {
 
   const mark = (begin, end) => span(window_, begin, end);
 
-  function show(next) {
+  function show(next, before) {
     state = next;
+    const keys = ["layer", "unit", "signal", "by", "scheme"];
+    const same = before && before !== next && keys.every((key) => before[key] === next[key]);
     chosen.hidden = state.from === null;
     if (!chosen.hidden) span(chosen, state.from, state.to);
-    draw();
+    if (!same) draw(); // not at every step of a selection
   }
 
   function jump(event) {

@@ -74,7 +74,8 @@ const Units = (() => {
       found = { levels, real: (t) => levels[t] / 32 };
     } else {
       const values = signal === "c" ? memory(layer, unit) : gatesOf(layer, unit, [signal])[signal];
-      found = { levels: Int8Array.from(values, (x) => levelOf(signal, x, most)), real: (t) => values[t] };
+      const levels = Int8Array.from(values, (x) => levelOf(signal, x, most));
+      found = { levels, real: (t) => values[t] };
     }
     found.ends = isGate(signal) ? [0, 0.5, 1] : [-most, 0, most];
     if (kept.size > 12) kept.delete(kept.keys().next().value);

@@ -20,9 +20,10 @@ const View = (() => {
     sheet.append(probe);
     const advance = probe.getBoundingClientRect().width / 50;
     probe.remove();
-    const cell = Math.max(1, Math.round(advance * (dense ? 1 : 1.7)));
+    const cell = Math.max(1, Math.round(advance * (dense ? 1 : 1.45)));
     const height = parseFloat(style.getPropertyValue(dense ? "--dense-row" : "--guess-row"));
-    const room = scroller.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+    const room = scroller.clientWidth - sides;
     return { cell, height, columns: Math.max(8, Math.floor(room / cell) - 1) };
   }
 
@@ -36,14 +37,17 @@ const View = (() => {
     const sizes = measure();
     const widths = Uint8Array.from(Data.vocab.codes, (_, id) => columnsOf(id));
     const starts = Layout.rows(ids, {
-      columnsOf: widths, newline: Data.idOf.get(10), space: Data.idOf.get(32), columns: sizes.columns,
+      columnsOf: widths, newline: Data.idOf.get(10), space: Data.idOf.get(32),
+      columns: sizes.columns,
     });
     shape = { ...sizes, starts, widths, count: starts.length - 1 };
     sheet.style.setProperty("--cell", sizes.cell + "px");
     sheet.style.height = shape.count * shape.height + "px";
     for (const row of rows.values()) row.remove();
     rows.clear();
-    if (first != null) scroller.scrollTop = Layout.rowOf(starts, Math.min(first, length - 1)) * shape.height;
+    if (first == null) return;
+    const row = Layout.rowOf(starts, Math.min(first, length - 1));
+    scroller.scrollTop = row * shape.height; // the same text stays in sight
   }
 
   function colorOf(t) {
@@ -155,7 +159,7 @@ const View = (() => {
   function reveal(t) {
     const top = placeOf(t).row * shape.height, room = scroller.clientHeight;
     const away = top < scroller.scrollTop - shape.height || top > scroller.scrollTop + room;
-    if (away) scroller.scrollTop = top - room / 3;
+    if (away) scroller.scrollTop = top - Math.floor(room / 3 / shape.height) * shape.height;
     else if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + shape.height > scroller.scrollTop + room)
       scroller.scrollTop = top + Math.min(shape.height, room) - room;

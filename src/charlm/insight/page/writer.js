@@ -37,8 +37,9 @@ const Writer = (() => {
     const span = document.createElement("span");
     const { text, kind } = Glyphs.glyphs[seen.id];
     const ends = seen.id === newline, space = Data.vocab.codes[seen.id] === 32;
-    span.textContent = ends ? "⏎\n" : space ? " " : text;
-    seen.kind = `${kind}${seen.given ? " given" : ""}`;
+    span.textContent = ends ? "↵\n" : space ? " " : text;
+    const tab = Data.vocab.codes[seen.id] === 9 ? " tab" : "";
+    seen.kind = `${kind}${tab}${seen.given ? " given" : ""}`;
     span.className = `${seen.kind} ${colorOf(seen)}`;
     seen.span = span;
     pen.seen.push(seen);
@@ -109,8 +110,10 @@ const Writer = (() => {
     at("written").replaceChildren();
     const { layer, unit } = state, value = held();
     pens = [{ title: "As it is", clamps: [] }];
-    if (at("hold").checked)
-      pens.push({ title: `Unit ${unit} held at ${memory()} = ${Inspect.signed(value)}`, clamps: [{ layer, unit, value }] });
+    if (at("hold").checked) {
+      const title = `Unit ${unit} held at ${memory()} = ${Inspect.signed(value)}`;
+      pens.push({ title, clamps: [{ layer, unit, value }] });
+    }
     for (const pen of pens) {
       const section = Inspect.add(at("written"), "section");
       if (pens.length > 1) Inspect.add(section, "h3", "", pen.title);
@@ -132,8 +135,9 @@ const Writer = (() => {
     const { ids, unknown } = Data.encode(at("prompt").value.replace(/\r\n?/g, "\n"));
     const names = unknown.slice(0, 5).map((code) =>
       `“${Glyphs.glyph(code).text}” (${Glyphs.number(code)})`);
+    const more = unknown.length > 5 ? " and others" : "";
     at("wrong").textContent = unknown.length
-      ? `The model has never seen ${names.join(", ")}${unknown.length > 5 ? " and others" : ""}; write something else in their place.` : "";
+      ? `The model has never seen ${names.join(", ")}${more}; write others in their place.` : "";
     if (unknown.length) return;
     // Without a prompt it starts as after a newline, as charlm.sample does.
     const silent = !ids.length;
@@ -146,7 +150,8 @@ const Writer = (() => {
     const t = state.at;
     let { state: from, next } = Data.stateBefore(t - 1);
     const before = [];
-    for (let k = Math.max(0, t + 1 - CONTEXT); k <= t; k++) before.push({ id: Data.ids[k], moment: k });
+    for (let k = Math.max(0, t + 1 - CONTEXT); k <= t; k++)
+      before.push({ id: Data.ids[k], moment: k });
     start({ from, ids: Data.ids.slice(next, t + 1), before, shown: "" });
   }
 
@@ -168,7 +173,8 @@ const Writer = (() => {
   }
 
   function say() {
-    at("whom").textContent = `unit ${state.unit}${Data.layers > 1 ? ` of layer ${state.layer}` : ""}`;
+    at("whom").textContent =
+      `unit ${state.unit}` + (Data.layers > 1 ? ` of layer ${state.layer}` : "");
     at("held").textContent = `${memory()} = ${Inspect.signed(held())}`;
     at("warmth").textContent = Number(at("temperature").value).toFixed(2);
     at("holding").hidden = !at("hold").checked;
@@ -177,6 +183,8 @@ const Writer = (() => {
   function show(next, before) {
     state = next;
     if (!before || before.unit !== next.unit || before.layer !== next.layer) range(next);
+    const keys = ["layer", "unit", "signal", "by"];
+    if (before && keys.every((key) => before[key] === next[key])) return;
     for (const pen of pens)
       for (const seen of pen.seen) seen.span.className = `${seen.kind} ${colorOf(seen)}`;
   }
