@@ -12,14 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from charlm.errors import UserError
 from charlm.insight.controls import context_control, context_controls
-from charlm.insight.discovery import (
-    Finding,
-    Findings,
-    as_records,
-    best_scores,
-    find,
-    interpretable,
-)
+from charlm.insight.discovery import best_scores, find
+from charlm.insight.findings import Finding, Findings, as_records, interpretable
 from charlm.insight.gates import saturation, time_scales
 from charlm.insight.null import DISTANCE, LEAST, shifts_of, thresholds_of
 from charlm.insight.scoring import ranked, scores, scores_of, target_of

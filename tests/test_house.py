@@ -24,7 +24,7 @@ ALONE = {
     "flax": {"model/parameters.py"},
     "orbax": {"workdir/checkpoints.py"},
     "optax": {"training", "doors"},
-    "absl": {"doors/command.py", "train.py", "sample.py", "evaluate.py", "corpora.py"},
+    "absl": {"doors/command.py", *(f"{door}.py" for door in FLOORS[-1])},
     "ml_collections": {"train.py"},
     "requests": {"text/download.py", "text/essays.py", "text/web.py"},
     "resiliparse": {"text/essays.py"},
@@ -92,7 +92,7 @@ def test_importing_charlm_is_cheap_and_opens_no_front_door():
         "import sys, charlm\n"
         "assert 'jax' not in sys.modules\n"
         "for name in charlm.__all__: assert getattr(charlm, name) is not None\n"
-        "doors = {'charlm.' + n for n in ('train', 'sample', 'evaluate', 'corpora')}\n"
+        "doors = {'charlm.' + n for n in ('train', 'sample', 'evaluate', 'visualize', 'corpora')}\n"
         "assert not doors & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

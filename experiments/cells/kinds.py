@@ -1,4 +1,4 @@
-"""The kinds of cells that the post and the paper show, and the labels that tell them."""
+"""The kinds of cells that the post and the paper show, and the labels of each."""
 
 # Each with the labels of charlm.insight.features that say it.
 KINDS = {

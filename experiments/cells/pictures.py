@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from charlm.insight.features import Label
+from charlm.insight.kinds import Label
 from experiments.report import printable
 
 COLUMNS, LINES = 96, 11
@@ -32,8 +32,10 @@ def laid_out(text: str) -> list[tuple[int, int]]:
 
 def stretch(text: str, label: Label, begin: int) -> slice:
     """LINES lines of the text from `begin` on, where the label changes most."""
-    values = np.where(label.where, label.values, 0) if label.where is not None else (
-        label.values
+    values = (
+        np.where(label.where, label.values, 0)
+        if label.where is not None
+        else (label.values)
     )
     starts = [n + 1 for n, c in enumerate(text) if c == "\n" and n >= begin]
     room = COLUMNS * LINES
@@ -94,5 +96,3 @@ def colour(share: float) -> tuple:
     ends = (LOW, MIDDLE) if share < 0.5 else (MIDDLE, HIGH)
     part = 2 * share if share < 0.5 else 2 * share - 1
     return tuple((1 - part) * ends[0] + part * ends[1])
-
-

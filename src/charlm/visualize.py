@@ -31,7 +31,7 @@ def main() -> None:
         config, model.vocab, kept.notes, text=given.text, split=given.split
     )
     if given.lstmvis:
-        write_trace(model, text[: given.characters], given.lstmvis)
+        write_trace(*model, text[: given.characters], given.lstmvis)
     if given.output:
         shown = show(
             *model,
@@ -70,11 +70,11 @@ def told(config, step: int, text: str) -> str:
     )
 
 
-def write_trace(model, text, folder: str) -> None:
+def write_trace(lm, params, vocab, text, folder: str) -> None:
     from charlm.insight.lstmvis import write_lstmvis
     from charlm.insight.trace import trace
 
-    seen = trace(*model, text)
+    seen = trace(lm, params, vocab, text)
     write_lstmvis(seen, folder, name=Path(folder).resolve().name)
     print(f"{folder}: {len(text):,} characters for LSTMVis")
 
@@ -92,7 +92,7 @@ def write(path: str, text: str) -> None:
 
 def report(shown, output: str, cells: str) -> None:
     """Says what the page holds, and which cells were found."""
-    from charlm.insight.discovery import as_records, interpretable
+    from charlm.insight.findings import as_records, interpretable
     from charlm.insight.page import sizes
 
     size = sizes(shown.html)

@@ -9,7 +9,7 @@ from jaxtyping import Integer
 from charlm.insight.scoring import ranks_of_reals, target_of
 
 if TYPE_CHECKING:
-    from charlm.insight.features import Label
+    from charlm.insight.kinds import Label
 else:  # all that has the fields of a Label will do
     Label = Any
 

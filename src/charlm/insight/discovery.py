@@ -9,64 +9,22 @@ Without controls, 500 units times 20 labels always yield winners.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Integer
 
 from charlm.errors import UserError
+from charlm.insight.findings import Finding, Findings, ranked
 from charlm.insight.null import LEAST, scored, thresholds_of, unfit
 
 if TYPE_CHECKING:
-    from charlm.insight.features import Label
+    from charlm.insight.kinds import Label
 else:  # all that has the fields of a Label will do
     Label = Any
 
 Signals = Mapping[str, Integer[np.ndarray, "t _"]]
 FEW = 20  # shifts that tell a label's mean null, for choosing
-
-
-class Finding(NamedTuple):
-    """A unit and a label, chosen on the first half of a text.
-
-    Attributes:
-      signal: as "layer_0/c".
-      unit: its number.
-      label: the label's name.
-      score: on the second half, 2 AUC - 1 or Spearman's rho.
-      chosen_score: the same on the first half, on which it was chosen.
-      threshold: the |score| that chance exceeds on any label with p <= `family`.
-      untrained: |score| of the best untrained unit; nan if not given.
-      context: |score| of the last characters alone; nan if not given.
-      passed: the score has the sign of chosen_score, and is above all three in size.
-    """
-
-    signal: str
-    unit: int
-    label: str
-    score: float
-    chosen_score: float
-    threshold: float
-    untrained: float
-    context: float
-    passed: bool
-
-
-class Findings(NamedTuple):
-    """What `find` found.
-
-    Attributes:
-      units: for each unit of each signal its own label; passed ones and high scores
-        first.
-      labels: for each label its own unit, in the same order.
-      left_out: labels that could not be scored: {name: why}.
-      widths: units of each layer, {"layer_0": h}.
-    """
-
-    units: list[Finding]
-    labels: list[Finding]
-    left_out: dict[str, str]
-    widths: dict[str, int]
 
 
 def find(
@@ -76,6 +34,7 @@ def find(
     shifts: int = 100,
     seed: int = 0,
     family: float = 0.05,
+    candidates: int = 1,
     untrained: Mapping[str, float] | None = None,
     context: Mapping[str, float] | None = None,
 ) -> Findings:
@@ -99,6 +58,8 @@ def find(
       shifts: how many make the null.
       seed: of the shifts.
       family: chance that labels and units that are independent pass anywhere.
+      candidates: how many units a label has, the best of the first half; of each the
+        signal that is best there.
       untrained: `best_scores` of an untrained net of this size, by label.
       context: `context_controls` of the text, by label.
 
@@ -133,13 +94,30 @@ def find(
 
     chance = chosen.highest.mean(axis=1)
     own = ((np.abs(chosen.scores) - chance) / (1 - chance + 1e-6)).argmax(axis=1)
-    best = np.abs(chosen.scores).argmax(axis=0)
+    order = np.argsort(-np.abs(chosen.scores), axis=0, kind="stable")
+    units = [(name.rpartition("/")[0], u) for name, u in pairs]
     return Findings(
-        units=_ranked(finding(row, n) for row, n in enumerate(own.tolist())),
-        labels=_ranked(finding(row, n) for n, row in enumerate(best.tolist())),
+        units=ranked(finding(row, n) for row, n in enumerate(own.tolist())),
+        labels=ranked(
+            finding(row, n)
+            for n in range(len(fit))
+            for row in _first_of_each(order[:, n].tolist(), units, candidates)
+        ),
         left_out=left_out,
         widths=widths,
     )
+
+
+def _first_of_each(
+    order: Iterable[int], units: Sequence[tuple[str, int]], count: int
+) -> list[int]:
+    """The first rows of `order`, of `count` units, one of each."""
+    rows: dict[tuple[str, int], int] = {}
+    for row in order:
+        rows.setdefault(units[row], row)
+        if len(rows) == count:
+            break
+    return list(rows.values())
 
 
 def best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
@@ -159,44 +137,6 @@ def best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
         label.name: float(held_out[row, n])
         for n, (label, row) in enumerate(zip(fit, chosen, strict=True))
     }
-
-
-def interpretable(
-    findings: Findings, *, bars: Sequence[float] = (0.5, 0.7, 0.9)
-) -> dict[float, float]:
-    """By bar, the fraction of units of which a signal passed with |score| >= the bar.
-
-    A unit counts once, however many of its signals pass. Each is judged on its own
-    label. Karpathy's post calls about 5 % of cells interpretable.
-    """
-    count = sum(findings.widths.values())
-    return {
-        bar: len(
-            {
-                (each.signal.rpartition("/")[0], each.unit)
-                for each in findings.units
-                if each.passed and abs(each.score) >= bar
-            }
-        )
-        / count
-        for bar in bars
-    }
-
-
-def as_records(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings as plain data for JSON; what was not given (nan) is None."""
-    return [
-        {
-            key: None if value != value else value
-            for key, value in finding._asdict().items()
-        }
-        for finding in findings
-    ]
-
-
-def _ranked(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that passed first, then by |score|."""
-    return sorted(findings, key=lambda each: (not each.passed, -abs(each.score)))
 
 
 def _check_shifts(shifts: int, family: float) -> None:

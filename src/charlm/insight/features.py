@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charlm.insight import places
 from charlm.insight.kinds import Label, all_kinds
 
 RARE = 0.002  # of the places
@@ -27,7 +26,7 @@ def labels(text: str) -> list[Label]:
     never end as they should: so in prose a % begins no comment.
 
     Args:
-      text: any; a line ends with \\n, \\r or both.
+      text: any; a line ends with \\n, and a \\r is white space of its line.
     """
     kept: list[Label] = []
     for label, sound in every(text):
@@ -55,12 +54,6 @@ def every(text: str) -> Iterator[tuple[Label, float]]:
     Yields:
       The label, and which share of its stretches ended as they should.
     """
-    # The two characters of a line's end are one place, and it is the first of them.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    codes = places.codes_of(text)
-    second = (codes[1:] == ord("\n")) & (codes[:-1] == ord("\r"))
-    place = np.arange(len(text)) - np.concatenate([[0], np.cumsum(second)])[: len(text)]
-    for label, sound in all_kinds(lines):
-        where = None if label.where is None else label.where[place]
-        values = label.values[place].astype(np.float32)
-        yield label._replace(values=values, where=where), sound
+    # A net reads the two characters of \r\n, and its line goes on until the second.
+    for label, sound in all_kinds(text.replace("\r", " ")):
+        yield label._replace(values=label.values.astype(np.float32)), sound

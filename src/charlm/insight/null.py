@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Int, Integer
 from charlm.insight.scoring import Target, places, ranked, scores_of, target_of
 
 if TYPE_CHECKING:
-    from charlm.insight.features import Label
+    from charlm.insight.kinds import Label
 else:  # all that has the fields of a Label will do
     Label = Any
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Integer
 
 if TYPE_CHECKING:
-    from charlm.insight.features import Label
+    from charlm.insight.kinds import Label
 else:  # all that has the fields of a Label will do
     Label = Any
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charlm.insight.discovery import Finding, Findings
+from charlm.insight.findings import Finding, Findings
 from charlm.insight.null import LEAST
 from charlm.insight.page import NEEDED, page
 from charlm.insight.study import cut, layer_of, study

@@ -43,7 +43,8 @@ TAG = re.compile(
     r"(?P<close>>|(?<=&gt);)?"
 )
 SPEAKER = re.compile(
-    r"(?:\A|(?<=\n\n))(?P<body>[A-Z][\w .,'&/-]{0,40}+:?)(?P<close>(?<=:)(?=\n))?"
+    r"(?:\A|(?<=\n\n)|(?<=\n \n))"
+    r"(?P<body>[A-Z][\w .,'&/-]{0,40}+:?)(?P<close>(?<=:)(?= ?\n))?"
 )
 MATHS = re.compile(
     rf"\\[\\$]|(?P<open>\\[\[(])|(?P<close>\\[\])])|(?P<sign>\$)|{BLANK}"

@@ -8,8 +8,10 @@ import numpy as np
 
 from charlm.insight.clamping import Cost, costs_of
 from charlm.insight.controls import context_controls
-from charlm.insight.discovery import Finding, Findings, best_scores, find
-from charlm.insight.features import Label, labels
+from charlm.insight.discovery import best_scores, find
+from charlm.insight.features import labels
+from charlm.insight.findings import Finding, Findings
+from charlm.insight.kinds import Label
 from charlm.insight.trace import SIGNALS, Trace, cell_of, trace
 from charlm.model.lm import LanguageModel
 from charlm.text.vocab import Vocab
@@ -43,7 +45,7 @@ def study(
     text: str | bytes | np.ndarray,
     *,
     signals: Sequence[str] = (),
-    shifts: int = 100,
+    candidates: int = 3,
     seed: int = 0,
     clamp: bool = True,
 ) -> Study:
@@ -56,8 +58,8 @@ def study(
       text: that it was not trained on, or its ids[t].
       signals: that are scored, as "h" or "f"; none named is all but tanh c, which has
         the ranks of c.
-      shifts: of the labels, that make the null.
-      seed: of these, and of the twin's weights.
+      candidates: units of each label that are judged, the best of the first half.
+      seed: of the null's shifts, and of the twin's weights.
       clamp: whether the found units are clamped.
 
     Raises:
@@ -71,7 +73,7 @@ def study(
     of_text = labels(seen.text)
     context = context_controls(np.asarray(seen.ids), of_text)
     best = best_scores(untrained.signals, of_text)
-    given = {"shifts": shifts, "seed": seed, "context": context}
+    given = {"candidates": candidates, "seed": seed, "context": context}
     findings = find(seen.signals, of_text, untrained=best, **given)
     twin = find(untrained.signals, of_text, **given)
     costs = clamped(lm, params, seen, of_text, findings.labels) if clamp else {}
