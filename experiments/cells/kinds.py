@@ -1,4 +1,10 @@
-"""The kinds of cells that the post and the paper show, and the labels of each."""
+"""The kinds of cells that the post and the paper show, and which of them came back."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from charlm.insight.clamping import Cost
+from charlm.insight.findings import Finding
 
 # Each with the labels of charlm.insight.features that say it.
 KINDS = {
@@ -18,4 +24,44 @@ KINDS = {
     "position in [[ ]]": ["position in [[ ]]"],
 }
 BAR = 0.9  # held-out score from which a cell counts
-BEATEN = 0.9  # share of clamped units of its variance that must cost less
+BEATEN = 0.9  # of the clamped units of its variance, the share that must cost less
+
+
+class Cell(NamedTuple):
+    """A finding of a net, and what clamping its unit costs (None: it did not pass)."""
+
+    net: str
+    finding: Finding
+    cost: Cost | None
+
+
+def fails(cell: Cell) -> list[str]:
+    """The controls that a cell does not pass."""
+    finding, cost, size = cell.finding, cell.cost, abs(cell.finding.score)
+    wrong = {
+        "other sign on the held-out half": finding.score * finding.chosen_score <= 0,
+        "the null": size <= finding.threshold,
+        "the untrained net": size <= finding.untrained,
+        "the last 8 characters": size <= finding.context,
+        "clamping": cost is not None and not (cost.total > 0 and cost.beaten >= BEATEN),
+    }
+    return [name for name, is_wrong in wrong.items() if is_wrong]
+
+
+def best_of(cells: Iterable[Cell], names: Iterable[str]) -> Cell | None:
+    """The cell that stands for some labels: one that passes all, if there is one.
+
+    Among those, and among the others if none passes, the one that did best on the half
+    on which units were chosen.
+    """
+    names = set(names)
+    able = [cell for cell in cells if cell.finding.label in names]
+    if not able:
+        return None
+    good = [cell for cell in able if not fails(cell)]
+    return max(good or able, key=lambda cell: abs(cell.finding.chosen_score))
+
+
+def counts(cell: Cell | None) -> bool:
+    """Whether it passes all controls with a held-out score of BAR or more."""
+    return cell is not None and not fails(cell) and abs(cell.finding.score) >= BAR

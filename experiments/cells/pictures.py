@@ -52,16 +52,19 @@ def stretch(text: str, label: Label, begin: int) -> slice:
     return slice(start, start + sum(row < LINES for row in rows))
 
 
-def draw_text(path: Path, text: str, values: np.ndarray, title: str) -> None:
+def draw_text(
+    path: Path, text: str, values: np.ndarray, *, ends: tuple[float, float], title: str
+) -> None:
     """The text, each character on the colour of its value.
 
     Args:
       path: of the picture.
       text: to be shown.
-      values: values[t], of which the 1st and the 99th percentile are the ends.
+      values: values[t] of a unit.
+      ends: the values that are quite blue and quite green.
       title: over it.
     """
-    low, high = np.percentile(values, [1, 99])
+    low, high = ends
     shares = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
     places = laid_out(text)
     rows = 1 + max(row for row, _ in places)

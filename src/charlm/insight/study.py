@@ -17,7 +17,8 @@ from charlm.model.lm import LanguageModel
 from charlm.text.vocab import Vocab
 
 PyTree = Any
-CLAMPED = 20_000  # characters on which clamped units are compared
+CLAMPED = 10_000  # characters on which clamped units are compared
+WORTH = 0.5  # held-out score from which a finding is worth that
 
 
 class Study(NamedTuple):
@@ -28,7 +29,7 @@ class Study(NamedTuple):
       labels: of the text.
       findings: of the net.
       twin: of a net of the same shape with its first, random weights.
-      costs: what clamping costs, of the labels' own units that passed.
+      costs: what clamping costs, of the labels' own units that passed with 0.5 or more.
     """
 
     trace: Trace
@@ -87,14 +88,14 @@ def clamped(
     of_text: Sequence[Label],
     findings: Sequence[Finding],
 ) -> dict[Finding, Cost]:
-    """What clamping their units costs, of the findings that passed.
+    """What clamping their units costs, of the findings that passed with WORTH or more.
 
     Measured where the half begins on which no unit was chosen.
     """
     start = len(seen.ids) // 2
     part = slice(start, start + CLAMPED)
     by_name = {label.name: holding(label)[part] for label in of_text}
-    passed = [each for each in findings if each.passed]
+    passed = [each for each in findings if each.passed and abs(each.score) >= WORTH]
     costs = costs_of(
         lm,
         params,

@@ -1,0 +1,191 @@
+"""Which cells mean something: found in nets trained here, with all controls."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from charlm.insight.findings import as_records, interpretable
+from charlm.insight.gates import saturation, time_scales
+from charlm.insight.kinds import Label
+from charlm.insight.page import page, sizes
+from charlm.insight.show import listed
+from charlm.insight.study import Study, cut, study
+from charlm.insight.weights import packed
+from experiments.cells.kinds import BAR, KINDS, Cell, best_of, counts, fails
+from experiments.cells.pictures import draw_text, stretch
+from experiments.cells.tables import (
+    BARS,
+    kinds_table,
+    labels_table,
+    pictures,
+    shares_table,
+    slug,
+)
+from experiments.corpus import ROOT, Trained, settings, small, trained
+from experiments.report import keep, table
+from experiments.style import picture
+
+FOLDER = Path(__file__).parent
+CHARACTERS = 200_000  # of text that the net was not trained on
+PAGE = 20_000  # of those, on the page of a net
+PAGES = ROOT / "runs/cells"  # large, and not for the repository
+GATES = {"i": "input", "f": "forget", "o": "output"}
+LONGEST = 254  # characters: more the integers of a trace cannot tell of a forget gate
+
+
+class Net(NamedTuple):
+    """A trained net, and what was found in it."""
+
+    name: str
+    run: Trained
+    study: Study
+    cells: list[Cell]
+
+
+def main() -> None:
+    nets = [look(name, run()) for name, run in NETS.items()]
+    cells = [cell for net in nets for cell in net.cells]
+    best = {kind: best_of(cells, names) for kind, names in KINDS.items()}
+    for kind, cell in best.items():
+        if cell is not None:
+            draw_cell(nets, kind, cell)
+    draw_gates(nets)
+    draw_time_scales(nets)
+    came = sum(map(counts, best.values()))
+    told = (
+        f"{came} of the post's {len(KINDS)} kinds came back with a held-out score of"
+        f" {BAR} or more and all controls passed."
+    )
+    blocks = [
+        told,
+        kinds_table(best),
+        *pictures(best),
+        shares_table({net.name: net.study for net in nets}),
+    ]
+    blocks += ["![](gates.png)", "![](time_scales.png)", pages_table(nets)]
+    for net in nets:
+        blocks += [f"### {net.name}", labels_table(net.cells)]
+    keep(FOLDER, {net.name: results(net) for net in nets}, blocks)
+    print(*blocks, sep="\n\n")
+
+
+NETS = {
+    "war_and_peace": lambda: small("war_and_peace"),
+    "linux": lambda: small("linux"),
+    "wikipedia": lambda: small("wikipedia"),
+    "shakespeare": lambda: small("shakespeare"),
+    "python": lambda: trained("demo.py:small", "runs/python-small"),
+}
+
+
+def look(name: str, run: Trained) -> Net:
+    """The study of a net on text that it was not trained on, the test text first."""
+    text = np.concatenate([run.text["test"], run.text["valid"]])[:CHARACTERS]
+    found = study(run.lm, run.params, run.vocab, text)
+    cells = [Cell(name, each, found.costs.get(each)) for each in found.findings.labels]
+    PAGES.mkdir(parents=True, exist_ok=True)
+    made = page(
+        cut(found.trace, slice(0, PAGE)),
+        weights=packed(run.params),
+        cells=listed(found.findings),
+        title=TITLES[name],
+        about=about(run),
+    )
+    (PAGES / f"{name}.html").write_text(made, encoding="utf-8")
+    print(f"{name}: {len(cells)} findings", flush=True)
+    return Net(name, run, found, cells)
+
+
+TITLES = {
+    "war_and_peace": "War and Peace",
+    "linux": "The Linux kernel",
+    "wikipedia": "Wikipedia",
+    "shakespeare": "Shakespeare",
+    "python": "Python's library",
+}
+
+
+def about(run: Trained) -> str:
+    model = settings(run)["model"]
+    return (
+        f"{model['layers']} x {model['features']} {model['cell'].upper()},"
+        f" {run.records[-1]['step']:,} steps, reading text that it was not trained on."
+    )
+
+
+def pages_table(nets: list[Net]) -> str:
+    rows = []
+    for net in nets:
+        size = sizes((PAGES / f"{net.name}.html").read_text(encoding="utf-8"))
+        parts = [f"{count / 1e6:.1f} MB" for count in size.values()]
+        rows.append([f"runs/cells/{net.name}.html", *parts])
+    head = ["page", "text and guesses", "values of units", "model", "the page itself"]
+    return table(head, rows)
+
+
+def label_of(net: Net, name: str) -> Label:
+    [label] = [label for label in net.study.labels if label.name == name]
+    return label
+
+
+def draw_cell(nets: list[Net], kind: str, cell: Cell) -> None:
+    [net] = [net for net in nets if net.name == cell.net]
+    seen, finding = net.study.trace, cell.finding
+    part = stretch(seen.text, label_of(net, finding.label), len(seen.ids) // 2)
+    values = seen.real(finding.signal, finding.unit)
+    low, high = np.percentile(values, [1, 99])
+    title = (
+        f"{kind}: unit {finding.unit}'s {finding.signal.partition('/')[2]},"
+        f" {TITLES[net.name]}; held-out score {finding.score:+.3f}"
+    )
+    path = FOLDER / f"{slug(kind)}.png"
+    draw_text(path, seen.text[part], values[part], ends=(low, high), title=title)
+
+
+def draw_gates(nets: list[Net]) -> None:
+    with picture(FOLDER / "gates.png", columns=3, width=10, height=3.6) as columns:
+        for axes, (gate, name) in zip(columns, GATES.items(), strict=True):
+            for net in nets:
+                seen = net.study.trace
+                key = f"layer_0/{gate}"
+                left, right = saturation(seen.signals[key], seen.scales[key])
+                axes.scatter(left, right, s=5, alpha=0.5, label=net.name)
+            axes.plot([0, 1], [1, 0], color="black", linewidth=0.5)
+            axes.set(xlabel="share below 0.1", title=f"{name} gate")
+        columns[0].set(ylabel="share above 0.9")
+
+
+def draw_time_scales(nets: list[Net]) -> None:
+    with picture(FOLDER / "time_scales.png") as axes:
+        for net in nets:
+            seen, key = net.study.trace, "layer_0/f"
+            scales = np.sort(time_scales(seen.signals[key], seen.scales[key]))
+            shares = np.linspace(1, 0, len(scales))
+            axes.plot(np.minimum(scales, LONGEST), shares, label=net.name)
+        axes.set(xscale="log", xlabel="characters, -1 / mean(log f)")
+        axes.set(ylabel="share of units that hold as long")
+
+
+def results(net: Net) -> dict:
+    found = net.study
+    of_labels = zip(as_records([c.finding for c in net.cells]), net.cells, strict=True)
+    labels = [
+        record
+        | {"fails": fails(cell)}
+        | ({"clamped": cell.cost._asdict()} if cell.cost else {})
+        for record, cell in of_labels
+    ]
+    passed = [each for each in found.findings.units if each.passed]
+    return {
+        "labels": labels,
+        "left_out": found.findings.left_out,
+        "interpretable": interpretable(found.findings, bars=BARS),
+        "untrained": interpretable(found.twin, bars=BARS),
+        "units_that_passed": as_records(passed),
+        "config": settings(net.run),
+    }
+
+
+if __name__ == "__main__":
+    main()
