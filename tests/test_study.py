@@ -1,0 +1,139 @@
+"""The whole search, on a net with one unit that is made to follow brackets."""
+
+import jax
+import numpy as np
+import pytest
+
+from charlm import UserError, Vocab, make_language_model
+from charlm.insight.show import listed, show
+from charlm.insight.study import cut, holding, layer_of, study
+from charlm.insight.trace import trace
+
+UNIT = 3
+
+
+def made_text(length):
+    """Words, and words in brackets, that the last 8 characters do not tell apart."""
+    rng = np.random.default_rng(0)
+    words = ["something", "otherwise", "elsewhere", "different"]
+    text = ""
+    while len(text) < length:
+        run = [words[n] for n in rng.integers(4, size=rng.integers(2, 9))]
+        inside = rng.random() < 0.4
+        text += ("(" if inside else "") + " ".join(run) + (") " if inside else " ")
+    return text[:length]
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """A net whose unit 3 of the upper layer is on between ( and ), and its text.
+
+    Below, unit 0 says at a bracket which it is, and unit 1 that it is one. Above, unit
+    3 takes in what 0 says when 1 speaks, and else keeps what it has. The head expects
+    a ) by it.
+    """
+    text = made_text(9000)
+    vocab = Vocab.of(text)
+    lm = make_language_model(vocab_size=len(vocab), layers=2, features=16)
+    params = jax.tree.map(np.array, lm.init(jax.random.key(0)))
+    below, above = params["layer_0"], params["layer_1"]
+    i, f, g, o = (16 * block for block in range(4))
+    for layer, unit in ((below, 0), (below, 1), (above, UNIT)):
+        own = [unit + block for block in (i, f, g, o)]
+        layer["wx"][:, own] = layer["wh"][:, own] = 0
+        layer["b"][own] = 9, -9, 0, 9
+    brackets = vocab.encode("()")
+    below["wx"][brackets, 0 + g] = 9, -9
+    below["wx"][brackets, 1 + g] = 9
+    above["b"][[UNIT + i, UNIT + f]] = -20, 20
+    above["wx"][1, [UNIT + i, UNIT + f]] = 50, -50
+    above["wx"][0, UNIT + g] = 9
+    above["wh"][UNIT] = 0  # no other unit may learn it from this one
+    params["head"]["w"][UNIT] = 3 * (np.arange(len(vocab)) == brackets[1])
+    return lm, params, vocab, text
+
+
+@pytest.fixture(scope="module")
+def studied(planted):
+    return study(*planted[:3], planted[3], candidates=2)
+
+
+def test_the_planted_unit_is_found_first_and_is_used(studied):
+    first = studied.findings.units[0]
+    assert (layer_of(first), first.unit) == (1, UNIT)
+    assert first.label in ("inside ( )", "depth of brackets") and first.passed
+    assert abs(first.score) > 0.99 > first.context and first.score > first.threshold
+    cost = studied.costs[studied.findings.labels[0]]
+    assert studied.findings.labels[0].unit == UNIT
+    assert cost.total > 0 and cost.beaten == 1 and next(iter(cost.symbols)) == ")"
+    assert cost.inside != cost.outside and len(cost.matched) == 10
+
+
+def test_the_untrained_twin_went_through_the_same(studied):
+    assert studied.twin.widths == studied.findings.widths
+    assert studied.twin.left_out == studied.findings.left_out
+    assert not any(each.passed and abs(each.score) > 0.5 for each in studied.twin.units)
+    contexts = {each.label: each.context for each in studied.findings.labels}
+    assert all(contexts[each.label] == each.context for each in studied.twin.labels)
+
+
+def test_every_label_has_its_candidates_once_each(studied):
+    by_label = {}
+    for each in studied.findings.labels:
+        place = (layer_of(each), each.unit)
+        by_label.setdefault(each.label, []).append(place)
+    assert by_label and all(len(set(two)) == 2 == len(two) for two in by_label.values())
+
+
+def test_a_cut_is_the_middle_of_the_trace(studied):
+    part = cut(studied.trace, slice(10, 25))
+    assert part.text == studied.trace.text[10:25]
+    name = "layer_0/f"
+    assert (part.signals[name] == studied.trace.signals[name][10:25]).all()
+    assert (part.guesses == studied.trace.guesses[10:25]).all()
+
+
+def test_a_graded_label_holds_where_it_is_defined_and_not_zero(studied):
+    label = studied.labels[0]._replace(
+        values=np.asarray([0, 2, 1, 0, 5.0]), where=np.asarray([1, 1, 0, 0, 1], bool)
+    )
+    assert holding(label).tolist() == [False, True, False, False, True]
+    assert holding(label._replace(where=None)).sum() == 3
+
+
+def test_a_page_lists_what_passed_and_shows_as_much_as_is_asked(planted):
+    lm, params, vocab, text = planted
+    shown = show(lm, params, vocab, text, characters=500, title="Brackets & all")
+    assert "<title>Brackets &amp; all</title>" in shown.html
+    first, *_ = listed(shown.findings)
+    assert (first["layer"], first["unit"], first["passed"]) == (1, UNIT, True)
+    assert first["signal"] in ("h", "tanh_c")
+    units = [(cell["layer"], cell["unit"]) for cell in listed(shown.findings)]
+    assert len(set(units)) == len(units)
+    frame = shown._repr_html_()
+    assert frame.startswith("<iframe srcdoc=") and "<script" not in frame
+
+
+def test_of_a_short_text_no_cells_are_searched_for(planted):
+    lm, params, vocab, text = planted
+    shown = show(lm, params, vocab, text[:300])
+    assert shown.findings is None and "Brackets" not in shown.html
+    assert show(lm, params, vocab, text, search=0, characters=90).findings is None
+    with pytest.raises(UserError, match="the text is empty"):
+        show(lm, params, vocab, "")
+    with pytest.raises(UserError, match="start is 300"):
+        show(lm, params, vocab, text[:300], start=300)
+
+
+def test_a_frame_in_a_notebook_shows_the_page(planted, new_page):
+    lm, params, vocab, text = planted
+    opened = new_page()
+    opened.set_content(show(lm, params, vocab, text[:300])._repr_html_())
+    [frame] = [f for f in opened.frames if f != opened.main_frame]
+    assert frame.locator("h1").inner_text() == "What the cells do"
+
+
+def test_the_states_are_those_of_a_trace(planted, studied):
+    lm, params, vocab, text = planted
+    seen = trace(lm, params, vocab, text, signals=("c",))
+    assert (seen.signals["layer_1/c"] == studied.trace.signals["layer_1/c"]).all()

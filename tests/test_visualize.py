@@ -1,0 +1,81 @@
+"""The front door that looks inside: what it leaves, and each mistake."""
+
+import json
+
+import pytest
+from conftest import MADE_TEXT, door, files, refused
+
+from charlm.insight.page import sizes
+
+
+@pytest.fixture(scope="module")
+def looked(trained):
+    """A page of the small run, what else was asked for, and what was printed."""
+    done = door(
+        "visualize",
+        f"--workdir={trained}/run",
+        f"--text={trained}/text.txt",
+        f"--output={trained}/page.html",
+        "--characters=1000",
+        f"--cells={trained}/cells.json",
+    )
+    assert done.returncode == 0, done.stderr
+    return trained, done
+
+
+def test_it_leaves_a_page_and_says_what_it_holds(looked, new_page):
+    folder, done = looked
+    html = (folder / "page.html").read_text()
+    assert "page.html: " in done.stdout and "units that passed" in done.stdout
+    assert sizes(html)["values"] > 2 * 16 * 1000
+    cells = json.loads((folder / "cells.json").read_text())
+    assert {cell["unit"] for cell in cells} == set(range(16))
+    assert {"label", "score", "threshold", "untrained", "context"} < set(cells[0])
+    opened = new_page()
+    opened.goto((folder / "page.html").as_uri())
+    assert opened.locator("h1").inner_text() == "run"
+    assert "text.txt" in opened.locator("header").inner_text()
+
+
+def test_without_a_text_it_reads_the_runs_own(trained, tmp_path):
+    done = door(
+        "visualize", f"--workdir={trained}/run", f"--output={tmp_path}/own.html"
+    )
+    assert done.returncode == 0 and "no cells were searched for" in done.stdout
+    assert "valid" in (tmp_path / "own.html").read_text()
+
+
+def test_lstmvis_reads_what_it_writes(trained, tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    done = door(
+        "visualize",
+        f"--workdir={trained}/run",
+        f"--text={trained}/text.txt",
+        f"--lstmvis={tmp_path}/vis",
+        "--characters=300",
+    )
+    assert done.returncode == 0 and "300 characters" in done.stdout
+    with h5py.File(tmp_path / "vis" / "states.h5") as file:
+        assert file["states1"].shape == (300, 16)
+    assert json.loads((tmp_path / "vis" / "lstm.yml").read_text())["name"] == "vis"
+
+
+def test_mistakes_end_in_one_line_and_leave_nothing(trained, tmp_path):
+    run, page = f"--workdir={trained}/run", f"--output={tmp_path}/page.html"
+    (tmp_path / "odd.txt").write_text(MADE_TEXT + "Ω")
+    text = f"--text={trained}/text.txt"
+    for flags, message in [
+        ([page], "--workdir"),
+        ([run], "--output=page.html"),
+        ([run, f"--output={tmp_path}"], "is a folder"),
+        ([run, f"--output={tmp_path}/no/page.html"], "a folder that is not there"),
+        ([run, page, f"--cells={tmp_path}/no/c.json"], "a folder that is not there"),
+        ([run, page, "--characters=0"], "--characters must be at least 1"),
+        ([run, page, f"--text={tmp_path}/none.txt"], "no file"),
+        ([run, page, f"--text={tmp_path}/odd.txt"], "never seen: 'Ω'"),
+        ([run, page, text, "--start=20000"], "start is 20000"),
+        ([run, page, "--split=all"], "--split=all"),
+        ([f"--workdir={tmp_path}/none", page], "there is no workdir"),
+    ]:
+        refused(door("visualize", *flags), message)
+    assert [p.name for p in files(tmp_path)] == ["odd.txt"]
