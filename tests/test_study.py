@@ -29,8 +29,8 @@ def planted():
     """A net whose unit 3 of the upper layer is on between ( and ), and its text.
 
     Below, unit 0 says at a bracket which it is, and unit 1 that it is one. Above, unit
-    3 takes in what 0 says when 1 speaks, and else keeps what it has. The head expects
-    a ) by it.
+    3 takes in what 0 says when 1 speaks, and else keeps what it has. The head thinks
+    a ) possible only then.
     """
     text = made_text(9000)
     vocab = Vocab.of(text)
@@ -49,7 +49,8 @@ def planted():
     above["wx"][1, [UNIT + i, UNIT + f]] = 50, -50
     above["wx"][0, UNIT + g] = 9
     above["wh"][UNIT] = 0  # no other unit may learn it from this one
-    params["head"]["w"][UNIT] = 3 * (np.arange(len(vocab)) == brackets[1])
+    params["head"]["w"][UNIT, brackets[1]] = 3
+    params["head"]["b"][brackets[1]] = -2.5
     return lm, params, vocab, text
 
 
@@ -65,7 +66,7 @@ def test_the_planted_unit_is_found_first_and_is_used(studied):
     assert abs(first.score) > 0.99 > first.context and first.score > first.threshold
     cost = studied.costs[studied.findings.labels[0]]
     assert studied.findings.labels[0].unit == UNIT
-    assert cost.total > 0 and cost.beaten == 1 and next(iter(cost.symbols)) == ")"
+    assert cost.total > 0 and cost.beaten == 1
     assert cost.inside != cost.outside and len(cost.matched) == 10
 
 
