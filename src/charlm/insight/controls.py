@@ -112,16 +112,16 @@ def _products(columns: np.ndarray, width: int) -> np.ndarray:
             pairs = columns[:, i] * width + columns[:, j]
             counts = np.bincount(pairs, minlength=width**2).reshape(width, width)
             found[i, :, j], found[j, :, i] = counts, counts.T
-    return found.reshape(context * width, -1) + np.eye(context * width)
+    return found.reshape(2 * [context * width]) + np.eye(context * width)
 
 
 def _by_sum(columns, inverse, learnt, asked, values) -> np.ndarray:
     """The label's rank at the places asked, by the weights learnt."""
-    ranks, width = ranks_of_reals(values), len(inverse) // max(columns.shape[1], 1)
-    sums = [np.bincount(column, ranks, minlength=width) for column in columns[learnt].T]
-    told = np.zeros(len(asked))
-    if not sums:
+    told, ranks = np.zeros(len(asked)), ranks_of_reals(values)
+    if not len(inverse):
         return told
+    width = len(inverse) // columns.shape[1]
+    sums = [np.bincount(column, ranks, minlength=width) for column in columns[learnt].T]
     weights = (inverse @ np.concatenate(sums)).reshape(-1, width)
     for column, weight in zip(columns[asked].T, weights, strict=True):
         told += weight[column]
