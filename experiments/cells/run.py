@@ -88,7 +88,7 @@ def look(name: str, run: Trained) -> Net:
     made = page(
         cut(found.trace, slice(0, PAGE)),
         weights=packed(run.params),
-        cells=listed(found.findings),
+        cells=listed(found),
         title=TITLES[name],
         about=about(run),
     )
