@@ -64,4 +64,6 @@ def best_of(cells: Iterable[Cell], names: Iterable[str]) -> Cell | None:
 
 def counts(cell: Cell | None) -> bool:
     """Whether it passes all controls with a held-out score of BAR or more."""
-    return cell is not None and not fails(cell) and abs(cell.finding.score) >= BAR
+    if cell is None or cell.cost is None or fails(cell):
+        return False
+    return abs(cell.finding.score) >= BAR
