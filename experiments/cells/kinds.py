@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from charlm.insight.clamping import Cost
-from charlm.insight.findings import Finding
+from charlm.insight.findings import Finding, beats
 
 # Each with the labels of charlm.insight.features that say it.
 KINDS = {
@@ -37,12 +37,12 @@ class Cell(NamedTuple):
 
 def fails(cell: Cell) -> list[str]:
     """The controls that a cell does not pass."""
-    finding, cost, size = cell.finding, cell.cost, abs(cell.finding.score)
+    _, finding, cost = cell
     wrong = {
         "other sign on the held-out half": finding.score * finding.chosen_score <= 0,
-        "the null": size <= finding.threshold,
-        "the untrained net": size <= finding.untrained,
-        "the last 8 characters": size <= finding.context,
+        "the null": not beats(finding.score, finding.threshold),
+        "the untrained net": not beats(finding.score, finding.untrained),
+        "the last 8 characters": not beats(finding.score, finding.context),
         "clamping": cost is not None and not (cost.total > 0 and cost.beaten >= BEATEN),
     }
     return [name for name, is_wrong in wrong.items() if is_wrong]

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from charlm.errors import UserError
-from charlm.insight.findings import Finding, Findings, ranked
+from charlm.insight.findings import Finding, Findings, beats, ranked
 from charlm.insight.null import LEAST, scored, thresholds_of, unfit
 
 if TYPE_CHECKING:
@@ -65,9 +65,11 @@ def find(
 
     Raises:
       UserError: the text is too short for two halves, lengths differ, two labels have
-        one name, or the shifts are too few for `family`.
+        one name, the shifts are too few for `family`, or no candidate is asked for.
     """
     _check_shifts(shifts, family)
+    if candidates < 1:
+        raise UserError(f"candidates={candidates}: take 1 unit of a label or more")
     first, second = _halves(signals, labels)
     fit, left_out = _fit(labels, (first, second))
     widths = {name.rpartition("/")[0]: u.shape[1] for name, u in signals.items()}
@@ -89,7 +91,7 @@ def find(
             (untrained or {}).get(label, math.nan),
             (context or {}).get(label, math.nan),
         )
-        passed = before * score > 0 and not any(abs(score) <= x for x in limits)
+        passed = before * score > 0 and all(beats(score, x) for x in limits)
         return Finding(*pairs[row], label, score, before, *limits, passed)
 
     chance = chosen.highest.mean(axis=1)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+EXACT = 1e-4  # scores are that exact; of labels that are told for certain, all are 1
+
 
 class Finding(NamedTuple):
     """A unit and a label, chosen on the first half of a text.
@@ -45,6 +47,11 @@ class Findings(NamedTuple):
     labels: list[Finding]
     left_out: dict[str, str]
     widths: dict[str, int]
+
+
+def beats(score: float, limit: float) -> bool:
+    """Whether |score| is above a limit, and not by rounding; nan is no limit."""
+    return not abs(score) <= limit + EXACT
 
 
 def interpretable(
