@@ -21,8 +21,8 @@ from charlm.text.vocab import Vocab
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = (
-    "model", "data", "colors", "glyphs", "layout", "units", "strip", "view",
-    "inspect", "lists", "link", "writer", "pointing", "main",
+    "model", "gates", "data", "colors", "glyphs", "layout", "units", "strip",
+    "view", "inspect", "lists", "link", "writer", "pointing", "main",
 )  # fmt: skip
 # What the page keeps; it computes the other signals, as they are asked for, from h and
 # the weights. An n of a GRU would take too long.

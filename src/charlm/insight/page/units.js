@@ -20,7 +20,7 @@ const Units = (() => {
 
   /** Gates of a unit at each moment, Float32Arrays by name, from the stored h. */
   function gatesOf(layer, unit, names) {
-    return Charlm.gates(Data.model(), {
+    return Gates.of(Data.model(), {
       layer, unit, names, ids: Data.ids, scale: 1 / 32,
       below: (j) => Data.column(nameOf(layer - 1, "h"), j, from.below),
       own: (j) => Data.column(nameOf(layer, "h"), j, from.own),
@@ -31,7 +31,7 @@ const Units = (() => {
   function gatesAt(layer, unit, t) {
     const first = Math.max(0, t - 1), at = t - first;
     const two = (n) => (j) => [first, t].map((k) => Data.level(nameOf(n, "h"), j, k));
-    const found = Charlm.gates(Data.model(), {
+    const found = Gates.of(Data.model(), {
       layer, unit, names: gates.filter((gate) => gate !== "n"), scale: 1 / 32,
       ids: Data.ids.slice(first, t + 1), below: two(layer - 1), own: two(layer),
     });
