@@ -83,12 +83,14 @@ const Units = (() => {
     return found;
   }
 
-  /** Of all units, those that differ most in a stretch from the rest of the text.
+  /** Of all units, those that differ most in a stretch from the rest of the text; none
+      if there is no rest.
 
       effect: the mean inside less the mean outside, in standard deviations outside. */
   function firing(signal, begin, end, count = 10) {
     const shown = stored.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
     const found = [], inside = end - begin, outside = length - inside;
+    if (!outside) return found;
     for (let layer = 0; layer < Data.layers; layer++) {
       const text = Data.signal(nameOf(layer, shown));
       for (let unit = 0; unit < features; unit++) {
