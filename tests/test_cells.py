@@ -6,7 +6,7 @@ import pytest
 from charlm.insight.clamping import Cost
 from charlm.insight.features import every
 from charlm.insight.findings import Finding
-from experiments.cells.kinds import KINDS, Cell, best_of, counts, fails
+from experiments.cells.kinds import KINDS, Cell, best_of, best_of_nets, counts, fails
 from experiments.cells.pictures import (
     COLUMNS,
     LINES,
@@ -49,6 +49,16 @@ def test_the_best_cell_is_chosen_by_the_first_half_among_those_that_pass():
     assert best_of([idle, good, better], ["inside quotes"]) is better
     assert best_of([idle], ["inside quotes"]) is idle
     assert best_of([good], ["in URL"]) is None
+
+
+def test_of_the_nets_the_best_cell_is_told():
+    names = ["inside quotes"]
+    idle = cell(score=0.99, total=0)._replace(net="idle")
+    good, better = cell(score=0.91), cell(score=0.92)._replace(net="another")
+    late = cell(score=0.98, chosen=0.1)._replace(net="another")
+    assert best_of_nets([idle, good, late, better], names) is better
+    assert best_of_nets([idle, cell(score=0.5)], names).finding.score == 0.5
+    assert best_of_nets([idle], names) is idle and best_of_nets([], names) is None
 
 
 def test_the_kinds_have_labels_that_there_are():

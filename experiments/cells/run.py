@@ -12,7 +12,7 @@ from charlm.insight.page import page, sizes
 from charlm.insight.show import listed
 from charlm.insight.study import Study, cut, study
 from charlm.insight.weights import packed
-from experiments.cells.kinds import BAR, KINDS, Cell, best_of, counts, fails
+from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
 from experiments.cells.pictures import draw_text, stretch
 from experiments.cells.tables import (
     BARS,
@@ -48,7 +48,7 @@ class Net(NamedTuple):
 def main() -> None:
     nets = [look(name, run()) for name, run in NETS.items()]
     cells = [cell for net in nets for cell in net.cells]
-    best = {kind: best_of(cells, names) for kind, names in KINDS.items()}
+    best = {kind: best_of_nets(cells, names) for kind, names in KINDS.items()}
     for kind, cell in best.items():
         if cell is not None:
             draw_cell(nets, kind, cell)
