@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup torch demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
+.PHONY: setup torch web demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
   clean
 
 setup: .venv/dev
@@ -26,6 +26,12 @@ torch: .venv/torch
 	$(BIN)/pip install --quiet --editable '.[torch]' 'torch==$(TORCH)'
 	touch $@
 
+# Playwright, by which tests look at pages in a browser that is on the machine.
+web: .venv/web
+.venv/web: .venv/dev
+	$(BIN)/pip install --quiet --editable '.[web]'
+	touch $@
+
 demo: .venv/run
 	rm -rf runs/demo
 	$(BIN)/python -m charlm.train --config=configs/demo.py --workdir=runs/demo
@@ -34,7 +40,7 @@ demo: .venv/run
 	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.8 --top_p=0.9 --samples=2
 
 test: .venv/dev
-	$(BIN)/pytest -n auto -q --nbmake tests notebooks/sample.ipynb
+	$(BIN)/pytest -n auto -q --nbmake tests notebooks
 
 lint: .venv/dev
 	$(BIN)/ruff check .

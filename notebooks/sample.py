@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# # Sampling from a trained model
+# # Sampling from a trained model, and a look inside
 #
 # Say below, in `WORKDIR`, which model writes: the folder of a run, or a zip of one.
 # Left empty, the first zip beside this notebook is taken, and with none a tiny model is
@@ -107,3 +107,14 @@ for temperature in (0.2, 0.5, 0.8, 1.0, 1.2):
 # %%
 for [piece] in charlm.stream(lm, params, vocab, length=400, temperature=0.8):
     print(piece, end="", flush=True)
+
+# %% [markdown]
+# ## Inside
+#
+# What it has written last, by what its units do at each character; and it writes on,
+# with a unit held where you like. On text that it was not trained on, of 8,000
+# characters or more, the page also lists the units that mean something.
+
+# %%
+[text] = charlm.sample(lm, params, vocab, prompt=prompt, length=2000, seed=1)
+charlm.show(lm, params, vocab, text, search=0)

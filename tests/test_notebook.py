@@ -43,3 +43,5 @@ def test_a_zipped_workdir(tmp_path, text_file, monkeypatch):
     symbols = load_model(tmp_path / "run").vocab.symbols
     assert f"{len(symbols)} symbols: {''.join(symbols)}" in printed
     assert printed.count("--- temperature") == 5
+    [page] = notebook.cells[-1].outputs
+    assert page["data"]["text/html"].startswith("<iframe srcdoc=")

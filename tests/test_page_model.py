@@ -13,7 +13,8 @@ from charlm.errors import UserError
 from charlm.insight.weights import packed, unpacked
 from charlm.model.cells import CELLS
 
-MODEL_JS = files("charlm.insight").joinpath("page/model.js").read_text("utf-8")
+PARTS = files("charlm.insight").joinpath("page")
+SCRIPTS = [PARTS.joinpath(f"{n}.js").read_text("utf-8") for n in ("model", "gates")]
 VOCAB = charlm.Vocab.of("abcdefghijk \n")
 V, H = len(VOCAB), 10  # rows are taken by fours: two are left over
 # Layers and the width of the embedding: one and more, with and without.
@@ -63,9 +64,10 @@ def gates_of(cell, params, before, x):
 
 @pytest.fixture
 def run(new_page):
-    """(JavaScript function, arguments) -> what it gives, where model.js is known."""
+    """(JavaScript function, arguments) -> what it gives, where the model is known."""
     page = new_page()
-    page.add_script_tag(content=MODEL_JS)
+    for script in SCRIPTS:
+        page.add_script_tag(content=script)
     return page.evaluate
 
 
@@ -273,9 +275,9 @@ GATES = """([packed, ids, columns, layer, unit, kept]) => {
     return filled;
   };
   const at = { layer, ids, below: of(layer - 1), own: of(layer), scale: 1 / 32 };
-  const r = (unit) => Charlm.gates(model, { ...at, unit, names: ["r"] }).r;
+  const r = (unit) => Gates.of(model, { ...at, unit, names: ["r"] }).r;
   const resets = kept ? r : undefined;
-  const all = Charlm.gates(model, { ...at, unit, resets });
+  const all = Gates.of(model, { ...at, unit, resets });
   return Object.fromEntries(Object.entries(all).map(([name, row]) => [name, [...row]]));
 }"""
 

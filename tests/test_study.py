@@ -106,13 +106,41 @@ def test_a_page_lists_what_passed_and_shows_as_much_as_is_asked(planted):
     lm, params, vocab, text = planted
     shown = show(lm, params, vocab, text, characters=500, title="Brackets & all")
     assert "<title>Brackets &amp; all</title>" in shown.html
-    first, *_ = listed(shown.findings)
-    assert (first["layer"], first["unit"], first["passed"]) == (1, UNIT, True)
-    assert first["signal"] in ("h", "tanh_c")
-    units = [(cell["layer"], cell["unit"]) for cell in listed(shown.findings)]
-    assert len(set(units)) == len(units)
+    assert any(each.passed for each in shown.findings.units)
     frame = shown._repr_html_()
     assert frame.startswith("<iframe srcdoc=") and "<script" not in frame
+
+
+def test_a_list_has_the_best_unit_of_each_label_before_a_second(studied):
+    def cell(unit, label, score, passed=True):
+        first = studied.findings.units[0]
+        return first._replace(unit=unit, label=label, score=score, passed=passed)
+
+    post = studied.labels[0]._replace(name="of the post", post=True)
+    labels = [post, post._replace(name="another", post=False)]
+    units = [
+        cell(0, "another", 0.9),
+        cell(1, "of the post", -0.8)._replace(signal="layer_1/c"),
+        cell(1, "another", 0.7),
+        cell(2, "of the post", 0.6),
+        cell(3, "another", 0.5, passed=False),
+    ]
+    found = studied.findings._replace(units=units)
+    first, *others = listed(studied._replace(labels=labels, findings=found))
+    assert first == {
+        "layer": 1,
+        "unit": 1,
+        "signal": "tanh_c",
+        "label": "of the post",
+        "score": 0.8,
+        "passed": True,
+        "sign": -1,
+    }
+    assert [each["unit"] for each in others] == [0, 2]
+
+
+def test_the_planted_unit_is_listed_first(studied):
+    assert (listed(studied)[0]["layer"], listed(studied)[0]["unit"]) == (1, UNIT)
 
 
 def test_of_a_short_text_no_cells_are_searched_for(planted):

@@ -62,6 +62,25 @@ def best_of(cells: Iterable[Cell], names: Iterable[str]) -> Cell | None:
     return max(good or able, key=lambda cell: abs(cell.finding.chosen_score))
 
 
+def best_of_nets(cells: Iterable[Cell], names: Iterable[str]) -> Cell | None:
+    """Of the cells that stand for some labels in each net, the one that does best.
+
+    One that counts comes before all others, and then the held-out score decides.
+    """
+    nets: dict[str, list[Cell]] = {}
+    for cell in cells:
+        nets.setdefault(cell.net, []).append(cell)
+    best = [best_of(of_net, names) for of_net in nets.values()]
+    able = [cell for cell in best if cell is not None]
+
+    def merit(cell: Cell):
+        return counts(cell), not fails(cell), abs(cell.finding.score)
+
+    return max(able, key=merit, default=None)
+
+
 def counts(cell: Cell | None) -> bool:
     """Whether it passes all controls with a held-out score of BAR or more."""
-    return cell is not None and not fails(cell) and abs(cell.finding.score) >= BAR
+    if cell is None or cell.cost is None or fails(cell):
+        return False
+    return abs(cell.finding.score) >= BAR

@@ -35,7 +35,7 @@ def stretch(text: str, label: Label, begin: int) -> slice:
     values = (
         np.where(label.where, label.values, 0)
         if label.where is not None
-        else (label.values)
+        else label.values
     )
     starts = [n + 1 for n, c in enumerate(text) if c == "\n" and n >= begin]
     room = COLUMNS * LINES
@@ -44,7 +44,7 @@ def stretch(text: str, label: Label, begin: int) -> slice:
     def changes(start: int) -> float:
         rows = [row for row, _ in laid_out(text[start : start + room])]
         within = values[start : start + sum(row < LINES for row in rows)]
-        return float(within.std()) if len(within) > room // 3 else -1.0
+        return float(within.std()) if len(within) > room // 5 else -1.0
 
     few = starts[:: max(1, len(starts) // 400)]
     start = max(few, key=changes)
@@ -79,7 +79,9 @@ def draw_text(
             plt.Rectangle((column, row), wide, 1, color=colour(share), linewidth=0)
         )
         shown = printable(character).strip("\n\t ")
-        if shown and shown != "�":
+        if shown:
+            # The font has Latin letters; what it lacks is a dot.
+            shown = shown if ord(shown) < 0x250 else "·"
             axes.text(
                 column + 0.5,
                 row + 0.54,

@@ -12,7 +12,7 @@ from charlm.insight.page import page, sizes
 from charlm.insight.show import listed
 from charlm.insight.study import Study, cut, study
 from charlm.insight.weights import packed
-from experiments.cells.kinds import BAR, KINDS, Cell, best_of, counts, fails
+from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
 from experiments.cells.pictures import draw_text, stretch
 from experiments.cells.tables import (
     BARS,
@@ -23,6 +23,8 @@ from experiments.cells.tables import (
     slug,
 )
 from experiments.corpus import ROOT, Trained, settings, small, trained
+from experiments.depth_and_width.run import Cell as Table
+from experiments.depth_and_width.run import flags_of
 from experiments.report import keep, table
 from experiments.style import picture
 
@@ -46,7 +48,7 @@ class Net(NamedTuple):
 def main() -> None:
     nets = [look(name, run()) for name, run in NETS.items()]
     cells = [cell for net in nets for cell in net.cells]
-    best = {kind: best_of(cells, names) for kind, names in KINDS.items()}
+    best = {kind: best_of_nets(cells, names) for kind, names in KINDS.items()}
     for kind, cell in best.items():
         if cell is not None:
             draw_cell(nets, kind, cell)
@@ -76,7 +78,15 @@ NETS = {
     "wikipedia": lambda: small("wikipedia"),
     "shakespeare": lambda: small("shakespeare"),
     "python": lambda: trained("demo.py:small", "runs/python-small"),
+    "two_layers": lambda: two_layers(),
 }
+
+
+def two_layers() -> Trained:
+    """The two-layered LSTM of 2 x 84 of experiments/depth_and_width."""
+    cell = Table(128, 2, "lstm")
+    workdir = f"runs/depth_and_width/{cell.name}"
+    return trained("war_and_peace.py", workdir, *flags_of(cell))
 
 
 def look(name: str, run: Trained) -> Net:
@@ -88,7 +98,7 @@ def look(name: str, run: Trained) -> Net:
     made = page(
         cut(found.trace, slice(0, PAGE)),
         weights=packed(run.params),
-        cells=listed(found.findings),
+        cells=listed(found),
         title=TITLES[name],
         about=about(run),
     )
@@ -103,6 +113,7 @@ TITLES = {
     "wikipedia": "Wikipedia",
     "shakespeare": "Shakespeare",
     "python": "Python's library",
+    "two_layers": "War and Peace, two layers",
 }
 
 
@@ -148,21 +159,28 @@ def draw_gates(nets: list[Net]) -> None:
         for axes, (gate, name) in zip(columns, GATES.items(), strict=True):
             for net in nets:
                 seen = net.study.trace
-                key = f"layer_0/{gate}"
-                left, right = saturation(seen.signals[key], seen.scales[key])
-                axes.scatter(left, right, s=5, alpha=0.5, label=net.name)
+                for n in range(seen.layers):
+                    key = f"layer_{n}/{gate}"
+                    left, right = saturation(seen.signals[key], seen.scales[key])
+                    axes.scatter(left, right, s=5, alpha=0.5, label=of_layer(net, n))
             axes.plot([0, 1], [1, 0], color="black", linewidth=0.5)
             axes.set(xlabel="share below 0.1", title=f"{name} gate")
         columns[0].set(ylabel="share above 0.9")
 
 
+def of_layer(net: Net, n: int) -> str:
+    return net.name if net.study.trace.layers == 1 else f"{net.name}, layer {n}"
+
+
 def draw_time_scales(nets: list[Net]) -> None:
     with picture(FOLDER / "time_scales.png") as axes:
         for net in nets:
-            seen, key = net.study.trace, "layer_0/f"
-            scales = np.sort(time_scales(seen.signals[key], seen.scales[key]))
-            shares = np.linspace(1, 0, len(scales))
-            axes.plot(np.minimum(scales, LONGEST), shares, label=net.name)
+            seen = net.study.trace
+            for n in range(seen.layers):
+                key = f"layer_{n}/f"
+                scales = np.sort(time_scales(seen.signals[key], seen.scales[key]))
+                shares = np.linspace(1, 0, len(scales))
+                axes.plot(np.minimum(scales, LONGEST), shares, label=of_layer(net, n))
         axes.set(xscale="log", xlabel="characters, -1 / mean(log f)")
         axes.set(ylabel="share of units that hold as long")
 

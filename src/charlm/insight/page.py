@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from charlm.errors import UserError
+from charlm.insight.null import LEAST
+from charlm.insight.opening import opening
 from charlm.insight.trace import Trace
 from charlm.text.vocab import Vocab
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = (
-    "model", "data", "colors", "glyphs", "layout", "units", "strip", "view",
-    "inspect", "lists", "link", "writer", "pointing", "main",
+    "model", "gates", "data", "colors", "glyphs", "layout", "units", "strip",
+    "view", "inspect", "lists", "link", "writer", "pointing", "main",
 )  # fmt: skip
 # What the page keeps; it computes the other signals, as they are asked for, from h and
 # the weights. An n of a GRU would take too long.
@@ -39,10 +41,10 @@ def page(
     trace: Trace,
     *,
     weights: Mapping[str, Any],
-    cells: Sequence[Mapping[str, Any]] = (),
+    cells: Sequence[Mapping[str, Any]] | None = None,
     title: str,
     about: str = "",
-    start: int = 0,
+    start: int | None = None,
 ) -> str:
     """The page, as HTML; its footer says how large its parts are, as `sizes` does.
 
@@ -52,18 +54,23 @@ def page(
       weights: of the model, as charlm.insight.weights.packed gives them.
       cells: what units follow, the best first: of each its layer (from 0), unit, signal
         (as "tanh_c"), label, held-out score, whether it passed the controls, and the
-        sign of the score. The page opens with the first.
+        sign of the score. The page opens with the first. None: none were searched for.
       title: its heading.
       about: a sentence beneath it.
-      start: the character that is marked when it opens.
+      start: the character that is marked when it opens; None: one where what the unit
+        does varies most.
 
     Raises:
       UserError: the trace lacks a signal, start is not in the text, or the weights or
         a cell belong to another model.
     """
-    _check(trace, weights, cells, start)
-    first = _first_of(trace, cells, start)
-    data = as_json(_data_of(trace, cells, title, about, first))
+    _check(trace, weights, cells or (), start)
+    first = opening(trace, cells or (), start)
+    data = as_json(
+        _data_of(trace)
+        | {"title": title, "about": about, "start": first, "least": 2 * LEAST}
+        | {"searched": cells is not None, "cells": [_cell_of(c) for c in cells or ()]}
+    )
     values = {
         f"layer_{layer}/{name}": _values_of(trace, layer, name)
         for layer in range(trace.layers)
@@ -122,7 +129,7 @@ def _script(name: str, kind: str, text: str) -> str:
     return f'<script type="{kind}" id="{name}">{text}</script>'
 
 
-def _check(trace: Trace, weights, cells, start: int) -> None:
+def _check(trace: Trace, weights, cells, start: int | None) -> None:
     """Raises the UserErrors of `page`."""
     for name in NEEDED[trace.cell]:
         if f"layer_0/{name}" not in trace.signals:
@@ -133,7 +140,7 @@ def _check(trace: Trace, weights, cells, start: int) -> None:
     sizes = (trace.cell, trace.layers, trace.features, len(trace.vocab))
     if tuple(weights[k] for k in ("cell", "layers", "features", "vocab")) != sizes:
         raise UserError("weights are of another model than the trace; give its own")
-    if not 0 <= start < len(trace.ids):
+    if start is not None and not 0 <= start < len(trace.ids):
         raise UserError(
             f"start is {start}; the text has characters 0 to {len(trace.ids) - 1}"
         )
@@ -147,28 +154,14 @@ def _check(trace: Trace, weights, cells, start: int) -> None:
             )
 
 
-def _first_of(trace: Trace, cells, start: int) -> dict[str, Any]:
-    """What the page opens with; without cells, the unit that moves most at the top."""
-    if cells:
-        layer, unit, signal = (cells[0][key] for key in ("layer", "unit", "signal"))
-        return {"layer": layer, "unit": unit, "signal": signal, "at": start}
-    layer, signal = trace.layers - 1, STORED[trace.cell][-1]
-    signal = "h" if trace.cell == "gru" else signal
-    h = np.asarray(trace.signals[f"layer_{layer}/h"])
-    unit = int(h.std(axis=0, dtype=np.float32).argmax())
-    return {"layer": layer, "unit": unit, "signal": signal, "at": start}
-
-
-def _data_of(trace: Trace, cells, title: str, about: str, first) -> dict[str, Any]:
-    """What data.js reads."""
+def _data_of(trace: Trace) -> dict[str, Any]:
+    """What data.js reads of a trace."""
     vocab, memory = trace.vocab, "c" if trace.cell == "lstm" else "h"
     ends = [
         (trace.signals[name], trace.scales[name])
         for name in (f"layer_{n}/{memory}" for n in range(trace.layers))
     ]
     return {
-        "title": title,
-        "about": about,
         "cell": trace.cell,
         "layers": trace.layers,
         "features": trace.features,
@@ -189,8 +182,6 @@ def _data_of(trace: Trace, cells, title: str, about: str, first) -> dict[str, An
             "high": [_rounded(of.max(axis=0) * scale) for of, scale in ends],
         },
         "every": EVERY,
-        "cells": [_cell_of(cell) for cell in cells],
-        "start": first,
     }
 
 

@@ -1,6 +1,7 @@
 """show(lm, params, vocab, text): the page of a text, in a notebook or as HTML."""
 
 import html
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from charlm.insight.findings import Finding, Findings
 from charlm.insight.null import LEAST
 from charlm.insight.page import NEEDED, page
-from charlm.insight.study import cut, layer_of, study
+from charlm.insight.study import Study, cut, layer_of, study
 from charlm.insight.trace import cell_of, trace
 from charlm.insight.weights import packed
 from charlm.model.lm import LanguageModel
@@ -74,38 +75,53 @@ def show(
         is shown.
     """
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
-    kept, found, seen = NEEDED[cell_of(params)], None, None
+    kept, whole, seen = NEEDED[cell_of(params)], None, None
     if min(search, len(ids)) >= 2 * LEAST:
         whole = study(lm, params, vocab, ids[:search], signals=kept, clamp=False)
-        found, seen = whole.findings, whole.trace
+        seen = whole.trace
     if seen is None or len(seen.ids) < min(characters, len(ids)):
         seen = trace(lm, params, vocab, ids[:characters], signals=kept)
     made = page(
         cut(seen, slice(0, characters)),
         weights=packed(params),
-        cells=listed(found) if found else (),
+        cells=listed(whole) if whole else (),
         title=title,
         about=about,
         start=start,
     )
-    return Shown(made, found, height)
+    return Shown(made, whole.findings if whole else None, height)
 
 
-def listed(findings: Findings) -> list[dict[str, Any]]:
-    """The cells of a page's list: for each unit what it follows, the best first."""
-    cells: dict[tuple[int, int], Finding] = {}
-    for each in findings.units:
-        cells.setdefault((layer_of(each), each.unit), each)
-    passed = [each for each in cells.values() if each.passed]
-    return [
-        {
-            "layer": layer_of(each),
-            "unit": each.unit,
-            "signal": {"c": "tanh_c"}.get(name := each.signal.partition("/")[2], name),
-            "label": each.label,
-            "score": round(abs(each.score), 4),
-            "passed": each.passed,
-            "sign": 1 if each.score > 0 else -1,
-        }
-        for each in passed[:LISTED]
-    ]
+def listed(found: Study) -> list[dict[str, Any]]:
+    """The cells of a page's list: what units follow, by what passed all controls.
+
+    The best unit of each label comes before the second of any, and the labels that the
+    post has before the others.
+    """
+    of_post = {label.name for label in found.labels if label.post}
+    seen: set[tuple[int, int]] = set()
+    places: Counter[str] = Counter()
+    order = []
+    for each in found.findings.units:  # the best first
+        place = (layer_of(each), each.unit)
+        if each.passed and place not in seen:
+            seen.add(place)
+            rank, post = places[each.label], each.label in of_post
+            order.append(((rank, not post, -abs(each.score)), each))
+            places[each.label] += 1
+    order.sort(key=lambda pair: pair[0])
+    return [_as_cell(each) for _, each in order[:LISTED]]
+
+
+def _as_cell(finding: Finding) -> dict[str, Any]:
+    """A finding as the page knows it."""
+    signal = finding.signal.partition("/")[2]
+    return {
+        "layer": layer_of(finding),
+        "unit": finding.unit,
+        "signal": "tanh_c" if signal == "c" else signal,
+        "label": finding.label,
+        "score": round(abs(finding.score), 4),
+        "passed": finding.passed,
+        "sign": 1 if finding.score > 0 else -1,
+    }

@@ -90,20 +90,36 @@ def clamped(
 ) -> dict[Finding, Cost]:
     """What clamping their units costs, of the findings that passed with WORTH or more.
 
-    Measured where the half begins on which no unit was chosen.
+    Measured on a part of the half on which no unit was chosen.
     """
-    start = len(seen.ids) // 2
-    part = slice(start, start + CLAMPED)
-    by_name = {label.name: holding(label)[part] for label in of_text}
     passed = [each for each in findings if each.passed and abs(each.score) >= WORTH]
+    names = {each.label for each in passed}
+    holds = {label.name: holding(label) for label in of_text if label.name in names}
+    part = richest(list(holds.values()), len(seen.ids))
     costs = costs_of(
         lm,
         params,
         cut(seen, part),
         [(layer_of(each), each.unit) for each in passed],
-        [by_name[each.label] for each in passed],
+        [holds[each.label][part] for each in passed],
     )
     return dict(zip(passed, costs, strict=True))
+
+
+def richest(holds: Sequence[np.ndarray], length: int) -> slice:
+    """CLAMPED characters of the second half in which the rarest label is most at home.
+
+    Of all such stretches the one where the label that holds, or fails to hold, least
+    often there does so most often: clamping is to be seen where each label holds.
+    """
+    starts = range(length // 2, max(length - CLAMPED, length // 2) + 1, CLAMPED // 4)
+
+    def rarest(start: int) -> float:
+        shares = [held[start : start + CLAMPED].mean() for held in holds]
+        return min((min(share, 1 - share) for share in shares), default=0.0)
+
+    start = max(starts, key=rarest)
+    return slice(start, start + CLAMPED)
 
 
 def layer_of(finding: Finding) -> int:

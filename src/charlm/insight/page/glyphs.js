@@ -22,6 +22,7 @@ const Glyphs = (() => {
   function glyph(code, byte = Data.vocab.unit === "byte") {
     if (code === 10) return { text: "↵", columns: 1, kind: "faint" };
     if (code === 9) return { text: "→", columns: 1, kind: "faint" };
+    if (code === 13) return { text: "←", columns: 1, kind: "faint" };
     if (code === 32) return { text: "\u00a0", columns: 1, kind: "" };
     if (code < 32) return { text: CONTROLS[code], columns: 2, kind: "hex" };
     if (code >= 127 && (byte || code < 160)) return { text: hex(code), columns: 2, kind: "hex" };
@@ -33,10 +34,14 @@ const Glyphs = (() => {
   }
 
   const glyphs = Data.vocab.codes.map((code) => glyph(code));
-  const SPOKEN = { 9: "tab", 10: "newline", 32: "space" };
+  const BLANK = { text: "\u00a0", columns: 1, kind: "" };
 
-  /** A symbol in a sentence, as “q” or newline. */
-  const spoken = (id) => SPOKEN[Data.vocab.codes[id]] ?? `“${glyphs[id].text}”`;
+  /** The glyph of a symbol before another: a carriage return before a newline, which
+      says the same, is a blank. */
+  function before(id, next) {
+    const { codes } = Data.vocab;
+    return codes[id] === 13 && codes[next] === 10 ? BLANK : glyphs[id];
+  }
 
   const number = (code) =>
     Data.vocab.unit === "byte" ? `byte 0x${hex(code)}` : `U+${hex(code).padStart(4, "0")}`;
@@ -49,5 +54,5 @@ const Glyphs = (() => {
     element.className = space ? "faint" : kind;
   }
 
-  return { glyph, glyphs, spoken, number, put };
+  return { glyph, glyphs, before, number, put };
 })();

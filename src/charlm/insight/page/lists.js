@@ -29,7 +29,12 @@ const Lists = (() => {
       color: cell.sign < 0 ? "u8" : "u56",
       value: Math.abs(cell.score).toFixed(2),
     }));
-  at("meanings").hidden = !meanings.length;
+  at("cells").hidden = !meanings.length;
+  if (!meanings.length) at("scored").textContent = Data.searched
+    ? "No unit is listed: none passed the controls on text that did not choose it, or " +
+      `fewer than ${Inspect.whole(Data.least)} characters were searched.`
+    : "Nothing was searched for. A search takes a text of " +
+      `${Inspect.whole(Data.least)} characters or more.`;
 
   let found = [], last = "";
 
@@ -50,6 +55,10 @@ const Lists = (() => {
         title: where(unit), share: Math.abs(unit.effect) / most,
         color: unit.effect < 0 ? "u8" : "u56", value: signed(unit.effect),
       }));
+    if (!units.length) {
+      at("stretch").textContent = "All of the text is selected: there is no elsewhere.";
+      return;
+    }
     const shown = Units.name(units[0].signal);
     at("stretch").textContent =
       `${shown} over these ${Inspect.whole(state.to - state.from)} characters less ` +

@@ -39,7 +39,8 @@ const App = (() => {
     at("lowest-color").textContent = ends[0];
     at("middle-color").textContent = ends[1];
     at("highest-color").textContent = ends[2];
-    at("key-of").textContent = state.by === "unit" ? Units.SAYS[state.signal]
+    at("key-of").textContent = state.by === "unit"
+      ? `${Units.SAYS[state.signal]}, once the character was read`
       : state.by === "chance" ? "chance the character was given" : "surprise, −ln of that chance";
     at("key-guesses").hidden = state.view !== "guesses";
   }
@@ -112,6 +113,13 @@ const App = (() => {
     Escape: () => set({ from: null, to: null, marking: false }),
   };
 
+  /** Whether a key is meant for the browser. Many keyboards have no [ of their own:
+      there it takes Alt, or AltGr, which some machines call Control and Alt. */
+  function commands({ key, altKey, ctrlKey, metaKey }) {
+    if (altKey && "[]/?".includes(key)) return metaKey;
+    return altKey || ctrlKey || metaKey;
+  }
+
   document.addEventListener("keydown", (event) => {
     const target = event.target;
     const typing = target.matches("input:not([type=radio], [type=checkbox]), textarea, select");
@@ -125,7 +133,7 @@ const App = (() => {
     const reading = target === View.scroller || event.key.startsWith("Arrow");
     const other = radio || target.matches("pre") || event.altKey;
     if (reading && !other && Pointing.move(event)) return event.preventDefault();
-    if (event.altKey || event.ctrlKey || event.metaKey || !Object.hasOwn(KEYS, event.key)) return;
+    if (commands(event) || !Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
     KEYS[event.key]();
   });

@@ -20,7 +20,7 @@ const Units = (() => {
 
   /** Gates of a unit at each moment, Float32Arrays by name, from the stored h. */
   function gatesOf(layer, unit, names) {
-    return Charlm.gates(Data.model(), {
+    return Gates.of(Data.model(), {
       layer, unit, names, ids: Data.ids, scale: 1 / 32,
       below: (j) => Data.column(nameOf(layer - 1, "h"), j, from.below),
       own: (j) => Data.column(nameOf(layer, "h"), j, from.own),
@@ -31,7 +31,7 @@ const Units = (() => {
   function gatesAt(layer, unit, t) {
     const first = Math.max(0, t - 1), at = t - first;
     const two = (n) => (j) => [first, t].map((k) => Data.level(nameOf(n, "h"), j, k));
-    const found = Charlm.gates(Data.model(), {
+    const found = Gates.of(Data.model(), {
       layer, unit, names: gates.filter((gate) => gate !== "n"), scale: 1 / 32,
       ids: Data.ids.slice(first, t + 1), below: two(layer - 1), own: two(layer),
     });
@@ -83,12 +83,14 @@ const Units = (() => {
     return found;
   }
 
-  /** Of all units, those that differ most in a stretch from the rest of the text.
+  /** Of all units, those that differ most in a stretch from the rest of the text; none
+      if there is no rest.
 
       effect: the mean inside less the mean outside, in standard deviations outside. */
   function firing(signal, begin, end, count = 10) {
     const shown = stored.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
     const found = [], inside = end - begin, outside = length - inside;
+    if (!outside) return found;
     for (let layer = 0; layer < Data.layers; layer++) {
       const text = Data.signal(nameOf(layer, shown));
       for (let unit = 0; unit < features; unit++) {

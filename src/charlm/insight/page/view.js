@@ -61,7 +61,7 @@ const View = (() => {
   function paint(row, n) {
     const begin = shape.starts[n], dense = state.view === "dense";
     for (let k = 0; k < row.children.length; k++) {
-      const cell = row.children[k], t = begin + k, glyph = Glyphs.glyphs[ids[t]];
+      const cell = row.children[k], t = begin + k, glyph = Glyphs.before(ids[t], ids[t + 1]);
       cell.className = `ch ${isIn(t) ? "in " : ""}${dense ? `${glyph.kind} ${colorOf(t)}` : ""}`;
       if (!dense) cell.firstChild.className = `${glyph.kind} ${colorOf(t)}`;
     }
@@ -86,10 +86,11 @@ const View = (() => {
     for (let t = shape.starts[n]; t < shape.starts[n + 1]; t++) {
       const cell = document.createElement("span"), columns = shape.widths[ids[t]];
       if (columns > 1) cell.style.width = `calc(${columns} * var(--cell))`;
-      if (state.view === "dense") cell.textContent = Glyphs.glyphs[ids[t]].text;
+      const { text } = Glyphs.before(ids[t], ids[t + 1]);
+      if (state.view === "dense") cell.textContent = text;
       else {
         cell.append(document.createElement("b"));
-        Glyphs.put(cell.firstChild, ids[t]);
+        cell.firstChild.textContent = text; // its colour is painted below
         addGuesses(cell, t);
       }
       row.append(cell);
@@ -157,7 +158,9 @@ const View = (() => {
 
   /** Brings a character into sight: at a third of the height if it was out of it. */
   function reveal(t) {
-    const top = placeOf(t).row * shape.height, room = scroller.clientHeight;
+    const { paddingTop, paddingBottom } = getComputedStyle(scroller);
+    const room = scroller.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+    const top = placeOf(t).row * shape.height;
     const away = top < scroller.scrollTop - shape.height || top > scroller.scrollTop + room;
     if (away) scroller.scrollTop = top - Math.floor(room / 3 / shape.height) * shape.height;
     else if (top < scroller.scrollTop) scroller.scrollTop = top;

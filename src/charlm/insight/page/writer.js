@@ -33,6 +33,12 @@ const Writer = (() => {
     return series ? Colors.ofLevel(series.levels[moment]) : "";
   }
 
+  /** What is written of a symbol once the next is known. */
+  function blankOr({ id, span }, next) {
+    const glyph = Glyphs.before(id, next);
+    return glyph === Glyphs.glyphs[id] ? span.textContent : " ";
+  }
+
   function put(pen, seen) {
     const span = document.createElement("span");
     const { text, kind } = Glyphs.glyphs[seen.id];
@@ -42,6 +48,8 @@ const Writer = (() => {
     seen.kind = `${kind}${tab}${seen.given ? " given" : ""}`;
     span.className = `${seen.kind} ${colorOf(seen)}`;
     seen.span = span;
+    const last = pen.seen.at(-1);
+    if (last) last.span.textContent = blankOr(last, seen.id);
     pen.seen.push(seen);
     const atEnd = pen.box.scrollHeight - pen.box.scrollTop - pen.box.clientHeight < 40;
     pen.box.append(span);
