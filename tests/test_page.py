@@ -5,20 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from pages import (
-    CELLS,
-    HOSTILE,
-    TEXT,
-    element,
-    html_of,
-    levels_of,
-    traced,
-)
+from pages import CELLS, HOSTILE, TEXT, element, html_of, levels_of, traced
 
 from charlm.errors import UserError
 from charlm.insight.page import as_json, sizes
 from charlm.insight.trace import trace
 from charlm.insight.weights import packed
+from charlm.text.vocab import Vocab
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +112,27 @@ def test_a_trace_must_have_its_signals_and_weights(net):
     other = traced(features=9)[1]
     with pytest.raises(UserError, match="weights are of another model"):
         html_of(net, weights=packed(other))
+
+
+def test_it_opens_where_what_the_cell_does_varies_most():
+    net = traced("The cat sat, and ran. " * 200)
+    c = net[2].signals["layer_1/c"]
+    c[:, 3] = 300
+    c[2000:2600:2, 3] = -300
+    c[2100, 3] = -3000
+
+    def at(**given):
+        return json.loads(element(html_of(net, **given), "data"))["start"]["at"]
+
+    assert 2000 <= at(cells=CELLS) < 2200
+    assert at(cells=CELLS, start=0) == 0
+    c[:, 3] = 300  # nowhere more than elsewhere
+    assert at(cells=CELLS) == 0
+    gate = {**CELLS[0], "signal": "f"}  # not in a trace of what a page needs
+    assert 0 <= at(cells=[gate]) < len(net[2].ids)
+
+
+@pytest.mark.parametrize("text", ["a", "ab"])
+def test_a_text_of_a_character_or_two_has_a_page(text):
+    net = traced(text, vocab=Vocab.of("ab\n"))
+    assert json.loads(element(html_of(net), "data"))["start"]["at"] < len(text)

@@ -171,3 +171,51 @@ def test_bad_links_are_ignored(net, shown, link):
     state = state_of(opened)
     assert (state["layer"], state["unit"], state["signal"]) == (1, 3, "tanh_c")
     assert state["at"] == 0 and state["from"] is None and state["scheme"] is None
+
+
+def test_of_all_the_text_nothing_is_said_to_fire_elsewhere(net, shown):
+    opened = shown(net, f"#select=0-{len(TEXT)}")
+    assert "there is no elsewhere" in opened.inner_text("#stretch")
+    assert opened.locator("#firing li").count() == 0
+    opened.focus("#text")
+    opened.keyboard.press("Shift+ArrowRight")
+    assert opened.locator("#firing li").count() == 10
+    assert "NaN" not in opened.inner_text("aside")
+
+
+@pytest.mark.parametrize(
+    "cells, says",
+    [(None, "Nothing was searched for. A search takes a text of 6,000"),
+     ([], "none passed the controls")],
+)  # fmt: skip
+def test_a_list_without_units_says_why(net, shown, cells, says):
+    opened = shown(net, cells=cells)
+    assert says in opened.inner_text("#meanings")
+    assert "is always right" not in opened.inner_text("#meanings")
+
+
+def test_what_is_typed_into_a_control_is_no_key(net, shown):
+    opened = shown(net, cells=CELLS)
+    before = state_of(opened)
+    for control in ("#prompt", "#seed", "#length", "#unit", "#temperature", "#layer"):
+        opened.focus(control)
+        opened.keyboard.type("ls[]dc?")
+    opened.fill("#unit", str(before["unit"]))
+    opened.select_option("#layer", str(before["layer"]))
+    assert state_of(opened) == before
+    assert opened.input_value("#prompt") == "ls[]dc?"
+    assert not opened.locator("#keys").is_visible()
+
+
+@pytest.mark.parametrize("held", ["altKey", "altKey, ctrlKey"])
+def test_brackets_that_take_another_key_are_brackets(net, shown, held):
+    opened = shown(net, cells=CELLS)
+    press = """([key, held]) => document.dispatchEvent(new KeyboardEvent("keydown",
+        {key, bubbles: true, ...Object.fromEntries(held.map(name => [name, true]))}))"""
+    # Of the text, as a key of a keyboard would be.
+    press = press.replace("document.", "document.getElementById('text').")
+    opened.evaluate(press, ["]", held.split(", ")])
+    assert chosen(opened) == (1, 4, "tanh_c")
+    opened.evaluate(press, ["l", held.split(", ")])
+    opened.evaluate(press, ["[", ["ctrlKey"]])
+    assert chosen(opened) == (1, 4, "tanh_c")

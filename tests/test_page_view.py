@@ -172,3 +172,46 @@ def test_of_a_long_text_few_elements_are_in_the_document(shown):
         assert opened.locator("*").count() < 8000
         assert opened.locator("#caret").is_visible()
     assert set(colors_of(opened, "b")) == {32 + round(32 * 80 / 127)}
+
+
+@pytest.mark.parametrize("view, inner", [("dense", ""), ("guesses", " b")])
+def test_a_carriage_return_is_seen_only_where_it_is_alone(shown, view, inner):
+    text = "a\rb\r\nc\r\n" * 20
+    opened = shown(traced(text), f"#view={view}")
+    read = opened.locator(f".ch{inner}").evaluate_all("a => a.map(e => e.textContent)")
+    assert read[:8] == ["a", "←", "b", "\xa0", "↵", "c", "\xa0", "↵"]
+    if view == "guesses":
+        guesses = opened.locator(".ch i").evaluate_all("a => a.map(e => e.textContent)")
+        assert "←" in guesses and "CR" not in guesses
+
+
+def test_a_guess_whose_number_has_no_room_is_not_cut(shown):
+    opened = shown(traced("a\u200bb \u200b" * 20), "#view=guesses")
+    rows = opened.locator(".ch").evaluate_all(
+        """all => all.map(e => [e.firstChild.textContent,
+             [...e.querySelectorAll("i")].map(i => i.textContent)])"""
+    )
+    for symbol, guesses in rows:
+        assert ("200B" if symbol == "200B" else "▯") in guesses, symbol
+        assert symbol == "200B" or "200B" not in guesses
+
+
+def test_a_short_text_has_a_short_box(net, shown):
+    box = "#text"
+    opened = shown(traced("The cat.\nIt sat."))
+    assert opened.locator(box).bounding_box()["height"] < 100
+    opened = shown(net)
+    assert opened.locator(box).bounding_box()["height"] > 300
+
+
+@pytest.mark.parametrize("view", ["dense", "guesses"])
+def test_the_frame_of_the_first_and_last_character_is_whole(net, shown, view):
+    opened = shown(net, f"#view={view}", width=380)
+    for key in ("Control+End", "Control+Home"):
+        opened.focus("#text")
+        opened.keyboard.press(key)
+        frame = opened.locator("#caret").bounding_box()
+        box = opened.locator("#text").bounding_box()
+        assert box["y"] + 3 <= frame["y"], key
+        assert frame["y"] + frame["height"] + 2 <= box["y"] + box["height"], key
+        assert box["x"] + 3 <= frame["x"]

@@ -94,3 +94,27 @@ def test_writing_can_be_stopped(net, shown):
     opened.click("#stop")
     assert 0 <= len(written(opened)) < 2000
     assert not opened.locator("#stop").is_visible()
+
+
+def test_a_carriage_return_is_written_as_it_is_shown(shown):
+    opened = shown(traced("a\rb\r\nc\r\n" * 20), "#at=11")
+    settings(opened, length="1")
+    opened.click("#continue")
+    written(opened)
+    spans = opened.locator("#written span")
+    texts = spans.evaluate_all("all => all.map(e => e.textContent)")
+    assert texts[:8] == ["a", "←", "b", " ", "↵\n", "c", " ", "↵\n"]
+
+
+def test_a_number_is_as_high_as_its_neighbours(shown):
+    opened = shown(traced("a\u200bb " * 20), "#at=40")
+    settings(opened, length="1")
+    opened.click("#continue")
+    written(opened)
+    spans = opened.locator("#written span")
+    ends = spans.evaluate_all(
+        "all => all.slice(0, 3).map(e => e.getBoundingClientRect())"
+        ".map(box => [box.top, box.bottom])"
+    )
+    for end in (0, 1):
+        assert max(e[end] for e in ends) - min(e[end] for e in ends) < 1.5
