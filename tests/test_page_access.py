@@ -112,8 +112,9 @@ def test_every_control_is_reached_by_tab_in_order_and_seen_to_be(net, shown):
               const e = document.activeElement;
               if (e === document.body) return null;
               const shown = e.type === "radio" ? e.nextElementSibling : e;
+              const name = e.id || e.closest("[id]")?.id || e.name;
               const { outlineStyle, outlineWidth } = getComputedStyle(shown);
-              return [e.id || e.closest("[id]").id, outlineStyle, outlineWidth];
+              return [name, outlineStyle, outlineWidth];
             }"""
         )
         if found is None or (seen and found[0] == seen[0]):
@@ -121,6 +122,7 @@ def test_every_control_is_reached_by_tab_in_order_and_seen_to_be(net, shown):
         assert found[1:] == ["solid", "2px"], found
         seen.append(found[0])
     order = ["scheme", "help", "unit", "before", "after", "layer", "signal", "by",
-             "text", "cells", "firing", "mark", "drop", "prompt", "temperature",
-             "seed", "length", "hold", "value", "go", "continue", "written"]  # fmt: skip
+             "view", "text", "cells", "firing", "mark", "drop", "prompt", "temperature",
+             "seed", "length", "hold", "value", "go", "continue",
+             "written"]  # fmt: skip
     assert [name for name in dict.fromkeys(seen) if name in order] == order
