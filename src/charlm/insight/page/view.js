@@ -72,8 +72,10 @@ const View = (() => {
     for (let k = 0; k < top; k++) {
       const chance = chances[t * top + k] / 1000;
       if (chance < 0.001) break;
-      const guess = document.createElement("i");
-      Glyphs.put(guess, guesses[t * top + k], true);
+      const guess = document.createElement("i"), id = guesses[t * top + k];
+      Glyphs.put(guess, id, true);
+      // A longer number would be cut to one that means another; Inspect says it whole.
+      if (Glyphs.glyphs[id].columns > Math.max(2, shape.widths[ids[t]])) guess.textContent = "▯";
       guess.className += " " + Colors.ofChance(chance);
       cell.append(guess);
     }

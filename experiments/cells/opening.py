@@ -1,0 +1,119 @@
+"""How long a browser takes to open a large page: python -m experiments.cells.opening
+
+The page is of 20,000 characters and a made LSTM of 3 x 512 that never learnt. Times are
+medians of RUNS, from the address to what they name, in a fresh window each.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import jax
+import numpy as np
+
+from charlm.doors.machine import machine_name
+from charlm.insight.page import page, sizes
+from charlm.insight.trace import Trace
+from charlm.insight.weights import packed
+from charlm.model.lm import make_language_model
+from charlm.text.vocab import Vocab
+
+LENGTH, LAYERS, FEATURES = 20_000, 3, 512
+RUNS = 5
+LINE = "The cat sat on a mat, and ran to the sea.\n"
+# Milliseconds to the first frame with rows of the text in it.
+WATCH = """
+new MutationObserver((_, watch) => {
+  if (!document.querySelector(".row")) return;
+  watch.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { window.rows = performance.now(); }));
+}).observe(document, { childList: true, subtree: true });"""
+# Milliseconds that a change takes, until it can be painted.
+CHANGE = """(changes) => {
+  const begin = performance.now();
+  App.set(changes);
+  document.body.offsetHeight;
+  return performance.now() - begin;
+}"""
+GATE = {"layer": LAYERS - 1, "unit": 0}
+CHANGES = {
+    "another unit": {"layer": 0, "unit": FEATURES - 1, "signal": "tanh_c"},
+    "a first gate, the weights read": {**GATE, "signal": "i"},
+    "another gate": {**GATE, "signal": "f"},
+    "what fires in a stretch": {"from": 100, "to": 900},
+}
+
+
+def main() -> None:
+    made = made_page()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        path.write_text(made, encoding="utf-8")
+        found = times(path)
+    told = {"bytes": {"file": len(made.encode())} | sizes(made), "milliseconds": found}
+    print(json.dumps({"machine": machine_name()} | told, indent=1))
+
+
+def made_page() -> str:
+    """The page of a made trace of a net with random weights."""
+    vocab = Vocab.of("\n" + "".join(map(chr, range(32, 127))))
+    lm = make_language_model(
+        vocab_size=len(vocab), cell="lstm", layers=LAYERS, features=FEATURES
+    )
+    random = np.random.default_rng(0)
+    kinds = {"h": (np.int8, 127), "c": (np.int16, 256)}
+    signals, scales = {}, {}
+    for layer in range(LAYERS):
+        for name, (kind, one) in kinds.items():
+            drawn = random.integers(-one, one, (LENGTH, FEATURES), kind)
+            signals[f"layer_{layer}/{name}"] = drawn
+            scales[f"layer_{layer}/{name}"] = 1 / one
+    seen = Trace(
+        vocab=vocab,
+        cell="lstm",
+        layers=LAYERS,
+        features=FEATURES,
+        ids=vocab.encode((LINE * (LENGTH // len(LINE) + 1))[:LENGTH]),
+        signals=signals,
+        scales=scales,
+        guesses=random.integers(0, len(vocab), (LENGTH, 5), np.uint8),
+        chances=random.integers(0, 13_000, (LENGTH, 5), np.uint16),
+        nats=random.exponential(1.5, LENGTH).astype(np.float32),
+    )
+    weights = packed(lm.init(jax.random.key(0)))
+    return page(seen, weights=weights, title="A large page", start=0)
+
+
+def times(path: Path) -> dict[str, int]:
+    """Milliseconds, by what they were taken to."""
+    from playwright.sync_api import sync_playwright
+
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser")]
+    rows = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=next(filter(None, found), None), args=["--no-sandbox"]
+        )
+        for _ in range(RUNS):
+            window = browser.new_page(viewport={"width": 1280, "height": 860})
+            window.add_init_script(WATCH)
+            window.goto(path.as_uri())
+            taken = window.evaluate(
+                """() => {
+                  const [all] = performance.getEntriesByType("navigation");
+                  return {"first rows": window.rows,
+                          "whole page": all.domContentLoadedEventEnd};
+                }"""
+            )
+            for name, changes in CHANGES.items():
+                taken[name] = window.evaluate(CHANGE, changes)
+            rows.append(taken)
+            window.close()
+        browser.close()
+    return {name: round(median(row[name] for row in rows)) for name in rows[0]}
+
+
+if __name__ == "__main__":
+    main()
