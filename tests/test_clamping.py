@@ -1,13 +1,17 @@
 """Clamped units: against a plain loop, and what they cost."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 from test_trace import TEXT, made
 
+from charlm import Vocab, make_language_model
 from charlm.evaluation.score import log_probabilities
 from charlm.insight import clamping
 from charlm.insight.clamping import Clamp, clamped_nats, costs_of, matched_units
+from charlm.insight.findings import as_records
 from charlm.insight.trace import trace
 from charlm.model.cells import CELLS, LSTMState
 
@@ -87,6 +91,17 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     assert next(iter(loud.symbols)) == worst
     whole = sum(loss for loss in sums.values() if loss > 0)
     assert loud.symbols[worst] == pytest.approx(sums[worst] / whole, rel=1e-2)
+
+
+def test_a_unit_that_has_no_like_beats_none():
+    lm = make_language_model(vocab_size=2, cell="rnn", layers=1, features=1)
+    params, text = lm.init(jax.random.key(0)), "ab" * 9
+    seen = trace(lm, params, Vocab.of(text), text)
+    [cost] = costs_of(lm, params, seen, [(0, 0)], [np.ones(18, bool)])
+    assert cost.matched == [] and np.isnan(cost.beaten) and np.isnan(cost.outside)
+    [record] = as_records([cost])
+    assert record["beaten"] is None and record["total"] == cost.total
+    json.dumps(record, allow_nan=False)
 
 
 def test_the_units_of_equal_variance_are_the_nearest():

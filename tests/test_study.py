@@ -148,6 +148,8 @@ def test_of_a_short_text_no_cells_are_searched_for(planted):
     shown = show(lm, params, vocab, text[:300])
     assert shown.findings is None and "Brackets" not in shown.html
     assert show(lm, params, vocab, text, search=0, characters=90).findings is None
+    with pytest.raises(UserError, match="characters=0: show 1 or more"):
+        show(lm, params, vocab, text, characters=0)
     with pytest.raises(UserError, match="the text is empty"):
         show(lm, params, vocab, "")
     with pytest.raises(UserError, match="start is 300"):
@@ -160,6 +162,38 @@ def test_a_frame_in_a_notebook_shows_the_page(planted, new_page):
     opened.set_content(show(lm, params, vocab, text[:300])._repr_html_())
     [frame] = [f for f in opened.frames if f != opened.main_frame]
     assert frame.locator("h1").inner_text() == "What the cells do"
+
+
+def test_what_is_scored_is_what_was_asked_for_and_clamping_has_its_c(planted, studied):
+    found = study(*planted, signals=("h",), candidates=1)
+    assert {each.signal for each in found.findings.units} == {"layer_0/h", "layer_1/h"}
+    assert found.costs and found.findings.labels[0] in found.costs
+    first = next(iter(found.costs))
+    [same] = {c.total for f, c in studied.costs.items() if f.unit == first.unit}
+    assert found.costs[first].total == pytest.approx(same)
+    squashed = study(*planted, signals=("tanh_c",), clamp=False)
+    assert {name.rpartition("/")[2] for name in squashed.trace.signals} == {"c"}
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_other_cells_and_layers_of_one_unit_are_searched_too(cell):
+    text = made_text(6000)
+    vocab = Vocab.of(text.encode(), "byte")
+    lm = make_language_model(vocab_size=len(vocab), cell=cell, layers=2, features=1)
+    params = lm.init(jax.random.key(0))
+    found = study(lm, params, vocab, text.encode())
+    assert found.findings.widths == {"layer_0": 1, "layer_1": 1}
+    assert not any(each.passed for each in found.findings.units)
+    gone = "c" if cell == "rnn" else "tanh_c"
+    with pytest.raises(UserError, match=f"have no '{gone}'; choose among h"):
+        study(lm, params, vocab, text.encode(), signals=(gone,))
+
+
+def test_a_text_of_one_symbol_has_no_cells():
+    vocab = Vocab.of("a")
+    lm = make_language_model(vocab_size=1, layers=1, features=2)
+    found = study(lm, lm.init(jax.random.key(0)), vocab, "a" * 6000)
+    assert found.labels == found.findings.units == [] and found.costs == {}
 
 
 def test_the_states_are_those_of_a_trace(planted, studied):

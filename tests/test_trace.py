@@ -106,6 +106,8 @@ def test_mistakes_end_in_a_sentence(tmp_path, monkeypatch):
     for text, given, message in [
         ("", {}, "text is empty"),
         ("Q", {}, "never seen: 'Q'"),
+        (np.asarray([0, -1]), {}, "ids must be 0 to 1[0-9]; or give the text"),
+        (np.asarray([0, 99]), {}, "ids must be 0 to 1[0-9]; or give the text"),
         ("the", {"signals": ("h", "c")}, "have no 'c'; choose among h, r, z, n"),
     ]:
         with pytest.raises(UserError, match=message):

@@ -191,7 +191,7 @@ def results(net: Net) -> dict:
     labels = [
         record
         | {"fails": fails(cell)}
-        | ({"clamped": cell.cost._asdict()} if cell.cost else {})
+        | ({"clamped": as_records([cell.cost])[0]} if cell.cost else {})
         for record, cell in of_labels
     ]
     passed = [each for each in found.findings.units if each.passed]

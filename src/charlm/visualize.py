@@ -72,9 +72,10 @@ def told(config, step: int, text: str) -> str:
 
 def write_trace(lm, params, vocab, text, folder: str) -> None:
     from charlm.insight.lstmvis import write_lstmvis
-    from charlm.insight.trace import trace
+    from charlm.insight.trace import cell_of, trace
 
-    seen = trace(lm, params, vocab, text)
+    needed = ("h", "c") if cell_of(params) == "lstm" else ("h",)
+    seen = trace(lm, params, vocab, text, signals=needed)
     write_lstmvis(seen, folder, name=Path(folder).resolve().name)
     print(f"{folder}: {len(text):,} characters for LSTMVis")
 
@@ -93,6 +94,7 @@ def write(path: str, text: str) -> None:
 def report(shown, output: str, cells: str) -> None:
     """Says what the page holds, and which cells were found."""
     from charlm.insight.findings import as_records, interpretable
+    from charlm.insight.null import LEAST
     from charlm.insight.page import sizes
 
     size = sizes(shown.html)
@@ -101,13 +103,16 @@ def report(shown, output: str, cells: str) -> None:
     passed = [each for each in found.units if each.passed] if found else []
     for each in passed[:SHOWN]:
         print(f"{each.signal:>12} {each.unit:>4}  {each.score:+.3f}  {each.label}")
-    if found:
+    if found and not found.units:
+        print("no cells were found: no label changes often enough in this text")
+    elif found:
         shares = ", ".join(
             f"{x:.1%} at {bar}" for bar, x in interpretable(found).items()
         )
         print(f"units that passed all controls on held-out text: {shares} or more")
     else:
-        print("no cells were searched for: the text, or --search, is below 8,000")
+        least = f"{2 * LEAST:,}"
+        print(f"no cells were searched for: the text, or --search, is below {least}")
     if cells:
         records = as_records(found.units) if found else []
         write(cells, json.dumps(records, indent=1) + "\n")

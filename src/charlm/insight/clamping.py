@@ -5,6 +5,7 @@ used). So the unit is held at its mean, and the text is predicted again.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Cost(NamedTuple):
       inside: of those that follow where the unit's label holds.
       outside: of the others; nan if there are none.
       matched: total, of other units of about the same variance.
-      beaten: the share of those that cost less.
+      beaten: the share of those that cost less; nan if the layer has no other unit.
       symbols: the symbols whose prediction suffers most, and their shares of the whole
         loss that is added.
     """
@@ -169,10 +170,10 @@ def _cost(added: list[np.ndarray], holds: np.ndarray, trace: Trace) -> Cost:
     total, matched = float(own.mean()), [float(nats.mean()) for nats in others]
     return Cost(
         total=total,
-        inside=float(own[holds].mean()) if holds.any() else float("nan"),
-        outside=float(own[~holds].mean()) if not holds.all() else float("nan"),
+        inside=float(own[holds].mean()) if holds.any() else math.nan,
+        outside=float(own[~holds].mean()) if not holds.all() else math.nan,
         matched=matched,
-        beaten=float(np.mean([other < total for other in matched])),
+        beaten=sum(n < total for n in matched) / len(matched) if matched else math.nan,
         symbols=_worst(own, np.asarray(trace.ids[1:]), trace.vocab),
     )
 

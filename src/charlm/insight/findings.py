@@ -76,8 +76,8 @@ def interpretable(
     }
 
 
-def as_records(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings as plain data for JSON; what was not given (nan) is None."""
+def as_records(findings: Iterable[Any]) -> list[dict[str, Any]]:
+    """Findings (or Costs) as plain data for JSON; what is not known (nan) is None."""
     return [
         {
             key: None if value != value else value

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charlm.errors import UserError
 from charlm.insight.findings import Finding, Findings
 from charlm.insight.null import LEAST
 from charlm.insight.page import NEEDED, page
@@ -64,16 +65,18 @@ def show(
       characters: of its beginning that the page shows; a unit takes a byte of each, an
         LSTM's two.
       search: characters of its beginning in which cells that mean something are
-        searched for; of fewer than 8,000, or with 0, none are.
+        searched for; of fewer than 6,000, or with 0, none are.
       start: the character that is marked when the page opens.
       title: the page's heading.
       about: a sentence beneath it.
       height: of its frame in a notebook, in pixels.
 
     Raises:
-      UserError: the text is empty or has unseen characters, or `start` is not in what
-        is shown.
+      UserError: the text is empty or has unseen characters, `start` is not in what
+        is shown, or that is nothing.
     """
+    if characters < 1:
+        raise UserError(f"characters={characters}: show 1 or more")
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     kept, whole, seen = NEEDED[cell_of(params)], None, None
     if min(search, len(ids)) >= 2 * LEAST:

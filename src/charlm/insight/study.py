@@ -57,28 +57,37 @@ def study(
       params: its parameters.
       vocab: its symbols.
       text: that it was not trained on, or its ids[t].
-      signals: that are scored, as "h" or "f"; none named is all but tanh c, which has
-        the ranks of c.
+      signals: that are scored, as "h" or "f"; none named is all. Instead of tanh c,
+        c is, which has the same ranks.
       candidates: units of each label that are judged, the best of the first half.
       seed: of the null's shifts, and of the twin's weights.
       clamp: whether the found units are clamped.
 
     Raises:
-      UserError: the text is too short, or has unseen characters.
+      UserError: the text is too short or has unseen characters, or the cell has no
+        such signal.
     """
-    scored = [s for s in signals or SIGNALS[cell_of(params)] if s != "tanh_c"]
-    seen = trace(lm, params, vocab, text, signals=scored)
-    untrained = trace(
-        lm, lm.init(jax.random.key(seed)), vocab, seen.ids, signals=scored
-    )
-    of_text = labels(seen.text)
-    context = context_controls(np.asarray(seen.ids), of_text)
+    names = _scored(cell_of(params), signals)
+    twins = lm.init(jax.random.key(seed))
+    untrained = trace(lm, twins, vocab, text, signals=names)
+    ids, of_text = untrained.ids, labels(untrained.text)
+    context = context_controls(np.asarray(ids), of_text)
     best = best_scores(untrained.signals, of_text)
     given = {"candidates": candidates, "seed": seed, "context": context}
-    findings = find(seen.signals, of_text, untrained=best, **given)
     twin = find(untrained.signals, of_text, **given)
+    del untrained  # two traces at a time are more than a laptop may hold
+    needed = {"c" if "c" in SIGNALS[cell_of(params)] else "h"} if clamp else set()
+    seen = trace(lm, params, vocab, ids, signals=[*needed.union(names)])
+    units = {n: u for n, u in seen.signals.items() if n.rpartition("/")[2] in names}
+    findings = find(units, of_text, untrained=best, **given)
     costs = clamped(lm, params, seen, of_text, findings.labels) if clamp else {}
     return Study(seen, of_text, findings, twin, costs)
+
+
+def _scored(cell: str, signals: Sequence[str]) -> list[str]:
+    """The signals of a cell that are scored, each order of values once."""
+    same = {"tanh_c": "c"} if cell == "lstm" else {}
+    return [*dict.fromkeys(same.get(name, name) for name in signals or SIGNALS[cell])]
 
 
 def clamped(
@@ -93,6 +102,8 @@ def clamped(
     Measured on a part of the half on which no unit was chosen.
     """
     passed = [each for each in findings if each.passed and abs(each.score) >= WORTH]
+    if not passed:
+        return {}
     names = {each.label for each in passed}
     holds = {label.name: holding(label) for label in of_text if label.name in names}
     part = richest(list(holds.values()), len(seen.ids))

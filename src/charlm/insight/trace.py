@@ -99,8 +99,8 @@ def trace(
         It must be new or empty. None keeps them in memory.
 
     Raises:
-      UserError: the text is empty or has unseen characters, the cell has no such
-        signal, or the folder is not empty or cannot be written.
+      UserError: the text is empty or has unseen characters or ids, the cell has no
+        such signal, or the folder is not empty or cannot be written.
     """
     cell = cell_of(params)
     for name in signals:
@@ -112,6 +112,8 @@ def trace(
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     if not len(ids):
         raise UserError("the text is empty; a trace needs characters to read")
+    if ids.min() < 0 or ids.max() >= len(vocab):
+        raise UserError(f"ids must be 0 to {len(vocab) - 1}; or give the text itself")
     about = {
         "cell": cell,
         "layers": sum(name.startswith("layer_") for name in params),
