@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 # name: page, colours, width, height, where in it
 SHOTS = {
     "page-light": ("war_and_peace", "light", 1280, 860, ""),
-    "page-dark": ("linux", "dark", 1280, 860, ""),
+    "page-dark": ("linux", "dark", 1280, 860, "#view=guesses"),
     "page-narrow": ("wikipedia", "light", 390, 844, ""),
 }
 

@@ -1,14 +1,14 @@
 """evolution.html: every sample of a run on one page, which needs nothing but itself."""
 
-import json
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from charlm.evaluation.copying import WORD
+from charlm.insight.page import as_json
 from experiments.report import printable
 
 TEMPLATE = Path(__file__).parent / "page.html"
@@ -117,11 +117,3 @@ def page(
         "pace": PACE,
     }
     return TEMPLATE.read_text().replace("{{data}}", as_json(data))
-
-
-def as_json(data: Any) -> str:
-    """JSON that cannot end the script element it stands in, nor begin another."""
-    text = json.dumps(data, allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
