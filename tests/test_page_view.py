@@ -8,6 +8,7 @@ import pytest
 from pages import (
     CELLS,
     HOSTILE,
+    TEXT,
     cells_of,
     colors_of,
     levels_of,
@@ -215,3 +216,13 @@ def test_the_frame_of_the_first_and_last_character_is_whole(net, shown, view):
         assert box["y"] + 3 <= frame["y"], key
         assert frame["y"] + frame["height"] + 2 <= box["y"] + box["height"], key
         assert box["x"] + 3 <= frame["x"]
+
+
+def test_it_opens_at_the_top_of_a_row(net, shown):
+    opened = shown(net, start=len(TEXT) // 2)
+    box = opened.locator("#text").bounding_box()
+    rows = opened.locator(".row .ch:first-child").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().bottom)"
+    )
+    assert opened.evaluate("document.getElementById('text').scrollTop") > 0
+    assert not [y for y in rows if 0 < y - box["y"] < 20]

@@ -161,10 +161,12 @@ const View = (() => {
   /** Brings a character into sight: at a third of the height if it was out of it. */
   function reveal(t) {
     const { paddingTop, paddingBottom } = getComputedStyle(scroller);
-    const room = scroller.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+    const above = parseFloat(paddingTop);
+    const room = scroller.clientHeight - above - parseFloat(paddingBottom);
     const top = placeOf(t).row * shape.height;
     const away = top < scroller.scrollTop - shape.height || top > scroller.scrollTop + room;
-    if (away) scroller.scrollTop = top - Math.floor(room / 3 / shape.height) * shape.height;
+    const third = Math.floor(room / 3 / shape.height) * shape.height;
+    if (away) scroller.scrollTop = top - third + (third ? above : 0); // no sliver of a row
     else if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + shape.height > scroller.scrollTop + room)
       scroller.scrollTop = top + Math.min(shape.height, room) - room;
