@@ -212,7 +212,7 @@ def lstms(rng, t, h, nets):
     return trace(lm, params, vocab, text, signals=("h", "c", "f")).signals
 
 
-@pytest.mark.parametrize("made, t, h", [(walks, 8000, 40), (lstms, 8000, 6)])
+@pytest.mark.parametrize("made, t, h", [(walks, 8000, 40), (lstms, 20_000, 6)])
 def test_in_nets_of_noise_there_is_nothing_to_be_found(made, t, h):
     """At most as often as promised, `family`, in 100 nets and texts.
 
