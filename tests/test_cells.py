@@ -1,5 +1,7 @@
 """The parts of experiments/cells: which cells count, and how a text is laid out."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -18,10 +20,12 @@ from experiments.cells.pictures import (
 from experiments.cells.tables import HEAD, kinds_table, labels_table, slug
 
 
-def cell(label="inside quotes", score=0.95, chosen=0.9, *, total=0.1, beaten=1.0, **kw):
+def cell(
+    label="inside quotes", score=0.95, chosen=0.9, *, inside=0.2, beaten=1.0, **kw
+):
     limits = {"threshold": 0.3, "untrained": 0.2, "context": 0.4} | kw
     finding = Finding("layer_0/c", 7, label, score, chosen, *limits.values(), True)
-    cost = Cost(total, 0.2, 0.0, [0.0], beaten, {" ": 0.5, "|": 0.25})
+    cost = Cost(0.1, inside, 0.0, [0.0], beaten, {" ": 0.5, "|": 0.25})
     return Cell("a net", finding, cost)
 
 
@@ -32,7 +36,8 @@ def test_each_control_can_fail_a_cell():
         ({"threshold": 0.96}, "the null"),
         ({"untrained": 0.96}, "the untrained net"),
         ({"context": 0.96}, "the last 8 characters"),
-        ({"total": -0.1}, "clamping"),
+        ({"inside": -0.1}, "clamping"),
+        ({"inside": math.nan, "beaten": math.nan}, "clamping"),
         ({"beaten": 0.8}, "clamping"),
     ]:
         assert fails(cell(**given)) == [control]
@@ -45,7 +50,7 @@ def test_a_cell_counts_from_a_score_on_and_with_all_controls():
 
 
 def test_the_best_cell_is_chosen_by_the_first_half_among_those_that_pass():
-    idle, good, better = cell(chosen=0.99, total=0), cell(chosen=0.5), cell(score=0.99)
+    idle, good, better = cell(chosen=0.99, inside=0), cell(chosen=0.5), cell(score=0.99)
     assert best_of([idle, good, better], ["inside quotes"]) is better
     assert best_of([idle], ["inside quotes"]) is idle
     assert best_of([good], ["in URL"]) is None
@@ -53,7 +58,7 @@ def test_the_best_cell_is_chosen_by_the_first_half_among_those_that_pass():
 
 def test_of_the_nets_the_best_cell_is_told():
     names = ["inside quotes"]
-    idle = cell(score=0.99, total=0)._replace(net="idle")
+    idle = cell(score=0.99, inside=0)._replace(net="idle")
     good, better = cell(score=0.91), cell(score=0.92)._replace(net="another")
     late = cell(score=0.98, chosen=0.1)._replace(net="another")
     assert best_of_nets([idle, good, late, better], names) is better

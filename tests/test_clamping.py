@@ -85,7 +85,15 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     assert loud.total == pytest.approx(added.mean(), abs=1e-4)
     assert loud.inside == pytest.approx(added[holds[:-1]].mean(), abs=1e-4)
     assert loud.outside == pytest.approx(added[~holds[:-1]].mean(), abs=1e-4)
-    assert loud.beaten == np.mean([other < loud.total for other in loud.matched])
+    others = matched_units(seen, "layer_1/h", 4, count=3)
+    means = [float(seen.real("layer_1/h", n).mean()) for n in others]
+    held = [Clamp(1, n, mean) for n, mean in zip(others, means, strict=True)]
+    alike = clamped_nats(lm, params, seen.ids, [None, *held])
+    alike = (alike[1:] - alike[0])[:, 1:][:, holds[:-1]].mean(axis=1)
+    assert loud.matched == pytest.approx(alike.tolist(), abs=1e-4)
+    assert loud.beaten == np.mean([other < loud.inside for other in loud.matched])
+    [never] = costs_of(lm, params, seen, [(1, 4)], [0 * holds > 1], controls=3)
+    assert np.isnan(never.inside) and np.isnan(never.beaten)
     sums = {s: added[[c == s for c in TEXT[1:]]].sum() for s in set(TEXT[1:])}
     worst = max(sums, key=sums.get)
     assert next(iter(loud.symbols)) == worst

@@ -43,9 +43,14 @@ def fails(cell: Cell) -> list[str]:
         "the null": not beats(finding.score, finding.threshold),
         "the untrained net": not beats(finding.score, finding.untrained),
         "the last 8 characters": not beats(finding.score, finding.context),
-        "clamping": cost is not None and not (cost.total > 0 and cost.beaten >= BEATEN),
+        "clamping": cost is not None and not is_used(cost),
     }
     return [name for name, is_wrong in wrong.items() if is_wrong]
+
+
+def is_used(cost: Cost) -> bool:
+    """Whether clamping costs something where the label holds, and more than of most."""
+    return cost.inside > 0 and cost.beaten >= BEATEN
 
 
 def best_of(cells: Iterable[Cell], names: Iterable[str]) -> Cell | None:

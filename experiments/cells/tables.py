@@ -19,7 +19,8 @@ def row(cell: Cell) -> list:
         added = [DASH, DASH, DASH, DASH]
     else:
         where = ", ".join(f"{named(s)} {x:.0%}" for s, x in cost.symbols.items())
-        added = [cost.inside, cost.outside, f"{cost.beaten:.0%}", where]
+        beaten = f"{cost.beaten:.0%}" if cost.matched else DASH
+        added = [cost.inside, cost.outside, beaten, where]
     return [
         f"{finding.signal.removeprefix('layer_')} {finding.unit}",
         finding.score,

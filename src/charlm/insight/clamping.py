@@ -37,10 +37,10 @@ class Cost(NamedTuple):
 
     Attributes:
       total: over all characters.
-      inside: of those that follow where the unit's label holds.
+      inside: of those that follow where the unit's label holds; nan if it never does.
       outside: of the others; nan if there are none.
-      matched: total, of other units of about the same variance.
-      beaten: the share of those that cost less; nan if the layer has no other unit.
+      matched: inside too, of other units of about the same variance.
+      beaten: the share of those that cost less there; nan if there are no others.
       symbols: the symbols whose prediction suffers most, and their shares of the whole
         loss that is added.
     """
@@ -166,14 +166,17 @@ def costs_of(
 
 def _cost(added: list[np.ndarray], holds: np.ndarray, trace: Trace) -> Cost:
     """The Cost of a unit, by what it and its controls add at each character."""
-    own, *others = added
-    total, matched = float(own.mean()), [float(nats.mean()) for nats in others]
+    own = added[0]
+    inside, *matched = (
+        float(nats[holds].mean()) if holds.any() else math.nan for nats in added
+    )
+    compared = bool(matched) and holds.any()
     return Cost(
-        total=total,
-        inside=float(own[holds].mean()) if holds.any() else math.nan,
+        total=float(own.mean()),
+        inside=inside,
         outside=float(own[~holds].mean()) if not holds.all() else math.nan,
         matched=matched,
-        beaten=sum(n < total for n in matched) / len(matched) if matched else math.nan,
+        beaten=float(np.mean(np.asarray(matched) < inside)) if compared else math.nan,
         symbols=_worst(own, np.asarray(trace.ids[1:]), trace.vocab),
     )
 

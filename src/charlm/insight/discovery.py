@@ -48,8 +48,9 @@ def find(
     while all labels are shifted round: with units that know nothing of the labels, the
     chance that any pair exceeds its threshold is about `family`. What can pass is less,
     a pair or two of each unit, chosen elsewhere, that keeps its sign: so the verdicts
-    are conservative. They need to be: on short texts, where shifts are few that differ
-    for slow units and rare labels, thresholds by themselves are somewhat low.
+    are conservative. On short texts they need to be: there shifts are few that differ
+    for slow units and rare labels, thresholds by themselves are somewhat low, and what
+    passes is about as much as `family` says.
 
     Args:
       signals: integers[t, h] by name, as in a Trace; of signals whose values rise
