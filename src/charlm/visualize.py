@@ -126,7 +126,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("split", "valid", "without --text: train, valid or test")
     flags.DEFINE_string("output", "", "the page, an HTML file")
     flags.DEFINE_integer("characters", 20_000, "of the text that the page shows")
-    flags.DEFINE_integer("start", 0, "the character that is marked when it opens")
+    flags.DEFINE_integer(
+        "start", None, "the character that is marked when it opens; else a lively one"
+    )
     flags.DEFINE_integer(
         "search", 100_000, "characters searched for cells; 0: none are"
     )

@@ -48,7 +48,7 @@ def show(
     *,
     characters: int = 20_000,
     search: int = 100_000,
-    start: int = 0,
+    start: int | None = None,
     title: str = "What the cells do",
     about: str = "",
     height: int = 760,
@@ -66,7 +66,8 @@ def show(
         LSTM's two.
       search: characters of its beginning in which cells that mean something are
         searched for; of fewer than 6,000, or with 0, none are.
-      start: the character that is marked when the page opens.
+      start: the character that is marked when the page opens; None: one where what
+        the best cell does varies most.
       title: the page's heading.
       about: a sentence beneath it.
       height: of its frame in a notebook, in pixels.
@@ -87,7 +88,7 @@ def show(
     made = page(
         cut(seen, slice(0, characters)),
         weights=packed(params),
-        cells=listed(whole) if whole else (),
+        cells=listed(whole) if whole else None,
         title=title,
         about=about,
         start=start,

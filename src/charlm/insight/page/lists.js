@@ -31,8 +31,7 @@ const Lists = (() => {
     }));
   at("cells").hidden = !meanings.length;
   if (!meanings.length) at("scored").textContent = Data.searched
-    ? "No unit is listed: none passed the controls on text that did not choose it, or " +
-      `fewer than ${Inspect.whole(Data.least)} characters were searched.`
+    ? "No unit is listed: none passed the controls on text that did not choose it."
     : "Nothing was searched for. A search takes a text of " +
       `${Inspect.whole(Data.least)} characters or more.`;
 
