@@ -50,10 +50,15 @@ def test_a_cell_counts_from_a_score_on_and_with_all_controls():
 
 
 def test_the_best_cell_is_chosen_by_the_first_half_among_those_that_pass():
-    idle, good, better = cell(chosen=0.99, inside=0), cell(chosen=0.5), cell(score=0.99)
-    assert best_of([idle, good, better], ["inside quotes"]) is better
-    assert best_of([idle], ["inside quotes"]) is idle
+    low, good, better = cell(chosen=0.99, context=0.96), cell(chosen=0.5), cell()
+    assert best_of([low, good, better], ["inside quotes"]) is better
+    assert best_of([low], ["inside quotes"]) is low
     assert best_of([good], ["in URL"]) is None
+
+
+def test_clamping_does_not_choose_among_the_candidates_it_judges():
+    idle = cell(chosen=0.99, inside=0)
+    assert best_of([cell(), idle, cell()], ["inside quotes"]) is idle
 
 
 def test_of_the_nets_the_best_cell_is_told():
