@@ -112,7 +112,7 @@ for [piece] in charlm.stream(lm, params, vocab, length=400, temperature=0.8):
 # ## Inside
 #
 # What it has written last, by what its units do at each character; and it writes on,
-# with a unit held where you like. On text that it was not trained on, of 8,000
+# with a unit held where you like. On text that it was not trained on, of 6,000
 # characters or more, the page also lists the units that mean something.
 
 # %%
