@@ -59,12 +59,8 @@ def main() -> None:
         f"{came} of the post's {len(KINDS)} kinds came back with a held-out score of"
         f" {BAR} or more and all controls passed."
     )
-    blocks = [
-        told,
-        kinds_table(best),
-        *pictures(best),
-        shares_table({net.name: net.study for net in nets}),
-    ]
+    shares = shares_table({net.name: net.study for net in nets})
+    blocks = [told, kinds_table(best), *pictures(best), shares]
     blocks += ["![](gates.png)", "![](time_scales.png)", pages_table(nets)]
     for net in nets:
         blocks += [f"### {net.name}", labels_table(net.cells)]
@@ -79,7 +75,11 @@ NETS = {
     "shakespeare": lambda: small("shakespeare"),
     "python": lambda: trained("demo.py:small", "runs/python-small"),
     "two_layers": lambda: two_layers(),
+    "wikipedia_narrow": lambda: trained(
+        "wikipedia.py:small", "runs/wikipedia-narrow", *NARROW
+    ),
 }
+NARROW = ("--config.model.layers=2", "--config.model.features=96")
 
 
 def two_layers() -> Trained:
@@ -114,6 +114,7 @@ TITLES = {
     "shakespeare": "Shakespeare",
     "python": "Python's library",
     "two_layers": "War and Peace, two layers",
+    "wikipedia_narrow": "Wikipedia, two narrow layers",
 }
 
 
