@@ -32,6 +32,7 @@ def main() -> None:
             )
             opened.goto(f"{path.resolve().as_uri()}{place}")
             opened.wait_for_load_state("load")
+            opened.wait_for_timeout(1500)  # until the gates are computed
             opened.screenshot(path=FOLDER / f"{name}.png")
             opened.close()
         browser.close()
