@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from test_trace import TEXT, made
@@ -13,7 +14,6 @@ from charlm.insight.trace import trace
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
-    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
     seen = trace(*made(cell), TEXT)
     folder = tmp_path / "cats"
     write_lstmvis(seen, folder, name="cats")
@@ -48,7 +48,6 @@ def test_every_symbol_is_one_word_of_one_line():
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):
-    pytest.importorskip("h5py", reason="h5py is not installed")
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(UserError, match="is not empty"):
         write_lstmvis(trace(*made(), "the"), tmp_path, name="x")

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import pytest
 from conftest import MADE_TEXT, door, files, refused
 
@@ -46,7 +47,6 @@ def test_without_a_text_it_reads_the_runs_own(trained, tmp_path):
 
 
 def test_lstmvis_reads_what_it_writes(trained, tmp_path):
-    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
     done = door(
         "visualize",
         f"--workdir={trained}/run",

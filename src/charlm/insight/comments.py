@@ -68,7 +68,7 @@ def lex(text: str) -> Lexed:
                 lines.add(found.end() if kind == "hash" else start, end)
                 hides = kind == "slashes"
             case "string":
-                end = STRING.match(text, start + 1).end()  # type: ignore[union-attr]
+                end = end_of(STRING, text, start + 1)
                 closed = text.startswith('"', end)
                 strings.add(start, end, closed or end == len(text))
                 place = end + closed
@@ -77,12 +77,18 @@ def lex(text: str) -> Lexed:
                     place, end = closing(text, "docstring", start + 1)
                     docstrings.add(start, end, place > end or end == len(text))
             case _:
-                end = SINGLE.match(text, start + 1).end()  # type: ignore[union-attr]
+                end = end_of(SINGLE, text, start + 1)
                 place = end + text.startswith("'", end)
         if hides:
             code += text[kept : found.start()], "~" * (place - found.start())
             kept = place
     return Lexed(blocks, lines, docstrings, strings, "".join(code) + text[kept:])
+
+
+def end_of(body: re.Pattern[str], text: str, place: int) -> int:
+    """Where what matches from a place on ends; the place itself if nothing does."""
+    found = body.match(text, place)
+    return found.end() if found else place
 
 
 def closing(text: str, kind: str, place: int) -> tuple[int, int]:
