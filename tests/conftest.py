@@ -162,6 +162,22 @@ def new_page(browser):
     assert not wrong
 
 
+@pytest.fixture(scope="session")
+def net():
+    """A small net of which pages are made, and the trace of its text."""
+    from pages import traced  # after the import hook is set
+
+    return traced()
+
+
+@pytest.fixture
+def shown(new_page, tmp_path):
+    """(net, link, width) -> its page, opened; nothing may go wrong in it."""
+    from pages import showing
+
+    return showing(new_page, tmp_path)
+
+
 SMALL = {
     "model.features": 16,
     "model.layers": 1,

@@ -14,11 +14,6 @@ from charlm.insight.weights import packed
 from charlm.text.vocab import Vocab
 
 
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_values_stand_unit_after_unit_a_character_each(cell):
     net = traced(cell=cell)

@@ -2,17 +2,7 @@
 
 import numpy as np
 import pytest
-from pages import CELLS, settings, showing, traced, until, written
-
-
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
-@pytest.fixture
-def shown(new_page, tmp_path):
-    return showing(new_page, tmp_path)
+from pages import CELLS, settings, until, written
 
 
 def luminance(color):

@@ -2,17 +2,7 @@
 
 import numpy as np
 import pytest
-from pages import CELLS, TEXT, cells_of, chosen, showing, state_of, traced, until
-
-
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
-@pytest.fixture
-def shown(new_page, tmp_path):
-    return showing(new_page, tmp_path)
+from pages import CELLS, TEXT, cells_of, chosen, state_of, traced, until
 
 
 def test_a_unit_is_chosen_by_number_layer_list_and_keys(net, shown):

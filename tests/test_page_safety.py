@@ -1,17 +1,7 @@
 """The page in a browser: a text can do no harm in it."""
 
 import pytest
-from pages import CELLS, HOSTILE, html_of, showing, traced, written
-
-
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
-@pytest.fixture
-def shown(new_page, tmp_path):
-    return showing(new_page, tmp_path)
+from pages import CELLS, HOSTILE, html_of, traced, written
 
 
 @pytest.mark.parametrize("view", ["dense", "guesses"])

@@ -13,7 +13,6 @@ from pages import (
     colors_of,
     levels_of,
     settings,
-    showing,
     traced,
     written,
 )
@@ -21,16 +20,6 @@ from pages import (
 from charlm.insight.trace import Trace
 from charlm.model.lm import make_language_model
 from charlm.text.vocab import Vocab
-
-
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
-@pytest.fixture
-def shown(new_page, tmp_path):
-    return showing(new_page, tmp_path)
 
 
 @pytest.mark.parametrize("view, inner", [("dense", ""), ("guesses", "b")])

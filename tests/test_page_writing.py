@@ -2,19 +2,9 @@
 
 import numpy as np
 import pytest
-from pages import TEXT, settings, showing, traced, written
+from pages import TEXT, settings, traced, written
 
 from charlm.generation.stream import sample
-
-
-@pytest.fixture(scope="module")
-def net():
-    return traced()
-
-
-@pytest.fixture
-def shown(new_page, tmp_path):
-    return showing(new_page, tmp_path)
 
 
 @pytest.mark.parametrize("prompt", ["The ", ""])
