@@ -171,8 +171,11 @@ def test_what_is_scored_is_what_was_asked_for_and_clamping_has_its_c(planted, st
     first = next(iter(found.costs))
     [same] = {c.total for f, c in studied.costs.items() if f.unit == first.unit}
     assert found.costs[first].total == pytest.approx(same)
-    squashed = study(*planted, signals=("tanh_c",), clamp=False)
+    squashed = study(*planted, signals=("tanh_c",), thorough=False)
     assert {name.rpartition("/")[2] for name in squashed.trace.signals} == {"c"}
+    assert squashed.twin is None and squashed.costs == {}
+    untrained = {f.label: f.untrained for f in studied.findings.labels}
+    assert untrained.keys() == {f.label for f in squashed.findings.labels}
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])

@@ -40,7 +40,7 @@ def main() -> None:
             search=given.search,
             start=given.start,
             title=given.title or Path(given.workdir).resolve().name,
-            about=told(config, kept.step, Path(given.text).name or given.split),
+            about=told(config, kept.step, given.text, given.split),
         )
         write(given.output, shown.html)
         report(shown, given.output, given.cells)
@@ -61,12 +61,13 @@ def check(given) -> None:
             raise UserError(f"--{name}={path} {why}; give the path of a file")
 
 
-def told(config, step: int, text: str) -> str:
+def told(config, step: int, text: str, split: str) -> str:
     """A sentence on the model and the text."""
     model = {"layers": "?", "features": "?", "cell": "?"} | config["model"]
+    read = Path(text).name or f"the {split} text"
     return (
-        f"{text}, as read by {model['layers']} x {model['features']}"
-        f" {model['cell'].upper()} after {step:,} steps of training."
+        f"{model['layers']} x {model['features']} {model['cell'].upper()} after"
+        f" {step:,} steps of training, reading {read}."
     )
 
 

@@ -81,7 +81,7 @@ def show(
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     kept, whole, seen = NEEDED[cell_of(params)], None, None
     if min(search, len(ids)) >= 2 * LEAST:
-        whole = study(lm, params, vocab, ids[:search], signals=kept, clamp=False)
+        whole = study(lm, params, vocab, ids[:search], signals=kept, thorough=False)
         seen = whole.trace
     if seen is None or len(seen.ids) < min(characters, len(ids)):
         seen = trace(lm, params, vocab, ids[:characters], signals=kept)

@@ -28,14 +28,15 @@ class Study(NamedTuple):
       trace: of the text.
       labels: of the text.
       findings: of the net.
-      twin: of a net of the same shape with its first, random weights.
-      costs: what clamping costs, of the labels' own units that passed with 0.5 or more.
+      twin: of a net of the same shape that never learnt; None if not asked for.
+      costs: what clamping costs, of the labels' own units that passed with 0.5 or more;
+        none if not asked for.
     """
 
     trace: Trace
     labels: list[Label]
     findings: Findings
-    twin: Findings
+    twin: Findings | None
     costs: dict[Finding, Cost]
 
 
@@ -48,7 +49,7 @@ def study(
     signals: Sequence[str] = (),
     candidates: int = 3,
     seed: int = 0,
-    clamp: bool = True,
+    thorough: bool = True,
 ) -> Study:
     """Which units of a net track which labels of a text, and what clamping them costs.
 
@@ -61,7 +62,8 @@ def study(
         c is, which has the same ranks.
       candidates: units of each label that are judged, the best of the first half.
       seed: of the null's shifts, and of the twin's weights.
-      clamp: whether the found units are clamped.
+      thorough: whether the found units are clamped, and the twin, which is a control
+        in any case, is searched as the net is.
 
     Raises:
       UserError: the text is too short or has unseen characters, or the cell has no
@@ -74,13 +76,13 @@ def study(
     context = context_controls(np.asarray(ids), of_text)
     best = best_scores(untrained.signals, of_text)
     given = {"candidates": candidates, "seed": seed, "context": context}
-    twin = find(untrained.signals, of_text, **given)
+    twin = find(untrained.signals, of_text, **given) if thorough else None
     del untrained  # two traces at a time are more than a laptop may hold
-    needed = {"c" if "c" in SIGNALS[cell_of(params)] else "h"} if clamp else set()
+    needed = {"c" if "c" in SIGNALS[cell_of(params)] else "h"} if thorough else set()
     seen = trace(lm, params, vocab, ids, signals=[*needed.union(names)])
     units = {n: u for n, u in seen.signals.items() if n.rpartition("/")[2] in names}
     findings = find(units, of_text, untrained=best, **given)
-    costs = clamped(lm, params, seen, of_text, findings.labels) if clamp else {}
+    costs = clamped(lm, params, seen, of_text, findings.labels) if thorough else {}
     return Study(seen, of_text, findings, twin, costs)
 
 
