@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -216,6 +217,23 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     metrics.close()
     [events] = (tmp_path / "tensorboard").iterdir()
     assert b"train/nats_per_char" in events.read_bytes()
+
+
+def test_tensorboard_takes_no_pytorch_along(tmp_path):
+    """Which may be installed, and takes seconds; afterwards it is there as it was."""
+    pytest.importorskip("tensorboardX", reason="the tensorboard extra is not installed")
+    (tmp_path / "torch.py").write_text("imported = True")
+    code = (
+        "import pathlib, sys\n"
+        "from charlm.workdir.metrics import Metrics\n"
+        f"Metrics(pathlib.Path({str(tmp_path)!r})).close()\n"
+        "assert 'tensorboardX' in sys.modules and 'torch' not in sys.modules\n"
+        "import torch\n"
+        "assert torch.imported\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    env = os.environ | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env)
 
 
 MODEL = {"cell": "gru", "layers": 1, "features": 4}

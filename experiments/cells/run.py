@@ -61,7 +61,8 @@ def main() -> None:
     )
     shares = shares_table({net.name: net.study for net in nets})
     blocks = [told, kinds_table(best), *pictures(best), shares]
-    blocks += ["![](gates.png)", "![](time_scales.png)", pages_table(nets)]
+    drawn = [f"![]({name}.png)" for name in ("gates", "gates_by_layer", "time_scales")]
+    blocks += [*drawn, pages_table(nets)]
     for net in nets:
         blocks += [f"### {net.name}", labels_table(net.cells)]
     keep(FOLDER, {net.name: results(net) for net in nets}, blocks)
@@ -156,17 +157,29 @@ def draw_cell(nets: list[Net], kind: str, cell: Cell) -> None:
 
 
 def draw_gates(nets: list[Net]) -> None:
-    with picture(FOLDER / "gates.png", columns=3, width=10, height=3.6) as columns:
-        for axes, (gate, name) in zip(columns, GATES.items(), strict=True):
-            for net in nets:
-                seen = net.study.trace
-                for n in range(seen.layers):
-                    key = f"layer_{n}/{gate}"
-                    left, right = saturation(seen.signals[key], seen.scales[key])
-                    axes.scatter(left, right, s=5, alpha=0.5, label=of_layer(net, n))
-            axes.plot([0, 1], [1, 0], color="black", linewidth=0.5)
-            axes.set(xlabel="share below 0.1", title=f"{name} gate")
-        columns[0].set(ylabel="share above 0.9")
+    """How often gates are shut and open: nets of one layer, then layers of the others.
+
+    The legend stands where no dot can, above the line on which the shares add up to 1.
+    """
+    for name, deep in (("gates.png", False), ("gates_by_layer.png", True)):
+        some = [net for net in nets if (net.study.trace.layers > 1) == deep]
+        with picture(FOLDER / name, columns=3, width=10, height=3.6) as columns:
+            for axes, gate in zip(columns, GATES, strict=True):
+                for net in some:
+                    scatter(axes, net, gate, legend=gate == [*GATES][-1])
+                axes.plot([0, 1], [1, 0], color="black", linewidth=0.5)
+                axes.set(xlabel="share below 0.1", title=f"{GATES[gate]} gate")
+            columns[0].set(ylabel="share above 0.9")
+
+
+def scatter(axes, net: Net, gate: str, *, legend: bool) -> None:
+    """A dot a unit, a colour a layer."""
+    seen = net.study.trace
+    for n in range(seen.layers):
+        key = f"layer_{n}/{gate}"
+        left, right = saturation(seen.signals[key], seen.scales[key])
+        label = of_layer(net, n) if legend else None
+        axes.scatter(left, right, s=5, alpha=0.5, label=label)
 
 
 def of_layer(net: Net, n: int) -> str:

@@ -1,8 +1,10 @@
 """metrics.jsonl, and the writers on it (TensorBoard)."""
 
+import contextlib
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,20 @@ def cut_back(path: Path, step: int) -> None:
         write_whole(path, text)
 
 
+@contextlib.contextmanager
+def _absent(package: str):
+    """Within it, a package that was not imported before is as if not installed."""
+    modules: dict[str, Any] = sys.modules
+    hidden = package not in modules
+    if hidden:
+        modules[package] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del modules[package]
+
+
 def _tensorboard(folder: Path, step: int):
     """add(name, value, step) and close() of TensorBoard's file, if its extra is there.
 
@@ -85,9 +101,11 @@ def _tensorboard(folder: Path, step: int):
     jumps, and then the run waits for it for ever.
     """
     try:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto import event_pb2
-        from tensorboardX.summary import scalar
+        # It would import PyTorch, two seconds of every start, for tensors to show.
+        with _absent("torch"):
+            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.proto import event_pb2
+            from tensorboardX.summary import scalar
     except ImportError:
         return None
     made: Any = event_pb2  # whose classes are made as it is imported
