@@ -122,6 +122,7 @@ def test_bytes_are_shown_by_number_where_they_are_no_characters(shown):
 def test_nothing_sticks_out(net, shown, width, view):
     opened = shown(net, f"#view={view}&select=3-9", width=width, cells=CELLS)
     opened.check("#hold")
+    opened.fill("#length", "150")
     opened.click("#continue")
     written(opened)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width

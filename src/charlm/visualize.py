@@ -17,14 +17,15 @@ SHOWN = 20  # cells in the table
 
 
 def main() -> None:
+    given = flags.FLAGS
+    check(given)  # before JAX is there: it takes a second
+
     from charlm.doors.machine import use_machine
     from charlm.doors.reading import read_text
     from charlm.insight.show import show
     from charlm.workdir import bundle
 
     use_machine()
-    given = flags.FLAGS
-    check(given)
     config = bundle.read_config(given.workdir)
     model, kept = bundle.load(given.workdir, given.checkpoint)
     text = read_text(
