@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from charlm import Vocab, make_language_model
 from charlm.errors import UserError
-from charlm.insight.controls import context_control, context_controls
+from charlm.insight.controls import context_controls
 from charlm.insight.discovery import best_scores, find
 from charlm.insight.findings import Finding, Findings, as_records, interpretable
 from charlm.insight.gates import saturation, time_scales
@@ -334,6 +334,11 @@ def naive_table(ids, label, context):
             mean = (s + mean) / (seen + 1)
         told.append(mean)
     return np.asarray(told)
+
+
+def context_control(ids, label, **given):
+    """The control of one label."""
+    return context_controls(ids, [label], **given)[label.name]
 
 
 def naive_auc_of_reals(unit, label):

@@ -16,13 +16,6 @@ else:  # all that has the fields of a Label will do
 COMMON = 127  # symbols that have weights of their own
 
 
-def context_control(
-    ids: Integer[np.ndarray, " t"], label: Label, *, context: int = 8
-) -> float:
-    """The score of a label told from the last characters alone; see below."""
-    return context_controls(ids, [label], context=context)[label.name]
-
-
 def context_controls(
     ids: Integer[np.ndarray, " t"], labels: Sequence[Label], *, context: int = 8
 ) -> dict[str, float]:
