@@ -23,8 +23,9 @@ def get_config(variant: str = "") -> Config:
     data.split = (0.95, 0.05, 0.0)
     # How likely a stream is to start from the zero carry in any window.
     data.reset_probability = 0.02
-    # A text of more bytes than this is read from its file, not kept on the device.
-    data.device_bytes = 2**28
+    # A text of more bytes than this is read from its file, not kept on the device;
+    # -1 is a tenth of an accelerator's memory, and 2**28 on a CPU.
+    data.device_bytes = -1
 
     model = config.model = ml_collections.ConfigDict()
     model.cell = "lstm"  # "lstm", "gru" (char-rnn's) or "rnn"

@@ -10,7 +10,7 @@ import pytest
 import transcription
 
 from charlm.errors import UserError
-from charlm.model import devices, recurrence
+from charlm.model import devices
 from charlm.model.cells import CELLS
 from charlm.model.dropout import drop
 from charlm.model.lm import make_language_model
@@ -101,55 +101,6 @@ def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_
         jax.grad(loss(slow), (0, 1))(params, state),
         jax.grad(loss(fast), (0, 1))(params, state),
     )
-
-
-def gradients_of(unroll, name="lstm", one_hot=False):
-    """Last state, ys, and gradients to parameters, state and inputs of a layer."""
-    cell, params, state, xs = layer_of(name)
-    ids = jax.random.randint(KEY, (T, B), 0, D)
-    weights = jax.random.normal(KEY, (T, B, H))
-
-    def loss(params, state, xs):
-        last, ys = unroll(cell, params, state, ids if one_hot else xs)
-        total = (ys * weights).sum() + sum(x.sum() for x in jax.tree.leaves(last))
-        return total, (tuple(last), ys)
-
-    return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(params, state, xs)
-
-
-def by_scan(cell, params, state, xs):
-    """The slow path: a scan of the step."""
-    return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
-
-
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_the_cudnn_path_packs_weights_as_cudnn_reads_them(monkeypatch, one_hot):
-    """cuDNN's place taken by JAX's own reference for it, on the same packed weights."""
-    from jax.experimental import rnn
-
-    def reference(x, h, c, weights, lengths, *sizes_and_precision):
-        d, width, layers, _, bidirectional, _ = sizes_and_precision
-        parts = rnn.unpack_lstm_weights(weights, d, width, layers, bidirectional)
-        return rnn.lstm_ref(
-            x, h, c, *parts, lengths, d, width, layers, 0.0, bidirectional
-        )
-
-    monkeypatch.setattr(recurrence.jax_rnn, "lstm", reference)
-
-    def by_cudnn(cell, params, state, xs):
-        return recurrence.unroll_lstm_by_cudnn(params, state, xs)
-
-    near(
-        gradients_of(by_scan, one_hot=one_hot), gradients_of(by_cudnn, one_hot=one_hot)
-    )
-
-
-@pytest.mark.skipif(not recurrence.has_cudnn(), reason="there is no NVIDIA GPU here")
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_on_a_gpu_cudnn_is_the_scan_in_value_and_gradient(one_hot):
-    with jax.default_matmul_precision("float32"):
-        slow = gradients_of(by_scan, one_hot=one_hot)
-        near(slow, gradients_of(unroll_layer, one_hot=one_hot), 1e-4)
 
 
 def test_a_window_is_projected_with_the_gradients_of_a_plain_product():

@@ -13,10 +13,10 @@ from statistics import median
 import jax
 import numpy as np
 
-from charlm.doors.machine import machine_name
 from charlm.insight.page import page, sizes
 from charlm.insight.trace import Trace
 from charlm.insight.weights import packed
+from charlm.model.devices import machine_name
 from charlm.model.lm import make_language_model
 from charlm.text.vocab import Vocab
 

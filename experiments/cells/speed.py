@@ -11,11 +11,12 @@ from collections.abc import Callable
 import jax
 
 from charlm import Vocab, make_language_model, open_corpus
-from charlm.doors.machine import machine_name, use_machine
+from charlm.doors.machine import use_machine
 from charlm.insight.controls import context_controls
 from charlm.insight.discovery import best_scores, find
 from charlm.insight.features import labels
 from charlm.insight.trace import trace
+from charlm.model.devices import machine_name
 from charlm.text import catalog
 
 CHARACTERS, UNITS, LABELS = 200_000, 500, 20

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from charlm.doors.machine import available_cores
+from charlm.model.devices import available_cores
 from charlm.workdir.bundle import read_config
 from experiments.corpus import ROOT, opened, scored
 from experiments.depth_and_width.widths import parameters, width_of

@@ -15,9 +15,10 @@ import numpy as np
 from peers import Shape, charlm_program, model_of
 
 from charlm import lstm
-from charlm.doors.machine import available_cores, use_fusion
+from charlm.doors.machine import set_environment
 from charlm.generation.sampler import DRAW, Taste, make_sampler
 from charlm.model import devices
+from charlm.model.devices import available_cores
 from charlm.model.dropout import drop
 from charlm.model.products import by_one_hot, scattered, window_product
 from charlm.model.recurrence import unroll_layer
@@ -162,7 +163,7 @@ def narrow() -> Iterator[Pair]:
 
 
 def main() -> None:
-    use_fusion()
+    set_environment()
     jax.config.update("jax_num_cpu_devices", available_cores())
     print(f"{'what':34}{'the other way':28}{'ours, ms':>10}{'other':>10}{'ratio':>8}")
     for group in (layers, pieces, steps, writing, narrow):

@@ -10,7 +10,9 @@ Names are imported when they are first used, so that `import charlm` is cheap.
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from charlm.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from charlm.errors import UserError

@@ -1,39 +1,48 @@
-"""What a front door tells JAX of the machine, before JAX's first work; its name."""
+"""What a front door tells JAX of the machine, before JAX's first work."""
 
 import contextlib
 import os
-import platform
-from pathlib import Path
 
 import jax
 
+from charlm.model.devices import available_cores
 from charlm.text.corpus import cache_folder
 
-# Lets XLA work out several results in one loop on a CPU; off by default there, and
-# worth some percent of a training step (experiments/speed).
-XLA_OPTION = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+XLA_FLAGS = (
+    # Lets XLA work out several results in one loop on a CPU; off by default there, and
+    # worth some percent of a training step (experiments/speed).
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion",
+    # On a GPU XLA would choose tilings and algorithms by stopwatch, anew in each
+    # process that compiles: two runs of one config would differ in their last bits.
+    "--xla_gpu_autotune_level=0",
+    "--xla_gpu_experimental_enable_fusion_autotuner=false",
+)
+GPU_VARIABLES = {
+    # Memory is taken when it is needed: JAX would take three quarters of each GPU.
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    # cuDNN's RNNs are not deterministic with cuBLAS's own choice (docs of cuDNN).
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:2",
+}
 
 
 def use_machine() -> None:
-    """Makes each core a device, and keeps compiled programs for the next time."""
-    use_fusion()
+    """Makes each core a device, or uses one GPU; keeps compiled programs."""
+    set_environment()
     jax.config.update("jax_num_cpu_devices", available_cores())
+    # The first that $CUDA_VISIBLE_DEVICES leaves: memory on others would be wasted.
+    jax.config.update("jax_cuda_visible_devices", "0")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         keep_compiled()
 
 
-def use_fusion() -> None:
-    """Adds XLA_OPTION to $XLA_FLAGS, unless the user has set such options there."""
-    given = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in given:
-        os.environ["XLA_FLAGS"] = f"{given} {XLA_OPTION}".strip()
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def set_environment() -> None:
+    """Sets what XLA and CUDA read when they start, unless the user has set it."""
+    for flag in XLA_FLAGS:
+        given = os.environ.get("XLA_FLAGS", "")
+        if flag.partition("=")[0] not in given:
+            os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
+    for name, value in GPU_VARIABLES.items():
+        os.environ.setdefault(name, value)
 
 
 def keep_compiled() -> None:
@@ -50,16 +59,3 @@ def keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def machine_name() -> str:
-    """The machine in words: the accelerator, or the processor and its cores."""
-    device = jax.devices()[0]
-    if device.platform != "cpu":
-        return device.device_kind
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-    return f"{model}, {available_cores()} cores"

@@ -13,9 +13,13 @@ from jaxtyping import Float, Integer
 from charlm.errors import UserError
 from charlm.model import devices
 from charlm.model.lm import LanguageModel
+from charlm.model.platform import get_platform
 
 PyTree = Any
-PIECE = 20  # characters unrolled at once: what they need stays near the core
+PIECE = 20  # characters unrolled at once on a CPU: what they need stays near the core
+# On an accelerator, bytes a character needs for each number of the carry and for each
+# symbol, at most: cuDNN keeps six numbers a unit, and JAX allocates four times that.
+CARRY_BYTES, SYMBOL_BYTES = 64, 16
 
 
 class Score(NamedTuple):
@@ -61,7 +65,8 @@ def evaluate(
       params: its parameters.
       ids: ids[n] of the text, n at least 2; may be memory-mapped.
       streams: stretches read side by side.
-      seq_length: characters a dispatch; the score does not depend on it.
+      seq_length: characters a dispatch, at least: an accelerator reads as many as its
+        memory allows. The score does not depend on it.
       window: characters of a window; 0 is stateful.
 
     Raises:
@@ -149,9 +154,10 @@ def _read(
     mesh = devices.mesh_of(len(starts))
     params = jax.device_put(params, devices.whole(mesh))
     carry = jax.device_put(lm.initial_carry(len(starts)), devices.by_rows(mesh))
-    seq_length = -(-seq_length // PIECE) * PIECE
+    longest, symbols = int((ends - starts).max()), params["head"]["b"].size
+    seq_length = _length_of_dispatch(carry, symbols, seq_length, longest)
     score = _scorer_of(lm)
-    for offset in range(0, int((ends - starts).max()), seq_length):
+    for offset in range(0, longest, seq_length):
         places = offset + starts + np.arange(seq_length + 1)[:, None]
         counted = places[:-1] < ends
         window = np.asarray(ids[np.minimum(places, len(ids) - 1)], np.int32)
@@ -159,9 +165,29 @@ def _read(
         yield places[:-1], nats, sums
 
 
-@functools.lru_cache(maxsize=8)
-def _scorer_of(lm: LanguageModel):
-    """The compiled (params, carry, inputs, targets, counted) -> (carry, nats, sums)."""
+def _length_of_dispatch(carry, symbols: int, seq_length: int, longest: int) -> int:
+    """Returns the characters of each stretch that one dispatch reads.
+
+    On a CPU they are `seq_length` in whole pieces. On an accelerator each dispatch
+    costs calls and waits, and they are as many as an eighth of its memory holds: a
+    power of two, so that few lengths are compiled, and none beyond the longest stretch.
+    """
+    if get_platform() == "cpu":
+        return -(-seq_length // PIECE) * PIECE
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(carry))
+    width = len(jax.tree.leaves(carry)[0])
+    each = CARRY_BYTES * numbers + SYMBOL_BYTES * symbols * width
+    fitting = max(1, devices.get_memory() // 8 // each)
+    length = min(1 << (fitting.bit_length() - 1), 1 << (longest - 1).bit_length())
+    return max(seq_length, length)
+
+
+def make_scorer(lm: LanguageModel):
+    """Returns (params, carry, inputs, targets, counted) -> (carry, nats, sums), jitted.
+
+    inputs, targets and counted are [t, b]; nats[t, b] is 0 where nothing is counted;
+    sums[b] are over t.
+    """
 
     def read_piece(params, carry, piece):
         inputs, targets, counted = piece
@@ -173,8 +199,13 @@ def _scorer_of(lm: LanguageModel):
     @jax.jit
     def score(params, carry, inputs, targets, counted):
         window = (inputs, targets, counted)
-        pieces = jax.tree.map(lambda x: x.reshape(-1, PIECE, x.shape[-1]), window)
+        piece = PIECE if get_platform() == "cpu" else len(inputs)
+        pieces = jax.tree.map(lambda x: x.reshape(-1, piece, x.shape[-1]), window)
         carry, nats = jax.lax.scan(functools.partial(read_piece, params), carry, pieces)
         return carry, nats.reshape(inputs.shape), nats.sum(axis=1).sum(axis=0)
 
     return score
+
+
+# Compiled once for each model, however often it is asked.
+_scorer_of = functools.lru_cache(maxsize=8)(make_scorer)

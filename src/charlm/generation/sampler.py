@@ -1,5 +1,6 @@
 """Drawing characters: temperature, top-k, top-p, greedy; the compiled part."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from charlm.model.lm import LanguageModel
+from charlm.model.platform import get_platform
 from charlm.model.stepper import Stepper
 
 READ = 128  # characters of a prompt read in one window
@@ -95,20 +97,44 @@ def make_sampler(lm: LanguageModel) -> Sampler:
     def draw(weights, writer, keys, taste, count):
         uniforms = _uniforms(keys, writer.position)
 
-        def body(t, loop):
+        def body(choose, t, loop):
             state, logits, drawn = loop
             ids = choose(uniforms[t], logits, taste)
             state, logits = stepper.step(weights, state, ids)
             return state, logits, drawn.at[t].set(ids)
 
         state = stepper.enter(writer.carry)
-        drawn = jnp.zeros((DRAW, len(keys)), jnp.int32)
-        loop = jax.lax.fori_loop(0, count, body, (state, writer.logits, drawn))
-        state, logits, drawn = loop
+        loop = (state, writer.logits, jnp.zeros((DRAW, len(keys)), jnp.int32))
+        fold = _fold_by_data if get_platform() == "cpu" else _fold_without_waits
+        state, logits, drawn = fold(body, taste, count, loop)
         position = writer.position + count
         return Writer(stepper.leave(state), logits, position), drawn
 
     return Sampler(jax.jit(stepper.prepare), read, draw)
+
+
+def _fold_by_data(body, taste, count, loop):
+    """Draws `count` characters, by the branches that `taste` needs."""
+    return jax.lax.fori_loop(0, count, functools.partial(body, choose), loop)
+
+
+def _fold_without_waits(body, taste, count, loop):
+    """The same, for a device that the host would wait for at each branch in the loop.
+
+    It always takes DRAW steps, of which those from `count` on change nothing.
+    """
+
+    def draw_all(loop, *, narrow):
+        choose = functools.partial(choose_without_branches, narrow=narrow)
+
+        def body_if_due(t, loop):
+            pick = functools.partial(jnp.where, t < count)
+            return jax.tree.map(pick, body(choose, t, loop), loop)
+
+        return jax.lax.fori_loop(0, DRAW, body_if_due, loop)
+
+    branches = (functools.partial(draw_all, narrow=narrow) for narrow in (True, False))
+    return jax.lax.cond(_is_narrow(taste), *branches, loop)
 
 
 def _as_it_is(tree: PyTree) -> PyTree:
@@ -135,23 +161,51 @@ def choose(
       logits: of each symbol.
       taste: how to choose.
     """
-    logits = logits.astype(jnp.float32)
-    temperature = jnp.asarray(taste.temperature, jnp.float32)
 
     def drawn(logits):
-        # Shifted first: a tiny temperature must not make an infinity of each.
-        logits = logits - logits.max(axis=-1, keepdims=True)
-        logits = logits / jnp.maximum(temperature, 1e-6)
-        narrow = (taste.top_k > 0) | (taste.top_p < 1)
+        logits = _scaled(logits, taste)
         keep = jax.lax.cond(
-            narrow, lambda x: _kept(x, taste), lambda x: jnp.ones(x.shape, bool), logits
+            _is_narrow(taste),
+            lambda x: _kept(x, taste),
+            lambda x: jnp.ones(x.shape, bool),
+            logits,
         )
         return _inverse(jnp.where(keep, jnp.exp(logits), 0), uniforms)
 
-    def likeliest(logits):
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    logits, positive = logits.astype(jnp.float32), jnp.asarray(taste.temperature) > 0
+    return jax.lax.cond(positive, drawn, _likeliest, logits)
 
-    return jax.lax.cond(temperature > 0, drawn, likeliest, logits)
+
+def choose_without_branches(
+    uniforms: Float[Array, " b"],
+    logits: Float[Array, "b v"],
+    taste: Taste,
+    *,
+    narrow: bool,
+) -> Int[Array, " b"]:
+    """What `choose` gives; `narrow` says whether `taste` has a top_k or a top_p."""
+    scaled = _scaled(logits.astype(jnp.float32), taste)
+    p = jnp.exp(scaled)
+    p = jnp.where(_kept(scaled, taste), p, 0) if narrow else p
+    positive = jnp.asarray(taste.temperature) > 0
+    return jnp.where(positive, _inverse(p, uniforms), _likeliest(logits))
+
+
+def _is_narrow(taste: Taste) -> Array:
+    return jnp.asarray((taste.top_k > 0) | (taste.top_p < 1))
+
+
+def _likeliest(logits):
+    return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+
+def _scaled(logits, taste: Taste):
+    """logits / temperature, the largest of them 0.
+
+    Shifted first: a tiny temperature must not make an infinity of each.
+    """
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits / jnp.maximum(jnp.asarray(taste.temperature, jnp.float32), 1e-6)
 
 
 def _inverse(p: Float[Array, "b v"], uniforms: Float[Array, " b"]) -> Int[Array, " b"]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from charlm.insight.trace import Trace, cell_of
 from charlm.model.cells import CELLS, LSTMState
-from charlm.model.lm import LanguageModel
+from charlm.model.lm import LanguageModel, as_exact_as
 from charlm.model.products import look_up, product
 
 PyTree = Any
@@ -99,6 +99,7 @@ def _reader_of(cell: str):
         return LSTMState(c, jnp.where(mask, gates.o * jnp.tanh(c), state.h))
 
     @jax.jit
+    @as_exact_as("float32")
     def read(params, carry, log_p, mask, values, ids):
         def body(loop, id):
             carry, log_p = loop

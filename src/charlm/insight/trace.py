@@ -15,7 +15,6 @@ from charlm.errors import UserError
 from charlm.insight.arrays import new_arrays, open_arrays
 from charlm.model.cells import CELLS, LSTMState
 from charlm.model.lm import LanguageModel
-from charlm.model.products import look_up
 from charlm.text.files import write_whole
 from charlm.text.vocab import Vocab
 
@@ -192,7 +191,7 @@ def _as_trace(about, vocab: Vocab, arrays) -> Trace:
 
 def _fill(arrays, lm, params, names: tuple[str, ...], top_k: int) -> None:
     """Reads ids and writes what is seen into the arrays, a piece at a time."""
-    ids, read = arrays["ids"], _reader_of(lm, cell_of(params), names, top_k)
+    ids, read = arrays["ids"], _reader_of(lm, names, top_k)
     carry = lm.initial_carry(1)
     log_p = jnp.full(params["head"]["b"].shape, jnp.nan)  # nothing foretells the first
     for start in range(0, len(ids), PIECE):
@@ -205,19 +204,15 @@ def _fill(arrays, lm, params, names: tuple[str, ...], top_k: int) -> None:
 
 
 @functools.lru_cache(maxsize=8)
-def _reader_of(lm: LanguageModel, cell: str, names: tuple[str, ...], top_k: int):
+def _reader_of(lm: LanguageModel, names: tuple[str, ...], top_k: int):
     """The compiled (params, carry, log_p[v], ids[t]) -> ((carry, log_p), arrays[t])."""
-    gates_of = CELLS[cell].gates
 
     def look(params, carry, ids):
         """One step, and by name all that the units did in it."""
-        after, logits = lm.step(params, carry, ids)
-        x = look_up(params["embed"], ids) if "embed" in params else ids
+        after, logits, gates = lm.observe(params, carry, ids)
         seen = {}
         for n, state in enumerate(after):
-            gates = gates_of(params[f"layer_{n}"], carry[n], x)
-            x = state.h
-            values = gates._asdict() | {"h": state.h}
+            values = gates[n]._asdict() | {"h": state.h}
             if isinstance(state, LSTMState):
                 values |= {"c": state.c, "tanh_c": jnp.tanh(state.c)}
             seen |= {f"layer_{n}/{key}": value[0] for key, value in values.items()}

@@ -1,4 +1,6 @@
-"""Rows of a batch over devices: each works through streams of its own.
+"""The devices here, and the rows of a batch over them.
+
+Each device works through streams of its own.
 
 The cores of a process are as many CPU devices to JAX, where `jax_num_cpu_devices` says
 so, as the front doors do. An LSTM's loop is too fine for threads that share the work of
@@ -7,10 +9,16 @@ add up their gradients. XLA partitions the same program: what is computed is the
 to rounding.
 """
 
+import os
+import platform
+from pathlib import Path
 from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from charlm.errors import UserError
+from charlm.model.cudnn import has_cudnn
 
 PyTree = Any
 AXIS = "rows"
@@ -25,7 +33,15 @@ def mesh_of(batch_size: int, *, rows: int = ROWS) -> Mesh:
     Args:
       batch_size: b.
       rows: what each of several devices must have of it, at least.
+
+    Raises:
+      UserError: this is one of several processes of jax.distributed.
     """
+    if jax.process_count() > 1:
+        raise UserError(
+            f"this is one of {jax.process_count()} processes of jax.distributed, and"
+            " charlm works in one: start a single process, with one device or more"
+        )
     devices = jax.local_devices()
     most = len(devices) if devices[0].platform == "cpu" else 1
     fitting = [n for n in range(1, most + 1) if batch_size % n == 0]
@@ -43,3 +59,42 @@ def by_rows(mesh: Mesh) -> NamedSharding:
 def whole(mesh: Mesh) -> NamedSharding:
     """Of arrays that every device has all of."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def get_memory(device: Any = None) -> int:
+    """Returns the bytes that a device can hold, or 0 where it does not say.
+
+    Args:
+      device: the first one, by default. A CPU does not say.
+    """
+    device = device or jax.local_devices()[0]
+    return int((device.memory_stats() or {}).get("bytes_limit", 0))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_name() -> str:
+    """The machine in words: the accelerator, or the processor and its cores."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    return f"{model}, {available_cores()} cores"
+
+
+def describe_machine() -> dict[str, str]:
+    """Returns what the last bits of a run depend on, besides its config and text."""
+    return {
+        "machine": machine_name(),
+        "jax": jax.__version__,
+        "lstm": "cuDNN" if has_cudnn() else "scan",
+    }

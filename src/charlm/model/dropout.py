@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from charlm.model.platform import get_platform
+
 BITS = 16  # of a random word decide about a unit: the rate is exact to 2^-16
 
 
@@ -16,20 +18,24 @@ def drop(
 ) -> Float[Array, "t b h"]:
     """Inverted dropout: xs with a share `rate` set to zero, the rest scaled up.
 
-    (Srivastava et al. 2014.) The steps of the window are dropped in a loop: masks are
-    drawn where they are used, two units a random word, and kept as one byte a unit;
-    and what comes out of a loop is not worked out again by each of its readers.
+    (Srivastava et al. 2014.) A mask is drawn for each step, two units a random word,
+    and kept as one byte a unit. On a CPU the steps are dropped in a loop: masks are
+    drawn where they are used, and what comes out of a loop is not worked out again by
+    each of its readers. Elsewhere such a loop is a handful of tiny kernels a step, and
+    the masks of the window, which are the same bits, are drawn at once.
     """
     return _forward(rate, key, xs)[0]
 
 
 def _forward(rate, key, xs):
-    def tick(_, now):
-        t, x = now
+    def drop_step(t, x):
         keep = _mask(rate, jax.random.fold_in(key, t), x.shape)
-        return None, (jnp.where(keep, x / (1 - rate), 0), keep)
+        return jnp.where(keep, x / (1 - rate), 0), keep
 
-    return lax.scan(tick, None, (jnp.arange(len(xs)), xs))[1]
+    steps = (jnp.arange(len(xs)), xs)
+    if get_platform() == "cpu":
+        return lax.scan(lambda _, step: (None, drop_step(*step)), None, steps)[1]
+    return jax.vmap(drop_step)(*steps)
 
 
 def _mask(rate, key, shape):

@@ -13,8 +13,9 @@ from charlm.errors import UserError
 from charlm.model.cells import CELLS, lstm
 from charlm.model.dropout import drop
 from charlm.model.parameters import INITIALISERS, Parameters
+from charlm.model.platform import get_platform
 from charlm.model.products import look_up, window_product
-from charlm.model.recurrence import unroll_layer
+from charlm.model.recurrence import stack, unroll_layers
 from charlm.model.stepper import Stepper, lstm_stepper
 
 PyTree = Any
@@ -30,6 +31,8 @@ class LanguageModel(NamedTuple):
       step: (params, carry, ids[b]) -> (carry, logits[b, v]); one character.
       unroll: (params, carry, ids[t, b], key=None) -> (carry, logits[t, b, v]); a
         window. With a key, dropout is on, as in training; without, it is off.
+      observe: (params, carry, ids[b]) -> (carry, logits[b, v], gates); `step`, with the
+        gates of each layer shown as its own products give them.
       stepper: a faster `step` for many steps with the same params, if there is one.
     """
 
@@ -37,6 +40,7 @@ class LanguageModel(NamedTuple):
     initial_carry: Callable[[int], PyTree]
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
     unroll: Callable[..., tuple[PyTree, Float[Array, "t b v"]]]
+    observe: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array, PyTree]]
     stepper: Stepper | None = None
 
 
@@ -68,9 +72,10 @@ def make_language_model(
         for a layer of d inputs, zero biases, N(0, 1) for the embedding and torch's
         U(-1 / sqrt(h), 1 / sqrt(h)) for the head.
       forget_bias: what the forget gates' biases start from (an LSTM's only).
-      dtype: of products: "float32", "tf32" (float32 whose products NVIDIA's GPUs
-        round to 10 bits of mantissa; elsewhere the same as float32) or "bfloat16";
-        parameters, gates and states stay float32.
+      dtype: of products: "float32"; "tf32", float32 whose products an NVIDIA GPU
+        rounds to 10 bits of mantissa, a TPU works out in three passes of bfloat16 in
+        place of six, and a CPU does exactly; or "bfloat16". Parameters, gates and
+        states stay float32.
 
     Raises:
       UserError: a value that no model can have.
@@ -92,29 +97,40 @@ def make_language_model(
     narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
 
     @as_exact_as(dtype)
-    def run(layer, params, carry, ids, key):
+    def run(through, params, carry, ids, key):
+        """through(layers, states, x) -> (states, y), for layers with no dropout."""
         params, ids = _cast(params, narrow), jnp.asarray(ids)
         x = look_up(params["embed"], ids) if embedding else ids
-        states = []
-        for n in range(layers):
-            state, x = layer(params[f"layer_{n}"], carry[n], x)
-            states.append(state)
-            if dropout and key is not None:
+        all_layers = [params[f"layer_{n}"] for n in range(layers)]
+        if not dropout or key is None:
+            states, x = through(all_layers, carry, x)
+        else:
+            states = ()
+            for n, layer in enumerate(all_layers):
+                after, x = through([layer], carry[n : n + 1], x)
+                states += after
                 x: Any = drop(dropout, jax.random.fold_in(key, n), x)
         logits = window_product(x, params["head"]["w"]) + params["head"]["b"]
         return tuple(states), logits
 
     def step(params, carry, ids):
-        return run(kind.step, params, carry, ids, None)
+        return run(functools.partial(stack, kind.step), params, carry, ids, None)
+
+    def observe(params, carry, ids):
+        gates = []
+
+        def layer(params, state, x):
+            gates.append(kind.gates(params, state, x))
+            return kind.step(params, state, x)
+
+        through = functools.partial(stack, layer)
+        return *run(through, params, carry, ids, None), tuple(gates)
 
     def unroll(params, carry, ids, key=None):
-        def layer(params, state, x):
-            return unroll_layer(kind, params, state, x)
-
-        return run(layer, params, carry, ids, key)
+        return run(functools.partial(unroll_layers, kind), params, carry, ids, key)
 
     stepper = lstm_stepper(layers, narrow, as_exact_as(dtype)) if kind is lstm else None
-    return LanguageModel(init, initial_carry, step, unroll, stepper)
+    return LanguageModel(init, initial_carry, step, unroll, observe, stepper)
 
 
 def check_model(
@@ -162,7 +178,7 @@ def as_exact_as(dtype: str) -> Callable[[Callable], Callable]:
     def decorate(function):
         @functools.wraps(function)
         def within(*args):
-            name = None if jax.default_backend() == "cpu" else PRECISIONS[dtype]
+            name = None if get_platform() == "cpu" else PRECISIONS[dtype]
             with jax.default_matmul_precision(name):
                 return function(*args)
 

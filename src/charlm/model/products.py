@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer
 
+from charlm.model.platform import get_platform
+
 Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
 
 
@@ -93,7 +95,7 @@ def _look_up_forward(table, ids):
 
 def _look_up_backward(kept, gradient):
     like, ids = kept
-    form = scattered if jax.default_backend() == "cpu" else by_one_hot
+    form = scattered if get_platform() == "cpu" else by_one_hot
     return form(len(like), ids, gradient).astype(like.dtype), None
 
 
@@ -107,12 +109,15 @@ def scattered(
 def by_one_hot(
     height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
 ) -> Float[Array, "v n"]:
-    """The same as a product with the one-hot ids."""
+    """The same as a product with the one-hot ids, exact on every platform."""
     symbols = jnp.arange(height).reshape(-1, *(1 for _ in ids.shape))
     one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as a product reads it
     leading = tuple(range(ids.ndim))
     over = (tuple(axis + 1 for axis in leading), leading)
-    return lax.dot_general(one_hot, gradient, (over, ((), ())))
+    # The caller's precision is that of the forward pass: a backward pass has none.
+    return lax.dot_general(
+        one_hot, gradient, (over, ((), ())), precision=lax.Precision.HIGHEST
+    )
 
 
 look_up.defvjp(_look_up_forward, _look_up_backward)

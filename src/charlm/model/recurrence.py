@@ -1,18 +1,19 @@
-"""One layer over a stretch of time; the fast paths live here and nowhere else.
+"""Layers over a stretch of time; every fast path is chosen here and nowhere else.
 
 Every path gives what `jax.lax.scan` of the cell's step gives, to rounding.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental import rnn as jax_rnn
 from jaxtyping import Array, Float
 
 from charlm.model.cells import Cell, Input, LSTMState, Params, State, lstm, one_tanh
+from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
 from charlm.model.products import (
     look_up,
     precision_now,
@@ -20,6 +21,36 @@ from charlm.model.products import (
     sum_of_outer,
     window_product,
 )
+
+
+def stack(
+    layer: Callable[[Params, State, Any], tuple[State, Array]],
+    params: Sequence[Params],
+    states: Sequence[State],
+    x: Any,
+) -> tuple[tuple[State, ...], Array]:
+    """Returns (states after, output) of layers of which each reads the one before."""
+    after = []
+    for of_layer, state in zip(params, states, strict=True):
+        state, x = layer(of_layer, state, x)
+        after.append(state)
+    return tuple(after), x
+
+
+def unroll_layers(
+    cell: Cell, params: Sequence[Params], states: Sequence[State], xs: Input
+) -> tuple[tuple[State, ...], Float[Array, "t b h"]]:
+    """Returns (states after the window, outputs of the last layer).
+
+    Args:
+      cell: of all layers.
+      params: of each layer.
+      states: of each layer, before the window.
+      xs: inputs[t, b, d] of the first layer, or ids[t, b].
+    """
+    if cell is lstm and has_cudnn() and params[0]["wh"].dtype == jnp.float32:
+        return unroll_by_cudnn(params, states, xs)
+    return stack(functools.partial(unroll_layer, cell), params, states, xs)
 
 
 def unroll_layer(
@@ -31,8 +62,6 @@ def unroll_layer(
     is left with the recurrent one.
     """
     xs = jnp.asarray(xs)
-    if cell is lstm and has_cudnn() and params["wh"].dtype == jnp.float32:
-        return unroll_lstm_by_cudnn(params, state, xs)
     if cell is lstm:
         return unroll_lstm(params, state, xs)
     if jnp.issubdtype(xs.dtype, jnp.integer):
@@ -155,37 +184,3 @@ def _at(xs, t):
 
 def _put(xs, x, t):
     return lax.dynamic_update_index_in_dim(xs, x, t, 0)
-
-
-def has_cudnn() -> bool:
-    """Whether this process computes on an NVIDIA GPU for which JAX has cuDNN's RNNs."""
-    if jax.default_backend() != "gpu":
-        return False
-    return hasattr(jax_rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes")
-
-
-def unroll_lstm_by_cudnn(
-    params: Params, state: LSTMState, xs: Array
-) -> tuple[LSTMState, Float[Array, "t b h"]]:
-    """The LSTM by cuDNN, in float32 or TF32; it wants the batch first, and x, not ids.
-
-    Its blocks are ours, i f g o; its weights lie in one row, each matrix as (out, in),
-    and it has two biases to add.
-    """
-    wx, wh, b = (params[name] for name in ("wx", "wh", "b"))
-    if jnp.issubdtype(xs.dtype, jnp.integer):
-        xs = jax.nn.one_hot(xs, wx.shape[0])
-    length, batch = xs.shape[:2]
-    weights = jnp.concatenate([wx.T.ravel(), wh.T.ravel(), b, jnp.zeros_like(b)])
-    run: Any = jax_rnn.lstm
-    ys, h, c = run(
-        xs.swapaxes(0, 1),
-        state.h[None],
-        state.c[None],
-        weights,
-        jnp.full((batch,), length, jnp.int32),
-        *(wx.shape[0], wh.shape[0], 1),  # input size, hidden size, layers
-        *(0.0, False),  # dropout, bidirectional
-        lax.Precision.HIGHEST if precision_now() == "float32" else None,
-    )
-    return LSTMState(c[0], h[0]), ys.swapaxes(0, 1)

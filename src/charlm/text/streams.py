@@ -68,15 +68,23 @@ class Streams:
         """The batch of step i, cut on the host."""
         if i < 0:
             raise IndexError(f"step {i}: steps count from 0")
-        starts = np.arange(self.batch_size) * self.windows * self.seq_length
-        window = self.ids[self._places(np, starts, i)].astype(np.int32)
+        window = self.read(i).astype(np.int32)
         return Batch(window[:-1], window[1:], np.asarray(self._fresh_jit(i)))
+
+    def read(self, i: int) -> Integer[np.ndarray, "n b"]:
+        """ids[t + 1, b] of the window of step i, the character after it included."""
+        starts = np.arange(self.batch_size) * self.windows * self.seq_length
+        return self.ids[self._places(np, starts, i)]
+
+    def batch(self, window: Integer[Array, "n b"], i: Int[Array, ""]) -> Batch:
+        """The batch of step i from what `read` gives; for use inside jit."""
+        window = window.astype(jnp.int32)
+        return Batch(window[:-1], window[1:], self._fresh(i))
 
     def cut(self, ids: Integer[Array, " n"], i: Int[Array, ""]) -> Batch:
         """The batch of step i, cut from the text on the device; for use inside jit."""
         starts = jnp.arange(self.batch_size) * (self.windows * self.seq_length)
-        window = ids[self._places(jnp, starts, i)].astype(jnp.int32)
-        return Batch(window[:-1], window[1:], self._fresh(i))
+        return self.batch(ids[self._places(jnp, starts, i)], i)
 
     def _places(self, xp, starts, i):
         """places[t + 1, b] in the text of the window of step i."""

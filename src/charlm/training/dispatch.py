@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from charlm.model import devices
-from charlm.text.streams import Batch, Streams
+from charlm.text.streams import Streams
 from charlm.training.step import (
     DISPATCH,
     StepMetrics,
@@ -18,10 +18,17 @@ from charlm.training.step import (
 # Seconds that a dispatch may take before anyone can stop the run. A short one costs:
 # XLA allocates all that a dispatch needs anew, and the system maps it page by page.
 PATIENCE = 2.0
+TEXT_BYTES = 1 << 28  # of a text that lies in the memory of a CPU
 
 
 def make_dispatch(train_step, streams: Streams, device_bytes: int, mesh: Mesh):
-    """(train_steps, feed): feed(step, count) is the data that train_steps reads."""
+    """(train_steps, feed): feed(step, count) is the data that train_steps reads.
+
+    A text of at most `device_bytes` bytes lies on the devices; a negative number is a
+    tenth of what a device holds, or TEXT_BYTES where it does not say.
+    """
+    if device_bytes < 0:
+        device_bytes = devices.get_memory(mesh.devices.flat[0]) // 10 or TEXT_BYTES
     if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
         on_device = jax.device_put(np.asarray(streams.ids), devices.whole(mesh))
 
@@ -31,12 +38,11 @@ def make_dispatch(train_step, streams: Streams, device_bytes: int, mesh: Mesh):
         return make_train_steps(train_step, cut, mesh), lambda step, count: on_device
 
     def stacked(step, count):
-        batches = [streams[step + n] for n in range(count)]
-        batches += [batches[-1]] * (DISPATCH - count)  # the shape stays
-        return jax.tree.map(lambda *rows: np.stack(rows), *batches)
+        windows = [streams.read(step + n) for n in range(count)]
+        return np.stack(windows + windows[-1:] * (DISPATCH - count))  # the shape stays
 
-    def pick(batches: Batch, _, n):
-        return jax.tree.map(lambda rows: rows[n], batches)
+    def pick(windows, step, n):
+        return streams.batch(windows[n], step)
 
     return make_train_steps(train_step, pick, mesh), stacked
 
@@ -44,8 +50,9 @@ def make_dispatch(train_step, streams: Streams, device_bytes: int, mesh: Mesh):
 class Dispatcher:
     """Runs steps, many a dispatch, and hands their metrics to the journal.
 
-    While a dispatch runs, the metrics of the one before it are fetched and written and
-    the windows of the next one are cut.
+    While a dispatch runs on a CPU, the metrics of the one before it are fetched and
+    written and the windows of the next one are cut. On a GPU the loop of a dispatch,
+    whose length is data, is led by the host, which may wait there until it ends.
     """
 
     def __init__(self, train_steps, feed, journal, steps, bad_steps):

@@ -12,6 +12,7 @@ import optax
 
 from charlm.evaluation.score import evaluate
 from charlm.generation.stream import sample
+from charlm.model.devices import describe_machine
 from charlm.model.lm import LanguageModel
 from charlm.text.streams import Streams
 from charlm.text.vocab import Vocab
@@ -153,6 +154,7 @@ class Journal:
             "seconds": self.seconds,
             "logs": marks_of(self._workdir),
             "text_sha256": self._text_sha256,
+            "trained_on": describe_machine(),
         }
         trees = {"params": state.params, "run": state._replace(params=())}
         self._checkpoints.save(

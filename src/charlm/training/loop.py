@@ -57,7 +57,7 @@ def fit(
     params: PyTree | None = None,
     sample_length: int = 500,
     sample_temperature: float = 1.0,
-    device_bytes: int = 1 << 28,
+    device_bytes: int = -1,
     text_sha256: str = "",
     other_text: bool = False,
     bad_steps: str = "stop",
@@ -83,7 +83,8 @@ def fit(
       params: to start from, in place of drawn ones.
       sample_length: characters of the samples on the way.
       sample_temperature: of the same.
-      device_bytes: a text of more bytes than this stays in its memory-mapped file.
+      device_bytes: a text of more bytes than this stays in its memory-mapped file; a
+        negative number is as many as suit the device.
       text_sha256: of the text, to notice another one at resume.
       other_text: go on with a text that the run did not begin on; its streams start
         from the zero carry.
@@ -96,6 +97,7 @@ def fit(
     Raises:
       UserError: the workdir cannot be continued, or a step was bad.
     """
+    mesh = devices.mesh_of(streams.batch_size)
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
@@ -103,7 +105,6 @@ def fit(
     state, notes = _resume(workdir, state, reporter)
     if other_text and notes.get("text_sha256", text_sha256) != text_sha256:
         state = state._replace(carry=lm.initial_carry(streams.batch_size))
-    mesh = devices.mesh_of(streams.batch_size)
     state = jax.device_put(state, shardings_of(mesh))
     train_step = make_train_step(lm, optimizer, bad_steps=bad_steps)
     train_steps, feed = make_dispatch(train_step, streams, device_bytes, mesh)
@@ -181,8 +182,24 @@ def _resume(
         return state, {}
     forget_begun_after(workdir, restored.notes.get("logs", {}), restored.step)
     reporter.say(f"resumed from step {restored.step}")
+    changed = _describe_changes(restored.notes.get("trained_on", {}))
+    if changed:
+        reporter.say(
+            f"trained on otherwise so far: {changed}; its losses go on as they would"
+            " have, but not to the last bit"
+        )
     run = TrainState(*restored.trees["run"])
     return run._replace(params=restored.trees["params"]), restored.notes
+
+
+def _describe_changes(before: dict[str, Any]) -> str:
+    """Returns how this machine differs from that of a checkpoint's notes, or ""."""
+    now = devices.describe_machine()
+    return ", ".join(
+        f"{name} was {before[name]} and is {now[name]}"
+        for name in now
+        if before.get(name, now[name]) != now[name]
+    )
 
 
 def check_resumable(

@@ -1,7 +1,6 @@
 """Saving and restoring any pytree of arrays (the only file that knows Orbax)."""
 
 import contextlib
-import importlib.metadata
 import logging
 import math
 import os
@@ -15,6 +14,7 @@ import jax
 
 from charlm.errors import UserError
 from charlm.text.files import write_sums
+from charlm.version import VERSION
 from charlm.workdir.digest import tree_sha256
 from charlm.workdir.metadata import (
     FOLDER,
@@ -91,7 +91,7 @@ class Checkpoints:
         metrics = {"nats_per_char": loss} if math.isfinite(loss) else None
         kept = {
             "format": FORMAT,
-            "charlm": importlib.metadata.version("charlm"),
+            "charlm": VERSION,
             "sha256": digests,
             "notes": notes,
             "metrics": metrics,

@@ -147,6 +147,7 @@ def _is_ours(kept: dict[str, Any]) -> bool:
         and isinstance(notes.get("seconds", 0.0), int | float)
         and isinstance(notes.get("samples_bytes", 0), int)
         and isinstance(notes.get("text_sha256", ""), str)
+        and isinstance(notes.get("trained_on", {}), dict)
         and isinstance(marks, dict)
         and all(_is_mark(mark) for mark in marks.values())
     )

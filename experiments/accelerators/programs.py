@@ -1,0 +1,162 @@
+"""charlm's programs, lowered for devices that are not here."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from charlm.evaluation import score
+from charlm.generation.sampler import READ, Taste, Writer, make_sampler
+from charlm.model import devices
+from charlm.model.lm import LanguageModel, make_language_model
+from charlm.text.streams import Streams
+from charlm.training.optimizer import make_optimizer
+from charlm.training.step import (
+    TrainState,
+    init_state,
+    make_train_step,
+    make_train_steps,
+    shardings_of,
+)
+
+SYMBOLS = 96  # v, of a text in English
+WINDOWS = 20  # of every stream, in the text
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+
+
+class Size(NamedTuple):
+    """The size of a model and of its windows.
+
+    Attributes:
+      layers: of LSTM, unless `cell` is another.
+      features: h.
+      batch: b, streams a device.
+      length: t, characters of a window.
+      dropout: of each layer's output.
+      dtype: of products.
+      embedding: width of the characters' embedding; 0 reads them one-hot.
+      cell: "lstm", "gru" or "rnn".
+    """
+
+    layers: int
+    features: int
+    batch: int
+    length: int
+    dropout: float = 0.0
+    dtype: str = "float32"
+    embedding: int = 0
+    cell: str = "lstm"
+
+    def make_model(self) -> LanguageModel:
+        """Returns the language model, traced anew by each program."""
+        return make_language_model(
+            vocab_size=SYMBOLS,
+            cell=self.cell,
+            layers=self.layers,
+            features=self.features,
+            embedding=self.embedding,
+            dropout=self.dropout,
+            dtype=self.dtype,
+        )
+
+
+def read_sizes() -> dict[str, Size]:
+    """Returns the sizes of all configs, without their variants, by name."""
+    sizes = {}
+    for path in sorted(CONFIGS.glob("*.py")):
+        config = importlib.import_module(f"configs.{path.stem}").get_config()
+        model, train = config.model, config.train
+        sizes[path.stem] = Size(
+            layers=model.layers,
+            features=model.features,
+            batch=train.batch_size,
+            length=train.seq_length,
+            dropout=model.dropout,
+            dtype=model.dtype,
+            embedding=model.embedding,
+            cell=model.cell,
+        )
+    return sizes
+
+
+def place(tree: Any, sharding: Any) -> Any:
+    """Returns the types of a tree's arrays, on the devices of a sharding."""
+
+    def to_type(x):
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+    return jax.tree.map(to_type, tree)
+
+
+def lower_training(size: Size, mesh: Mesh, platform: str):
+    """Lowers the steps of a dispatch: the text is on the device."""
+    batch = size.batch * mesh.size
+    lm, optimizer = size.make_model(), make_optimizer(learning_rate=2e-3)
+    ids = np.zeros(batch * size.length * WINDOWS + 1, np.uint8)
+    streams = Streams(ids, batch, size.length, reset_probability=0.02)
+    state = jax.eval_shape(lambda: init_state(lm, optimizer, batch_size=batch))
+    state = TrainState(*map(place, state, shardings_of(mesh)))
+    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), devices.whole(mesh))
+    count = place(jax.ShapeDtypeStruct((), jnp.int32), devices.whole(mesh))
+    train_steps = make_train_steps(
+        make_train_step(lm, optimizer), lambda ids, n, _: streams.cut(ids, n), mesh
+    )
+    traced = train_steps.trace(state, text, count)
+    return traced.lower(lowering_platforms=(platform,))
+
+
+def lower_scoring(size: Size, mesh: Mesh, platform: str):
+    """Lowers the reading of a window without gradients."""
+    lm, batch = size.make_model(), size.batch * mesh.size
+    window = NamedSharding(mesh, PartitionSpec(None, devices.AXIS))
+    params = jax.eval_shape(lm.init, jax.random.key(0))
+    carry = jax.eval_shape(lambda: lm.initial_carry(batch))
+    ids = jax.ShapeDtypeStruct((size.length, batch), jnp.int32, sharding=window)
+    counted = jax.ShapeDtypeStruct(ids.shape, jnp.bool_, sharding=window)
+    traced = score.make_scorer(lm).trace(
+        place(params, devices.whole(mesh)),
+        place(carry, devices.by_rows(mesh)),
+        *(ids, ids, counted),
+    )
+    return traced.lower(lowering_platforms=(platform,))
+
+
+def lower_reading(size: Size, mesh: Mesh, platform: str):
+    """Lowers the reading of a piece of a prompt."""
+    lm, whole = size.make_model(), devices.whole(mesh)
+    params = place(jax.eval_shape(lm.init, jax.random.key(0)), whole)
+    carry = place(jax.eval_shape(lambda: lm.initial_carry(1)), whole)
+    ids = jax.ShapeDtypeStruct((READ, 1), jnp.int32, sharding=whole)
+    traced = jax.jit(lm.unroll).trace(params, carry, ids)
+    return traced.lower(lowering_platforms=(platform,))
+
+
+def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
+    """Lowers the drawing of characters of one text."""
+    lm, whole = size.make_model(), devices.whole(mesh)
+    sampler = make_sampler(lm)
+    params = jax.eval_shape(lm.init, jax.random.key(0))
+    logits, zero = jnp.zeros((texts, SYMBOLS)), jnp.int32(0)
+    given = (
+        jax.eval_shape(sampler.prepare, params),
+        jax.eval_shape(lambda: Writer(lm.initial_carry(texts), logits, zero)),
+        jax.eval_shape(lambda: jax.random.split(jax.random.key(0), texts)),
+        jax.eval_shape(lambda: Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))),
+        jax.ShapeDtypeStruct((), jnp.int32),
+    )
+    traced = sampler.draw.trace(*place(given, whole))
+    return traced.lower(lowering_platforms=(platform,))
+
+
+Lower = Callable[[Size, Mesh, str], Any]
+PROGRAMS: dict[str, Lower] = {
+    "training": lower_training,
+    "scoring": lower_scoring,
+    "reading": lower_reading,
+    "drawing": lower_drawing,
+}

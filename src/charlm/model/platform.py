@@ -1,0 +1,40 @@
+"""The platform that programs are traced for, by which fast paths are chosen."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+import jax
+from jax.extend import backend
+
+_traced_for: contextvars.ContextVar[str] = contextvars.ContextVar(
+    "traced_for", default=""
+)
+
+
+def get_platform() -> str:
+    """Returns "cpu", "cuda", "rocm" or "tpu": what is traced now is to run there.
+
+    JAX calls NVIDIA's and AMD's GPUs "gpu", but their libraries differ: cuDNN's gates
+    are ordered i f g o, MIOpen's i f o g.
+    """
+    if _traced_for.get():
+        return _traced_for.get()
+    name = jax.default_backend()
+    if name != "gpu":
+        return name
+    version = backend.get_backend().platform_version
+    return "cuda" if "cuda" in version.lower() else "rocm"
+
+
+@contextlib.contextmanager
+def tracing_for(platform: str) -> Iterator[None]:
+    """Traces functions as on another platform, to compile for a device not here.
+
+    A function that jit has traced already is not traced again: make it anew.
+    """
+    token = _traced_for.set(platform)
+    try:
+        yield
+    finally:
+        _traced_for.reset(token)
