@@ -298,7 +298,7 @@ def test_off_the_cpu_no_gradient_is_a_scatter():
 
         with targets.tracing_target("cuda"):
             graded = jax.jit(jax.grad(loss_of_model)).trace(lm.init(KEY))
-        text = graded.lower(lowering_platforms=("cuda",)).as_text()
+            text = graded.lower(lowering_platforms=("cuda",)).as_text()
         assert "stablehlo.scatter" not in text
 
 
