@@ -20,6 +20,7 @@ from charlm.model.products import (
     sum_of_outer,
     window_product,
 )
+from charlm.model.tpu import fits_in_vmem, is_tpu, unroll_lstm_in_vmem
 
 
 def unroll_layer(
@@ -33,6 +34,8 @@ def unroll_layer(
     xs = jnp.asarray(xs)
     if cell is lstm and has_cudnn() and params["wh"].dtype == jnp.float32:
         return unroll_lstm_by_cudnn(params, state, xs)
+    if cell is lstm and is_tpu() and fits_in_vmem(*state.h.shape, params["wh"].dtype):
+        return unroll_lstm_in_vmem(params, state, xs)
     if cell is lstm:
         return unroll_lstm(params, state, xs)
     if jnp.issubdtype(xs.dtype, jnp.integer):

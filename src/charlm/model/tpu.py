@@ -1,0 +1,69 @@
+"""The LSTM on a TPU: padded to whole vector registers, its loop in fast memory."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from charlm.model.cells import LSTMState, Params
+from charlm.model.products import look_up, precision_now, window_product
+from charlm.model.tpu_kernels import LANES, VMEM, unroll_in_vmem
+
+
+def is_tpu() -> bool:
+    """Return whether this process computes on a TPU."""
+    return jax.default_backend() == "tpu"
+
+
+def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
+    """Return whether the kernels have room for a layer.
+
+    Args:
+      batch: b.
+      width: h, before padding.
+      dtype: of the weights.
+    """
+    size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
+    width = -(-width // LANES) * LANES
+    weights = width * 4 * width * size
+    # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
+    blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
+    return weights + blocks + 6 * rows * width * 4 < VMEM
+
+
+def unroll_lstm_in_vmem(
+    params: Params, state: LSTMState, xs: Array
+) -> tuple[LSTMState, Float[Array, "t b h"]]:
+    """Return (state after the window, ys) of inputs xs[t, b, d] or ids xs[t, b]."""
+    width = state.h.shape[-1]
+    padded, start = pad_lstm(params, state)
+    project = look_up if jnp.issubdtype(xs.dtype, jnp.integer) else _product
+    zs = project(padded["wx"], xs)
+    last, hs = unroll_in_vmem(precision_now(), padded["wh"], padded["b"], start, zs)
+    return LSTMState(*(x[:, :width] for x in last)), hs[..., :width]
+
+
+def _product(wx, xs):
+    return window_product(xs, wx)
+
+
+def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:
+    """Return the layer with units added up to the next multiple of LANES.
+
+    All weights and states of the new units are 0. They stay 0, since g = tanh(0), and
+    feed nothing, since their rows of wh are 0: what the layer computes is the same.
+    """
+    width = state.h.shape[-1]
+    more = -width % LANES
+
+    def pad(x):
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
+
+    def pad_blocks(w):
+        blocks = pad(w.reshape(*w.shape[:-1], 4, width))
+        return blocks.reshape(*w.shape[:-1], 4 * (width + more))
+
+    padded = {name: pad_blocks(w) for name, w in params.items()}
+    padded["wh"] = jnp.pad(padded["wh"], [(0, more), (0, 0)])
+    return padded, LSTMState(*(pad(x) for x in state))
