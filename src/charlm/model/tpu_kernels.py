@@ -71,6 +71,7 @@ def _run_forward(precision, wh, b, state, zs, *, store):
     stored = [step(batch, wide, wh.dtype), of_h, of_h, of_h] if store else []
     scale, _ = one_tanh(width)
     *stored, hs, c, h = _call(
+        "lstm_forward",
         functools.partial(_forward_step, precision),
         [whole(1, wide), whole(width, wide), narrow, narrow, step(batch, wide)],
         [*stored, hs, narrow, narrow],
@@ -136,6 +137,7 @@ def _run_backward(precision, wh, slopes, through, f, d_last, d_hs):
     step, whole = _make_blocks(length, reverse=True)
     narrow, stored = whole(batch, width, jnp.float32), step(batch, width)
     d_zs, dc, dh = _call(
+        "lstm_backward",
         functools.partial(_backward_step, precision),
         [whole(wide, width), narrow, narrow, step(batch, wide), *[stored] * 3],
         [step(batch, wide, slopes.dtype), narrow, narrow],
@@ -187,7 +189,7 @@ def _make_blocks(length, *, reverse):
     return step, whole
 
 
-def _call(kernel, inputs, outputs, aliases, length):
+def _call(name, kernel, inputs, outputs, aliases, length):
     """Return the function of arrays that runs `kernel` for each step of a window."""
     rows, width = outputs[-1][1]
     return pl.pallas_call(
@@ -201,5 +203,6 @@ def _call(kernel, inputs, outputs, aliases, length):
         compiler_params=pltpu.CompilerParams(
             dimension_semantics=("arbitrary",), vmem_limit_bytes=VMEM
         ),
+        name=name,
         interpret=jax.default_backend() == "cpu",
     )
