@@ -8,7 +8,9 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
 from charlm.model.products import look_up, precision_now, window_product
-from charlm.model.tpu_kernels import LANES, VMEM, unroll_in_vmem
+
+LANES = 128  # of a vector register: gates are cut at its multiples only
+VMEM = 100 * 2**20  # bytes for a kernel, of the 128 MiB of a v5e
 
 
 def is_tpu() -> bool:
@@ -36,11 +38,16 @@ def unroll_lstm_in_vmem(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """Return (state after the window, ys) of inputs xs[t, b, d] or ids xs[t, b]."""
+    # Pallas takes a quarter of a second to import, which only a TPU should.
+    from charlm.model.tpu_kernels import unroll_in_vmem
+
     width = state.h.shape[-1]
     padded, start = pad_lstm(params, state)
     project = look_up if jnp.issubdtype(xs.dtype, jnp.integer) else _product
     zs = project(padded["wx"], xs)
-    last, hs = unroll_in_vmem(precision_now(), padded["wh"], padded["b"], start, zs)
+    # A kernel's products have no precision between bfloat16's and float32's.
+    precision = None if precision_now() is None else "float32"
+    last, hs = unroll_in_vmem(precision, padded["wh"], padded["b"], start, zs)
     return LSTMState(*(x[:, :width] for x in last)), hs[..., :width]
 
 

@@ -17,9 +17,7 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, one_tanh
 from charlm.model.products import product, sum_of_outer
-
-LANES = 128  # of a vector register: gates are cut at its multiples only
-VMEM = 100 * 2**20  # bytes for a kernel, of the 128 MiB of a v5e
+from charlm.model.tpu import LANES, VMEM
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
