@@ -16,7 +16,6 @@ import collections
 import math
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -178,3 +177,84 @@ def show(name: str, cost: Cost) -> str:
         f"{name}: {cost.cycles:,.0f} cycles ({cost.bundles:,.0f} bundles, "
         f"{cost.moved / 1e6:.2f} MB)"
     )
+
+
+def compile_train_steps(config: argparse.Namespace):
+    """Return the compiled program of charlm's training steps on one chip."""
+    import jax
+    import numpy as np
+    from jax.experimental import topologies
+    from jax.sharding import AxisType, Mesh
+
+    import charlm
+    from charlm.model import devices
+    from charlm.text.streams import Streams
+    from charlm.training import step
+
+    batch, length = config.batch, config.length
+    lm = charlm.make_language_model(
+        vocab_size=config.vocab,
+        layers=config.layers,
+        features=config.features,
+        dropout=config.dropout,
+        dtype=config.dtype,
+    )
+    optimizer = charlm.make_optimizer(learning_rate=2e-3)
+    ids = np.zeros(batch * length * 20, np.uint8)
+    streams = Streams(ids, batch_size=batch, seq_length=length, reset_probability=0.02)
+    topology = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2")
+    chip = np.array(topology.devices[:1])
+    mesh = Mesh(chip, (devices.AXIS,), axis_types=(AxisType.Auto,))
+
+    def place(tree, sharding):
+        def one(x):
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+        return jax.tree.map(one, tree)
+
+    state = jax.eval_shape(lambda: step.init_state(lm, optimizer, batch_size=batch))
+    state = step.TrainState(*map(place, state, step.shardings_of(mesh)))
+    text, count = (
+        place(jax.ShapeDtypeStruct(shape, dtype), devices.whole(mesh))
+        for shape, dtype in (((len(streams.ids),), np.uint8), ((), np.int32))
+    )
+    train_steps = step.make_train_steps(
+        step.make_train_step(lm, optimizer),
+        lambda text, now, _: streams.cut(text, now),
+        mesh,
+    )
+    jax.default_backend = lambda: "tpu"  # charlm asks while it is traced
+    traced = train_steps.trace(state, text, count)
+    return traced.lower(lowering_platforms=("tpu",)).compile()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="cycles of a training step on a v5e")
+    for name, default in (
+        ("layers", 2),
+        ("features", 512),
+        ("batch", 100),
+        ("length", 100),
+        ("vocab", 96),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--dropout", type=float, default=0.5)
+    parser.add_argument("--dtype", default="bfloat16")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TPU_SKIP_MDS_QUERY"] = "1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        os.environ["LIBTPU_INIT_ARGS"] = (
+            f"--xla_jf_dump_to={folder} --xla_jf_dump_llo_text=true "
+            "--xla_jf_dump_llo_pass_label_regex=.*(final.bundles|deduplication).*"
+        )
+        compiled = compile_train_steps(parser.parse_args())
+        program = Program(compiled.as_text(), read_schedules(Path(folder)))
+    report: list[str] = []
+    entry = next(x for x in program.computations if x.startswith("main"))
+    cost = program.get_cost(entry, report)
+    print("\n".join(report))
+    print(f"{show('a training step', cost)}: {1e3 * cost.cycles / CLOCK:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

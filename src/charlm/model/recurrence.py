@@ -34,7 +34,7 @@ def unroll_layer(
     xs = jnp.asarray(xs)
     if cell is lstm and has_cudnn() and params["wh"].dtype == jnp.float32:
         return unroll_lstm_by_cudnn(params, state, xs)
-    if cell is lstm and is_tpu() and fits_in_vmem(*state.h.shape, params["wh"].dtype):
+    if cell is lstm and is_tpu() and fits_in_vmem(params["wh"], len(state.h)):
         return unroll_lstm_in_vmem(params, state, xs)
     if cell is lstm:
         return unroll_lstm(params, state, xs)

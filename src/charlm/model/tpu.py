@@ -18,16 +18,10 @@ def is_tpu() -> bool:
     return jax.default_backend() == "tpu"
 
 
-def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
-    """Return whether the kernels have room for a layer.
-
-    Args:
-      batch: b.
-      width: h, before padding.
-      dtype: of the weights.
-    """
-    size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
-    width = -(-width // LANES) * LANES
+def fits_in_vmem(wh: Float[Array, "h 4h"], batch: int) -> bool:
+    """Return whether the kernels have room for a layer of such recurrent weights."""
+    size, rows = wh.dtype.itemsize, -(-batch // 16) * 16
+    width = -(-len(wh) // LANES) * LANES
     weights = width * 4 * width * size
     # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
     blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
@@ -47,8 +41,9 @@ def unroll_lstm_in_vmem(
     zs = project(padded["wx"], xs)
     # A kernel's products have no precision between bfloat16's and float32's.
     precision = None if precision_now() is None else "float32"
-    last, hs = unroll_in_vmem(precision, padded["wh"], padded["b"], start, zs)
-    return LSTMState(*(x[:, :width] for x in last)), hs[..., :width]
+    unroll: Any = unroll_in_vmem
+    last, hs = unroll(precision, padded["wh"], padded["b"], start, zs)
+    return LSTMState(last.c[:, :width], last.h[:, :width]), hs[..., :width]
 
 
 def _product(wx, xs):
