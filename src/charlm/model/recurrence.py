@@ -34,7 +34,8 @@ def unroll_layer(
     xs = jnp.asarray(xs)
     if cell is lstm and has_cudnn() and params["wh"].dtype == jnp.float32:
         return unroll_lstm_by_cudnn(params, state, xs)
-    if cell is lstm and is_tpu() and fits_in_vmem(params["wh"], len(state.h)):
+    wh = params["wh"]
+    if cell is lstm and is_tpu() and fits_in_vmem(len(state.h), len(wh), wh.dtype):
         return unroll_lstm_in_vmem(params, state, xs)
     if cell is lstm:
         return unroll_lstm(params, state, xs)

@@ -18,10 +18,16 @@ def is_tpu() -> bool:
     return jax.default_backend() == "tpu"
 
 
-def fits_in_vmem(wh: Float[Array, "h 4h"], batch: int) -> bool:
-    """Return whether the kernels have room for a layer of such recurrent weights."""
-    size, rows = wh.dtype.itemsize, -(-batch // 16) * 16
-    width = -(-len(wh) // LANES) * LANES
+def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
+    """Return whether the kernels have room for a layer.
+
+    Args:
+      batch: b.
+      width: h, before padding.
+      dtype: of the weights.
+    """
+    size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
+    width = -(-width // LANES) * LANES
     weights = width * 4 * width * size
     # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
     blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
