@@ -4,6 +4,9 @@ The recurrent weights and the state stay in fast memory (VMEM) for the whole win
 the blocks of the steps before and after move while a step is computed. XLA's own loop
 waits for what it moves, and where the window is large it leaves the weights outside
 (experiments/accelerators). The equations are those of recurrence.py.
+
+XLA cannot split a kernel over devices: a program for several chips would have to call
+these under `jax.shard_map`. charlm takes one (devices.mesh_of).
 """
 
 import functools
@@ -12,42 +15,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.custom_partitioning import custom_partitioning
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, one_tanh
 from charlm.model.products import product, sum_of_outer
 from charlm.model.tpu import LANES, VMEM
-
-STORED = "t b w, t b h, t b h, t b h,"  # axes of what the backward loop reads
-
-
-def _split_rows(rule, static_argnums):
-    """Return a decorator: devices that share the rows of a batch run the kernel each.
-
-    The compiler cannot look into a kernel, and would not know how to split it.
-
-    Args:
-      rule: (static arguments, mesh, types) -> the axes of arguments and results.
-      static_argnums: of the arguments that are no arrays.
-    """
-
-    def axes(*args):
-        return rule(*args), {"need_replication_factors": ("h", "w", "t")}
-
-    def decorate(function):
-        def partition(*args):
-            *static, mesh, arguments, results = args
-            split = functools.partial(jax.tree.map, lambda x: x.sharding)
-            run = functools.partial(function, *static)
-            return mesh, run, split(results), split(arguments)
-
-        over_rows = custom_partitioning(function, static_argnums)
-        over_rows.def_partition(partition, sharding_rule=axes)
-        return over_rows
-
-    return decorate
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -69,56 +42,44 @@ def unroll_in_vmem(
       state: before the window.
       zs: projected inputs without the bias.
     """
-    hs, *last = _run_forward(precision, False, *_fold(wh, b), *state, zs)
-    return LSTMState(*last), hs
+    last, hs, _ = _run_forward(precision, wh, b, state, zs, store=False)
+    return last, hs
 
 
 def _forward(precision, wh, b, state, zs):
-    *stored, hs, c, h = _run_forward(precision, True, *_fold(wh, b), *state, zs)
-    last = LSTMState(c, h)
+    last, hs, stored = _run_forward(precision, wh, b, state, zs, store=True)
     # An empty slice carries the type of zs to the backward pass.
     return (last, hs), (wh, stored, zs[:0, :0, :0])
 
 
-def _fold(wh, b):
-    """Return wh and b with the halves of the one tanh folded in."""
-    scale, _ = one_tanh(len(wh))
-    return wh * scale.astype(wh.dtype), b * scale
-
-
 def _backward(precision, residuals, gradients):
     wh, (slopes, through, f, before), like = residuals
-    d_last, d_hs = gradients
-    d_zs, *d_state = _run_backward(precision, wh, slopes, through, f, d_hs, *d_last)
+    d_state, d_zs = _run_backward(precision, wh, slopes, through, f, *gradients)
     d_wh = sum_of_outer(before, d_zs, wh.dtype, precision)
     d_b = d_zs.sum(axis=(0, 1), dtype=jnp.float32)
-    return d_wh, d_b, LSTMState(*d_state), d_zs.astype(like.dtype)
+    return d_wh, d_b, d_state, d_zs.astype(like.dtype)
 
 
 unroll_in_vmem.defvjp(_forward, _backward)
 
 
-@_split_rows(
-    lambda precision, store, *_: (
-        f"h w, w, b h, b h, t b w -> {STORED if store else ''} t b h, b h, b h"
-    ),
-    static_argnums=(0, 1),
-)
-def _run_forward(precision, store, wh, b, c, h, zs):
+def _run_forward(precision, wh, b, state, zs, *, store):
     length, batch, wide = zs.shape
     width = wide // 4
     step, whole = _make_blocks(length, reverse=False)
     narrow = whole(batch, width, jnp.float32)
     hs, of_h = step(batch, width, jnp.float32), step(batch, width, wh.dtype)
     stored = [step(batch, wide, wh.dtype), of_h, of_h, of_h] if store else []
-    return _call(
+    scale, _ = one_tanh(width)
+    *stored, hs, c, h = _call(
         "lstm_forward",
         functools.partial(_forward_step, precision),
         [whole(1, wide), whole(width, wide), narrow, narrow, step(batch, wide)],
         [*stored, hs, narrow, narrow],
         {4: 0} if store and zs.dtype == wh.dtype else {},  # slopes overwrite zs
         length,
-    )(b[None], wh, c, h, zs)
+    )((b * scale)[None], wh * scale.astype(wh.dtype), *state, zs)
+    return LSTMState(c, h), hs, stored
 
 
 def _forward_step(precision, b, wh, c_first, h_first, z, *rest):
@@ -171,23 +132,20 @@ def _store(stored, unit, gates, c_before, tanh_c, h_before):
     before[0, :, here] = h_before[:, unit : unit + LANES]
 
 
-@_split_rows(
-    lambda *_: "h w, t b w, t b h, t b h, t b h, b h, b h -> t b w, b h, b h",
-    static_argnums=(0,),
-)
-def _run_backward(precision, wh, slopes, through, f, d_hs, dc, dh):
+def _run_backward(precision, wh, slopes, through, f, d_last, d_hs):
     length, batch, wide = slopes.shape
     width = wide // 4
     step, whole = _make_blocks(length, reverse=True)
     narrow, stored = whole(batch, width, jnp.float32), step(batch, width)
-    return _call(
+    d_zs, dc, dh = _call(
         "lstm_backward",
         functools.partial(_backward_step, precision),
         [whole(wide, width), narrow, narrow, step(batch, wide), *[stored] * 3],
         [step(batch, wide, slopes.dtype), narrow, narrow],
         {3: 0},  # gradients overwrite slopes
         length,
-    )(wh.T, dc, dh, slopes, through, f, d_hs)
+    )(wh.T, *d_last, slopes, through, f, d_hs)
+    return LSTMState(dc, dh), d_zs
 
 
 def _backward_step(precision, wh_t, dc_last, dh_last, slopes, through, f, d_hs, *rest):
