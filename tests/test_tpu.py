@@ -8,7 +8,7 @@ import pytest
 from charlm.model import recurrence, tpu
 from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
-from charlm.model.products import take_by_one_hot
+from charlm.model.products import look_up, take_by_one_hot
 from charlm.training.objective import nats_per_char
 
 T, B, D = 5, 3, 7
@@ -109,6 +109,24 @@ def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
     rows = take_by_one_hot(table, ids)
     assert rows.dtype == table.dtype
     np.testing.assert_array_equal(rows, table[ids])
+
+
+@pytest.mark.parametrize(
+    "height, dtype, gathers",
+    [
+        (128, "float32", False),
+        (129, "float32", True),
+        (512, "bfloat16", False),
+        (513, "bfloat16", True),
+    ],
+)
+def test_a_tpu_gathers_from_large_tables(monkeypatch, height, dtype, gathers):
+    table, ids = jnp.zeros((height, 3), dtype), make_inputs(one_hot=True)
+    assert "gather" in str(jax.make_jaxpr(look_up)(table, ids))  # as a CPU does
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert (
+        "gather" in str(jax.make_jaxpr(lambda *a: look_up(*a))(table, ids))
+    ) == gathers
 
 
 def test_a_model_on_a_tpu_has_the_loss_and_gradient_of_one_on_a_cpu(monkeypatch):
