@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charlm.model import recurrence, tpu
+from charlm.model import recurrence, tpu, tpu_kernels
 from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
 from charlm.model.products import look_up, take_by_one_hot
 from charlm.training.objective import nats_per_char
+from experiments.accelerators import tpu_cost
 
 T, B, D = 5, 3, 7
 KEY = jax.random.key(0)
@@ -20,6 +21,13 @@ LAYERS = [  # (h, dtype, whether the layer reads ids)
     (200, "bfloat16", True),
     (200, "bfloat16", False),
 ]
+
+
+@pytest.fixture(autouse=True)
+def v5e(monkeypatch):
+    """There is no TPU to ask for its memory."""
+    monkeypatch.setattr(tpu, "get_vmem", lambda: 96 * 2**20)
+    monkeypatch.setattr(tpu_kernels, "get_vmem", lambda: 96 * 2**20)
 
 
 def make_layer(width, dtype="float32"):
@@ -173,3 +181,23 @@ def test_a_model_lowers_for_a_tpu_with_two_kernels_a_layer(monkeypatch, dtype):
     text = lowered.as_text()
     assert text.count("tpu_custom_call") == 4
     assert "gather" not in text
+
+
+MOVE = "{ %4 = dma.hbm_to_vmem [thread:$0]  /*hbm=*/%s10, /*size_in_granules=*/1000, }"
+ONE_PASS = f"""
+     0   :  {{ %3 = vsyncpa [#allocation4], 0 }}
+   0x1   :  {MOVE}
+   0x2   :  {{ %5 = dma.done.wait [#allocation4], 1000 }}
+"""
+LOOP = f"""
+     0   :  {{ %3 = vsyncpa [#allocation4], 0 }}
+   0x1 LB: > {MOVE}
+   0x2   : > {{ %p7 = scmp.ge.s32.totalorder %s21, 102 /* loop exit test */ }}
+   0x3   :  {{ %35 = sbr.rel (!%p33_p7) target = $region173 }}
+"""
+
+
+def test_a_schedule_costs_its_bundles_and_what_it_waits_for():
+    waits = 32_000 / tpu_cost.BYTES_PER_CYCLE
+    assert tpu_cost.read_schedule(ONE_PASS) == (3 + waits, 3, 32_000)
+    assert tpu_cost.read_schedule(LOOP) == (100 * waits, 2 + 100 * 2, 3_200_000)

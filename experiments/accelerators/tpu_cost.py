@@ -25,6 +25,7 @@ from typing import NamedTuple
 CLOCK = 197e12 / (4 * 128 * 128 * 2)
 BYTES_PER_CYCLE = 819e9 / CLOCK
 PIPELINE = 2  # turns of a loop that only move what the first reads or the last writes
+VMEM = 96 * 2**20  # bytes of fast memory that a kernel may take, of 128 MiB
 GRANULE = 32  # bytes in which schedules count what is moved
 SMALL = 1000  # cycles: kernels below that are not listed
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"}
@@ -187,7 +188,7 @@ def compile_train_steps(config: argparse.Namespace):
     from jax.sharding import AxisType, Mesh
 
     import charlm
-    from charlm.model import devices
+    from charlm.model import devices, tpu
     from charlm.text.streams import Streams
     from charlm.training import step
 
@@ -223,7 +224,8 @@ def compile_train_steps(config: argparse.Namespace):
         lambda text, now, _: streams.cut(text, now),
         mesh,
     )
-    jax.default_backend = lambda: "tpu"  # charlm asks while it is traced
+    # charlm asks while it is traced.
+    jax.default_backend, tpu.get_vmem = lambda: "tpu", lambda: VMEM
     traced = train_steps.trace(state, text, count)
     return traced.lower(lowering_platforms=("tpu",)).compile()
 

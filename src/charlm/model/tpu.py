@@ -10,12 +10,23 @@ from charlm.model.cells import LSTMState, Params
 from charlm.model.products import look_up, precision_now, window_product
 
 LANES = 128  # of a vector register: gates are cut at its multiples only
-VMEM = 100 * 2**20  # bytes for a kernel, of the 128 MiB of a v5e
 
 
 def is_tpu() -> bool:
     """Return whether this process computes on a TPU."""
     return jax.default_backend() == "tpu"
+
+
+def get_vmem() -> int:
+    """Return the bytes of fast memory that a kernel may take on this process's TPU.
+
+    None before TPU v4: kernels have no bfloat16 products there.
+    """
+    # Pallas takes a quarter of a second to import, which only a TPU should.
+    from jax.experimental.pallas import tpu
+
+    info = tpu.get_tpu_info()
+    return 3 * info.vmem_capacity_bytes // 4 if info.generation >= 4 else 0
 
 
 def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
@@ -31,14 +42,13 @@ def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
     weights = width * 4 * width * size
     # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
     blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
-    return weights + blocks + 6 * rows * width * 4 < VMEM
+    return weights + blocks + 6 * rows * width * 4 < get_vmem()
 
 
 def unroll_lstm_in_vmem(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """Return (state after the window, ys) of inputs xs[t, b, d] or ids xs[t, b]."""
-    # Pallas takes a quarter of a second to import, which only a TPU should.
     from charlm.model.tpu_kernels import unroll_in_vmem
 
     width = state.h.shape[-1]

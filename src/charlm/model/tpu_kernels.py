@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, one_tanh
 from charlm.model.products import product, sum_of_outer
-from charlm.model.tpu import LANES, VMEM
+from charlm.model.tpu import LANES, get_vmem
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -193,6 +193,7 @@ def _make_blocks(length, *, reverse):
 def _call(name, kernel, inputs, outputs, aliases, length):
     """Return the function of arrays that runs `kernel` for each step of a window."""
     rows, width = outputs[-1][1]
+    on_cpu = jax.default_backend() == "cpu"  # in tests
     return pl.pallas_call(
         kernel,
         grid=(length,),
@@ -202,8 +203,9 @@ def _call(name, kernel, inputs, outputs, aliases, length):
         scratch_shapes=[pltpu.VMEM((rows, width), jnp.float32)] * 2,
         input_output_aliases=aliases,
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("arbitrary",), vmem_limit_bytes=VMEM
+            dimension_semantics=("arbitrary",),
+            vmem_limit_bytes=None if on_cpu else get_vmem(),
         ),
         name=name,
-        interpret=jax.default_backend() == "cpu",
+        interpret=on_cpu,
     )
