@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charlm.model import recurrence, tpu, tpu_kernels
+from charlm.model import recurrence, tpu
 from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
 from charlm.model.products import look_up, take_by_one_hot
@@ -27,7 +27,6 @@ LAYERS = [  # (h, dtype, whether the layer reads ids)
 def v5e(monkeypatch):
     """There is no TPU to ask for its memory."""
     monkeypatch.setattr(tpu, "get_vmem", lambda: 96 * 2**20)
-    monkeypatch.setattr(tpu_kernels, "get_vmem", lambda: 96 * 2**20)
 
 
 def make_layer(width, dtype="float32"):

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, one_tanh
 from charlm.model.products import product, sum_of_outer
-from charlm.model.tpu import LANES, get_vmem
+from charlm.model.tpu import LANES, count_bytes
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -78,6 +78,7 @@ def _run_forward(precision, wh, b, state, zs, *, store):
         [*stored, hs, narrow, narrow],
         {4: 0} if store and zs.dtype == wh.dtype else {},  # slopes overwrite zs
         length,
+        wh.dtype,
     )((b * scale)[None], wh * scale.astype(wh.dtype), *state, zs)
     return LSTMState(c, h), hs, stored
 
@@ -144,6 +145,7 @@ def _run_backward(precision, wh, slopes, through, f, d_last, d_hs):
         [step(batch, wide, slopes.dtype), narrow, narrow],
         {3: 0},  # gradients overwrite slopes
         length,
+        wh.dtype,
     )(wh.T, *d_last, slopes, through, f, d_hs)
     return LSTMState(dc, dh), d_zs
 
@@ -190,22 +192,31 @@ def _make_blocks(length, *, reverse):
     return step, whole
 
 
-def _call(name, kernel, inputs, outputs, aliases, length):
-    """Return the function of arrays that runs `kernel` for each step of a window."""
+def _call(name, kernel, inputs, outputs, aliases, length, dtype):
+    """Return the function of arrays that runs `kernel` for each step of a window.
+
+    Args:
+      name: of the kernel, in profiles.
+      kernel: (blocks of inputs, blocks of outputs, c[b, h], h[b, h]) -> None.
+      inputs: their blocks, of _make_blocks.
+      outputs: theirs; the last is a state.
+      aliases: input -> the output that takes its place.
+      length: t.
+      dtype: of the weights.
+    """
     rows, width = outputs[-1][1]
-    on_cpu = jax.default_backend() == "cpu"  # in tests
     return pl.pallas_call(
         kernel,
         grid=(length,),
         in_specs=[spec for spec, *_ in inputs],
         out_specs=[spec for spec, *_ in outputs],
-        out_shape=[jax.ShapeDtypeStruct(shape, dtype) for _, shape, dtype in outputs],
+        out_shape=[jax.ShapeDtypeStruct(shape, kind) for _, shape, kind in outputs],
         scratch_shapes=[pltpu.VMEM((rows, width), jnp.float32)] * 2,
         input_output_aliases=aliases,
         compiler_params=pltpu.CompilerParams(
             dimension_semantics=("arbitrary",),
-            vmem_limit_bytes=None if on_cpu else get_vmem(),
+            vmem_limit_bytes=count_bytes(rows, width, dtype),
         ),
         name=name,
-        interpret=on_cpu,
+        interpret=jax.default_backend() == "cpu",  # in tests
     )
