@@ -1,6 +1,5 @@
 """LSTM layers by cuDNN, on NVIDIA GPUs, in float32 or TF32."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,8 @@ from jax.experimental import rnn as jax_rnn
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
 
-from charlm.errors import UserError
 from charlm.model.cells import Input, LSTMState, Params
-from charlm.model.platform import get_platform
+from charlm.model.platform import get_platform, is_switched_on
 from charlm.model.products import precision_now
 
 SWITCH = "CHARLM_CUDNN"  # the environment variable; 0 is off
@@ -28,10 +26,7 @@ def has_cudnn() -> bool:
     Raises:
       UserError: $CHARLM_CUDNN is neither 0 nor 1.
     """
-    switch = os.environ.get(SWITCH, "1")
-    if switch not in ("0", "1"):
-        raise UserError(f"${SWITCH} is {switch!r}; set it to 0 (off) or 1, or unset it")
-    if switch == "0" or get_platform() != "cuda":
+    if not is_switched_on(SWITCH) or get_platform() != "cuda":
         return False
     return hasattr(jax_rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes")
 

@@ -2,10 +2,13 @@
 
 import contextlib
 import contextvars
+import os
 from collections.abc import Iterator
 
 import jax
 from jax.extend import backend
+
+from charlm.errors import UserError
 
 _traced_for: contextvars.ContextVar[str] = contextvars.ContextVar(
     "traced_for", default=""
@@ -25,6 +28,20 @@ def get_platform() -> str:
         return name
     version = backend.get_backend().platform_version
     return "cuda" if "cuda" in version.lower() else "rocm"
+
+
+def is_switched_on(variable: str) -> bool:
+    """Returns whether a fast path may be taken: $variable is not 0.
+
+    Raises:
+      UserError: it is neither 0 nor 1.
+    """
+    switch = os.environ.get(variable, "1")
+    if switch not in ("0", "1"):
+        raise UserError(
+            f"${variable} is {switch!r}; set it to 0 (off) or 1, or unset it"
+        )
+    return switch == "1"
 
 
 @contextlib.contextmanager

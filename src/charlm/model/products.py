@@ -13,6 +13,10 @@ from charlm.model.platform import get_platform
 
 Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
 
+# Rows of the largest table that a TPU takes rows of by a product; it gathers from
+# larger ones in fewer cycles (experiments/accelerators).
+ONE_HOT_ROWS = {"float32": 128, "bfloat16": 512}
+
 
 def precision_now() -> Precision:
     """That of products made now: derivatives are worked out later, and must know it."""
@@ -76,27 +80,56 @@ def sum_of_outer(
     return total.astype(dtype)
 
 
-@jax.custom_vjp
 def look_up(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
     """table[ids]; the gradient is a scatter on a CPU, elsewhere a product.
 
     A GPU scatters in no fixed order, and a run must be the same to the bit each time;
-    on a CPU the product with one-hot ids is the slower one.
+    on a CPU the product with one-hot ids is the slower one. A TPU takes rows of a small
+    table by a product as well.
     """
+    return _look_up(precision_now(), table, ids)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _look_up(precision, table, ids):
+    return _take_rows(table, ids)
+
+
+def _look_up_forward(precision, table, ids):
+    # An empty slice carries the table's height and type to the backward pass.
+    return _take_rows(table, ids), (table[:, :0], ids)
+
+
+def _take_rows(table, ids):
+    most = ONE_HOT_ROWS.get(jnp.dtype(table.dtype).name, 0)
+    if get_platform() == "tpu" and len(table) <= most:
+        return take_by_one_hot(table, ids)
     return table[ids]
 
 
-def _look_up_forward(table, ids):
-    # An empty slice carries the table's height and type to the backward pass.
-    return table[ids], (table[:, :0], ids)
+def take_by_one_hot(
+    table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
+) -> Float[Array, "*b n"]:
+    """Return table[ids] as a product with the one-hot ids, exact to the bit.
+
+    A TPU's product of float32 sums bfloat16 parts, of which HIGHEST drops none here.
+    """
+    one_hot = jax.nn.one_hot(ids, len(table), dtype=table.dtype)
+    return jnp.dot(one_hot, table, precision=lax.Precision.HIGHEST)
 
 
-def _look_up_backward(kept, gradient):
+def _look_up_backward(precision, kept, gradient):
     like, ids = kept
-    form = scattered if get_platform() == "cpu" else by_one_hot
-    return form(len(like), ids, gradient).astype(like.dtype), None
+    if get_platform() == "cpu":
+        rows = scattered(len(like), ids, gradient)
+    else:
+        rows = by_one_hot(len(like), ids, gradient, precision)
+    return rows.astype(like.dtype), None
+
+
+_look_up.defvjp(_look_up_forward, _look_up_backward)
 
 
 def scattered(
@@ -107,17 +140,14 @@ def scattered(
 
 
 def by_one_hot(
-    height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
+    height: int,
+    ids: Integer[Array | np.ndarray, "*b"],
+    gradient: Float[Array, "*b n"],
+    precision: Precision = None,
 ) -> Float[Array, "v n"]:
-    """The same as a product with the one-hot ids, exact on every platform."""
+    """The same as a product with the one-hot ids."""
     symbols = jnp.arange(height).reshape(-1, *(1 for _ in ids.shape))
     one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as a product reads it
     leading = tuple(range(ids.ndim))
     over = (tuple(axis + 1 for axis in leading), leading)
-    # The caller's precision is that of the forward pass: a backward pass has none.
-    return lax.dot_general(
-        one_hot, gradient, (over, ((), ())), precision=lax.Precision.HIGHEST
-    )
-
-
-look_up.defvjp(_look_up_forward, _look_up_backward)
+    return lax.dot_general(one_hot, gradient, (over, ((), ())), precision=precision)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import Cell, Input, LSTMState, Params, State, lstm, one_tanh
 from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
+from charlm.model.platform import get_platform
 from charlm.model.products import (
     look_up,
     precision_now,
@@ -21,6 +22,7 @@ from charlm.model.products import (
     sum_of_outer,
     window_product,
 )
+from charlm.model.tpu import unroll_lstm_on_tpu
 
 
 def stack(
@@ -62,6 +64,8 @@ def unroll_layer(
     is left with the recurrent one.
     """
     xs = jnp.asarray(xs)
+    if cell is lstm and get_platform() == "tpu":
+        return unroll_lstm_on_tpu(unroll_lstm, params, state, xs)
     if cell is lstm:
         return unroll_lstm(params, state, xs)
     if jnp.issubdtype(xs.dtype, jnp.integer):

@@ -1,0 +1,114 @@
+"""The LSTM on a TPU: padded to whole vector registers, its loop in fast memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from charlm.model.cells import LSTMState, Params
+from charlm.model.platform import is_switched_on
+from charlm.model.products import look_up, precision_now, window_product
+
+SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
+LANES = 128  # of a vector register: gates are cut at its multiples only
+
+
+def get_vmem() -> int:
+    """Return the bytes of fast memory that a kernel may take on this process's TPU.
+
+    None before TPU v4: kernels have no bfloat16 products there.
+    """
+    # Pallas takes a quarter of a second to import, which only a TPU should.
+    from jax.experimental.pallas import tpu
+
+    info = tpu.get_tpu_info()
+    return 3 * info.vmem_capacity_bytes // 4 if info.generation >= 4 else 0
+
+
+def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
+    """Return whether the kernels have room for a layer; see count_bytes."""
+    return count_bytes(batch, width, dtype) <= get_vmem()
+
+
+def count_bytes(batch: int, width: int, dtype: Any) -> int:
+    """Return the bytes of VMEM that the kernels ask for.
+
+    No more than they need, and half of it again: XLA takes its own arrays out of what
+    a kernel asks for.
+
+    Args:
+      batch: b.
+      width: h, before padding.
+      dtype: of the weights.
+    """
+    size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
+    width = -(-width // LANES) * LANES
+    weights = width * 4 * width * size
+    # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
+    blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
+    return 3 * (weights + blocks + 6 * rows * width * 4) // 2
+
+
+def unroll_lstm_on_tpu(
+    unroll_lstm: Callable[[Params, LSTMState, Array], tuple[LSTMState, Array]],
+    params: Params,
+    state: LSTMState,
+    xs: Array,
+) -> tuple[LSTMState, Float[Array, "t b h"]]:
+    """Return (state after the window, ys), of a layer padded to whole registers.
+
+    The loop is that of the kernels, if they have room for the layer and $CHARLM_PALLAS
+    is not 0, else `unroll_lstm`.
+
+    Args:
+      unroll_lstm: the scan, in the form of `unroll_lstm_in_vmem`.
+      params: of the layer.
+      state: before the window.
+      xs: inputs[t, b, d] or ids[t, b].
+    """
+    batch, width = state.h.shape
+    fits = is_switched_on(SWITCH) and fits_in_vmem(batch, width, params["wh"].dtype)
+    if fits:
+        unroll_lstm = unroll_lstm_in_vmem
+    last, ys = unroll_lstm(*pad_lstm(params, state), xs)
+    return LSTMState(last.c[:, :width], last.h[:, :width]), ys[..., :width]
+
+
+def unroll_lstm_in_vmem(
+    params: Params, state: LSTMState, xs: Array
+) -> tuple[LSTMState, Float[Array, "t b h"]]:
+    """Return (state after the window, ys) of a padded layer, by the kernels."""
+    from charlm.model.tpu_kernels import unroll_in_vmem
+
+    project = look_up if jnp.issubdtype(xs.dtype, jnp.integer) else _product
+    zs = project(params["wx"], xs)
+    # A kernel's products have no precision between bfloat16's and float32's.
+    precision = None if precision_now() is None else "float32"
+    unroll: Any = unroll_in_vmem
+    return unroll(precision, params["wh"], params["b"], state, zs)
+
+
+def _product(wx, xs):
+    return window_product(xs, wx)
+
+
+def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:
+    """Return the layer with units added up to the next multiple of LANES.
+
+    All weights and states of the new units are 0. They stay 0, since g = tanh(0), and
+    feed nothing, since their rows of wh are 0: what the layer computes is the same.
+    """
+    width = state.h.shape[-1]
+    more = -width % LANES
+
+    def pad(x):
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
+
+    def pad_blocks(w):
+        blocks = pad(w.reshape(*w.shape[:-1], 4, width))
+        return blocks.reshape(*w.shape[:-1], 4 * (width + more))
+
+    padded = {name: pad_blocks(w) for name, w in params.items()}
+    padded["wh"] = jnp.pad(padded["wh"], [(0, more), (0, 0)])
+    return padded, LSTMState(*(pad(x) for x in state))

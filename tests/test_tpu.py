@@ -1,0 +1,211 @@
+"""What a TPU does its own way, on a CPU: kernels are interpreted, or lowered only."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charlm.model import recurrence, tpu
+from charlm.model.cells import LSTMState
+from charlm.model.lm import make_language_model
+from charlm.model.products import look_up, take_by_one_hot
+from charlm.training.objective import nats_per_char
+from experiments.accelerators import tpu_cost
+
+T, B, D = 5, 3, 7
+KEY = jax.random.key(0)
+LAYERS = [  # (h, dtype, whether the layer reads ids)
+    (20, "float32", True),
+    (20, "float32", False),
+    (tpu.LANES, "float32", True),
+    (200, "bfloat16", True),
+    (200, "bfloat16", False),
+]
+
+
+@pytest.fixture(autouse=True)
+def v5e(monkeypatch):
+    """There is no TPU to ask for its memory."""
+    monkeypatch.setattr(tpu, "get_vmem", lambda: 96 * 2**20)
+
+
+def make_layer(width, dtype="float32"):
+    """Return random parameters and a random state of an LSTM layer."""
+    keys = jax.random.split(KEY, 5)
+    wx = jax.random.normal(keys[0], (D, 4 * width))
+    wh = jax.random.normal(keys[1], (width, 4 * width)) / width**0.5
+    b = jax.random.normal(keys[2], (4 * width,))
+    c = jax.random.normal(keys[3], (B, width))
+    h = jnp.tanh(jax.random.normal(keys[4], (B, width)))
+    params = {"wx": wx.astype(dtype), "wh": wh.astype(dtype), "b": b}
+    return params, LSTMState(c, h)
+
+
+def make_inputs(one_hot):
+    """Return a window of ids[t, b] or of vectors[t, b, d]."""
+    if one_hot:
+        return jax.random.randint(KEY, (T, B), 0, D)
+    return jax.random.normal(KEY, (T, B, D))
+
+
+def run(unroll, params, state, xs):
+    """Return last state and ys, and the gradients of a loss that reads all of them."""
+    weights = jax.random.normal(KEY, (T, B, state.h.shape[-1]))
+    inputs = () if jnp.issubdtype(xs.dtype, jnp.integer) else (xs,)
+
+    def loss(params, state, *inputs):
+        last, ys = unroll(params, state, *(inputs or (xs,)))
+        total = (ys * weights).sum() + 2 * last.c.sum() + 3 * last.h.sum()
+        return total, (last, ys)
+
+    which = tuple(range(2 + len(inputs)))
+    both = jax.jit(jax.value_and_grad(loss, which, has_aux=True))
+    (_, values), gradients = both(params, state, *inputs)
+    return values, gradients
+
+
+def assert_near(a, b, tolerance):
+    """Each array of a is that of b, but for `tolerance` of its largest entry."""
+
+    def check(x, y):
+        x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * np.abs(y).max())
+
+    jax.tree.map(check, a, b)
+
+
+@pytest.mark.parametrize("width, dtype, one_hot", LAYERS)
+def test_the_kernels_are_the_scan_in_value_and_gradient(width, dtype, one_hot):
+    layer, xs = make_layer(width, dtype), make_inputs(one_hot)
+
+    def unroll(params, state, xs):
+        loop = tpu.unroll_lstm_in_vmem
+        return tpu.unroll_lstm_on_tpu(loop, params, state, xs)
+
+    values, gradients = run(unroll, *layer, xs)
+    same_values, same_gradients = run(recurrence.unroll_lstm, *layer, xs)
+    assert_near(values, same_values, 2e-6)
+    # The kernels store what the backward loop reads in the type of the weights.
+    assert_near(gradients, same_gradients, 2e-6 if dtype == "float32" else 1e-2)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_a_padded_layer_computes_the_same_and_its_new_units_stay_zero(
+    monkeypatch, one_hot
+):
+    (params, state), xs = make_layer(20), make_inputs(one_hot)
+    monkeypatch.setenv(tpu.SWITCH, "0")  # the scan, not the kernels
+    monkeypatch.delattr(tpu, "unroll_lstm_in_vmem")
+
+    def unroll_padded(params, state, xs):
+        return tpu.unroll_lstm_on_tpu(recurrence.unroll_lstm, params, state, xs)
+
+    padded, start = tpu.pad_lstm(params, state)
+    assert padded["wh"].shape == (tpu.LANES, 4 * tpu.LANES)
+    last, ys = recurrence.unroll_lstm(padded, start, xs)
+    for x in (last.c, last.h, ys):
+        assert not x[..., 20:].any()
+    assert_near(
+        run(unroll_padded, params, state, xs),
+        run(recurrence.unroll_lstm, params, state, xs),
+        2e-6,
+    )
+
+
+def test_padding_leaves_a_layer_of_whole_registers_alone():
+    layer = make_layer(tpu.LANES)
+    jax.tree.map(np.testing.assert_array_equal, tpu.pad_lstm(*layer), layer)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
+    table = jax.random.normal(KEY, (D, 300)).astype(dtype)
+    ids = make_inputs(one_hot=True)
+    rows = take_by_one_hot(table, ids)
+    assert rows.dtype == table.dtype
+    np.testing.assert_array_equal(rows, table[ids])
+
+
+@pytest.mark.parametrize(
+    "height, dtype, gathers",
+    [
+        (128, "float32", False),
+        (129, "float32", True),
+        (512, "bfloat16", False),
+        (513, "bfloat16", True),
+    ],
+)
+def test_a_tpu_gathers_from_large_tables(monkeypatch, height, dtype, gathers):
+    table, ids = jnp.zeros((height, 3), dtype), make_inputs(one_hot=True)
+    assert "gather" in str(jax.make_jaxpr(look_up)(table, ids))  # as a CPU does
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert (
+        "gather" in str(jax.make_jaxpr(lambda *a: look_up(*a))(table, ids))
+    ) == gathers
+
+
+def test_a_model_on_a_tpu_has_the_loss_and_gradient_of_one_on_a_cpu(monkeypatch):
+    lm = make_language_model(vocab_size=D, layers=2, features=20, dropout=0.5)
+    params = jax.tree.map(lambda p: 5 * p, lm.init(KEY))
+    ids = make_inputs(one_hot=True)
+    calls = []
+
+    def loss(params):
+        _, logits = lm.unroll(params, lm.initial_carry(B), ids, KEY)
+        return nats_per_char(logits, ids)
+
+    def unroll(params, state, xs):
+        calls.append(xs.shape)
+        return by_kernels(params, state, xs)
+
+    on_cpu = jax.jit(jax.value_and_grad(loss))(params)
+    by_kernels = tpu.unroll_lstm_in_vmem
+    monkeypatch.setattr(recurrence, "get_platform", lambda: "tpu")
+    monkeypatch.setattr(tpu, "unroll_lstm_in_vmem", unroll)
+    on_tpu = jax.jit(jax.value_and_grad(lambda params: loss(params)))(params)
+    assert_near(on_tpu, on_cpu, 1e-5)
+    assert calls == [(T, B), (T, B, 20)]
+
+
+def test_a_layer_too_large_for_vmem_is_left_to_the_scan():
+    assert tpu.fits_in_vmem(100, 680, "float32")
+    assert tpu.fits_in_vmem(100, 1500, "bfloat16")
+    assert not tpu.fits_in_vmem(100, 4096, "bfloat16")
+    assert not tpu.fits_in_vmem(10_000, 512, "bfloat16")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "tf32", "bfloat16"])
+def test_a_model_lowers_for_a_tpu_with_two_kernels_a_layer(monkeypatch, dtype):
+    """As far as a machine without a TPU's compiler gets."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    lm = make_language_model(vocab_size=D, layers=2, features=200, dtype=dtype)
+    params = jax.eval_shape(lm.init, KEY)
+
+    def loss(params):
+        _, logits = lm.unroll(params, lm.initial_carry(B), make_inputs(True))
+        return logits.sum()
+
+    lowered = jax.jit(jax.grad(loss)).trace(params).lower(lowering_platforms=("tpu",))
+    text = lowered.as_text()
+    assert text.count("tpu_custom_call") == 4
+    assert "gather" not in text
+
+
+MOVE = "{ %4 = dma.hbm_to_vmem [thread:$0]  /*hbm=*/%s10, /*size_in_granules=*/1000, }"
+ONE_PASS = f"""
+     0   :  {{ %3 = vsyncpa [#allocation4], 0 }}
+   0x1   :  {MOVE}
+   0x2   :  {{ %5 = dma.done.wait [#allocation4], 1000 }}
+"""
+LOOP = f"""
+     0   :  {{ %3 = vsyncpa [#allocation4], 0 }}
+   0x1 LB: > {MOVE}
+   0x2   : > {{ %p7 = scmp.ge.s32.totalorder %s21, 102 /* loop exit test */ }}
+   0x3   :  {{ %35 = sbr.rel (!%p33_p7) target = $region173 }}
+"""
+
+
+def test_a_schedule_costs_its_bundles_and_what_it_waits_for():
+    waits = 32_000 / tpu_cost.BYTES_PER_CYCLE
+    assert tpu_cost.read_schedule(ONE_PASS) == (3 + waits, 3, 32_000)
+    assert tpu_cost.read_schedule(LOOP) == (100 * waits, 2 + 100 * 2, 3_200_000)
