@@ -36,9 +36,10 @@ def get_config(variant: str = "") -> Config:
     # "char_rnn": U(-0.08, 0.08); "torch_rnn": N(0, 1 / (inputs + features)).
     model.initialiser = "char_rnn"
     model.forget_bias = 1.0  # what an LSTM's forget gates start from
-    # Of products: "float32"; "tf32", which NVIDIA's GPUs round to 10 bits of mantissa
-    # (elsewhere the same as float32); or "bfloat16".
-    model.dtype = "float32"
+    # Of products: "auto", which is bfloat16 on a TPU and float32 elsewhere; "float32";
+    # "tf32", which NVIDIA's GPUs round to 10 bits of mantissa and CPUs do not; or
+    # "bfloat16", in which an NVIDIA GPU's LSTMs are a scan and not cuDNN's.
+    model.dtype = "auto"
 
     optim = config.optim = ml_collections.ConfigDict()
     optim.name = "rmsprop"  # "rmsprop", "adam" or "adamw"

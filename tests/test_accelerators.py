@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import ROOT
+from conftest import ROOT, door, refused, train_flags
 from jax import lax
 from jax.extend import backend
 from test_training import run_fit
@@ -23,12 +23,13 @@ from charlm.generation.stream import sample
 from charlm.insight.trace import _reader_of, trace
 from charlm.model import cudnn, devices, platform
 from charlm.model.dropout import drop
-from charlm.model.lm import make_language_model
+from charlm.model.lm import make_language_model, resolve_dtype
 from charlm.model.platform import get_platform, tracing_for
 from charlm.model.products import look_up
 from charlm.model.recurrence import stack, unroll_layers
 from charlm.text.vocab import Vocab
 from charlm.training.objective import cross_entropy_by_mask, nats_per_char
+from charlm.workdir.bundle import read_config
 from charlm.workdir.metadata import FOLDER, METADATA, newest_notes
 from experiments.accelerators import layouts, targets
 from experiments.accelerators.mends import MENDS, without
@@ -316,6 +317,29 @@ def test_every_product_of_a_float32_step_is_exact(monkeypatch, cell, embedding):
     size = SMALL._replace(cell=cell, embedding=embedding)
     found = precisions(lowered("training", size))
     assert len(found) >= 8 and set(found) == {"HIGHEST"}
+
+
+def test_products_are_bfloat16_on_a_tpu_unless_float32_is_asked_for():
+    for dtype, found in (("auto", "bfloat16"), ("float32", "float32")):
+        with tracing_for("tpu"):
+            lm = make_language_model(vocab_size=V, features=H, dtype=dtype)
+            ids = jnp.zeros(B, jnp.int32)
+            text = jax.jit(lm.step).lower(lm.init(KEY), lm.initial_carry(B), ids)
+        narrow = text.as_text().count("bf16")
+        assert (narrow > 0) == (found == "bfloat16")
+    for name, dtype in (("cpu", "float32"), ("cuda", "float32"), ("tpu", "bfloat16")):
+        with tracing_for(name):
+            assert resolve_dtype("auto") == dtype
+            assert resolve_dtype("tf32") == "tf32"
+
+
+def test_a_workdir_names_the_type_of_its_products(trained, tmp_path, text_file):
+    assert read_config(trained / "run")["model"]["dtype"] == "float32"
+    flags = train_flags(text_file, tmp_path / "run")
+    done = door("train", *flags, "--config.model.dtype=bfloat16")
+    assert done.returncode == 0 and "products are in bfloat16" in done.stderr, done
+    done = door("train", *flags, "--config.model.dtype=auto")
+    refused(done, "model.dtype is 'bfloat16' there and 'float32' here")
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -45,8 +45,8 @@ def run_gpu() -> None:
                 for row in mends
             ),
         ),
-        "All programs, as they are now; drawing is of 256 characters. At a wait the host"
-        " looks at a result before it goes on:",
+        "All programs, as they are now; drawing is of 256 characters. At a wait, the"
+        " host looks at a result before it goes on:",
         table(
             ["size", "program", "kernels", "loops: kernels x turns", "waits"]
             + ["cuDNN's calls", "temporary MB", "compiled in, s"],

@@ -22,6 +22,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> int:
     from charlm.doors import assemble
     from charlm.doors.machine import use_machine
+    from charlm.model.lm import resolve_dtype
     from charlm.training.loop import check_resumable
     from charlm.workdir.bundle import write_bundle
     from charlm.workdir.lock import hold
@@ -34,6 +35,8 @@ def main() -> int:
     for section, name in (("data", "path"), ("train", "init_from")):
         if config[section][name]:  # so that they are found from any folder
             config[section][name] = os.path.abspath(config[section][name])
+    # The workdir names the type, so that its model is the same on every platform.
+    config["model"]["dtype"] = resolve_dtype(config["model"]["dtype"])
     assemble.check_same_run(workdir, config)
     start = assemble.start_of(workdir, config)
     made = assemble.assemble(config, known=assemble.known_symbols(workdir, start))
@@ -59,6 +62,8 @@ def train(workdir: Path, config, made, params) -> int:
             signal.signal(name, lambda number, _: stop_soon(number, stopped))
     reporter = make_reporter()
     reporter.say(f"{workdir}: {summary(made)}")
+    if config["model"]["dtype"] != "float32":
+        reporter.say(f"products are in {config['model']['dtype']}")
     try:
         state = fit(
             lm=made.lm,

@@ -54,7 +54,7 @@ def make_language_model(
     dropout: float = 0.0,
     initialiser: str = "char_rnn",
     forget_bias: float = 1.0,
-    dtype: str = "float32",
+    dtype: str = "auto",
 ) -> LanguageModel:
     """A stack of recurrent layers under a linear head.
 
@@ -72,10 +72,11 @@ def make_language_model(
         for a layer of d inputs, zero biases, N(0, 1) for the embedding and torch's
         U(-1 / sqrt(h), 1 / sqrt(h)) for the head.
       forget_bias: what the forget gates' biases start from (an LSTM's only).
-      dtype: of products: "float32"; "tf32", float32 whose products an NVIDIA GPU
-        rounds to 10 bits of mantissa, a TPU works out in three passes of bfloat16 in
-        place of six, and a CPU does exactly; or "bfloat16". Parameters, gates and
-        states stay float32.
+      dtype: of products: "auto", bfloat16 on a TPU, whose products they are, and
+        float32 elsewhere; "float32", six passes of bfloat16 on a TPU; "tf32", float32
+        whose products an NVIDIA GPU rounds to 10 bits of mantissa (a TPU takes three
+        passes or six, a CPU is exact); or "bfloat16". Parameters, gates and states
+        stay float32.
 
     Raises:
       UserError: a value that no model can have.
@@ -83,7 +84,7 @@ def make_language_model(
     check_model(
         cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
     )
-    kind = CELLS[cell]
+    kind, dtype = CELLS[cell], resolve_dtype(dtype)
     module = Parameters(
         kind, vocab_size, layers, features, embedding, initialiser, forget_bias
     )
@@ -140,7 +141,7 @@ def check_model(
     choices = {
         "cell": (cell, tuple(CELLS)),
         "initialiser": (initialiser, tuple(INITIALISERS)),
-        "dtype": (dtype, tuple(PRECISIONS)),
+        "dtype": (dtype, ("auto", *PRECISIONS)),
     }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
@@ -167,6 +168,13 @@ def check_model(
 
 # The names by which JAX knows how exact products of float32 are to be.
 PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": None}
+
+
+def resolve_dtype(dtype: str) -> str:
+    """Returns `dtype`, or what "auto" is on this platform."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if get_platform() == "tpu" else "float32"
 
 
 def as_exact_as(dtype: str) -> Callable[[Callable], Callable]:
