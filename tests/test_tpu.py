@@ -10,7 +10,7 @@ from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
 from charlm.model.products import look_up, take_by_one_hot
 from charlm.training.objective import nats_per_char
-from experiments.accelerators import tpu_cost
+from experiments.accelerators import schedules
 
 T, B, D = 5, 3, 7
 KEY = jax.random.key(0)
@@ -206,6 +206,6 @@ LOOP = f"""
 
 
 def test_a_schedule_costs_its_bundles_and_what_it_waits_for():
-    waits = 32_000 / tpu_cost.BYTES_PER_CYCLE
-    assert tpu_cost.read_schedule(ONE_PASS) == (3 + waits, 3, 32_000)
-    assert tpu_cost.read_schedule(LOOP) == (100 * waits, 2 + 100 * 2, 3_200_000)
+    waits = 32_000 / schedules.BYTES_PER_CYCLE
+    assert schedules.read_schedule(ONE_PASS) == (3 + waits, 3, 32_000, 1)
+    assert schedules.read_schedule(LOOP) == (100 * waits, 202, 3_200_000, 1)

@@ -7,7 +7,7 @@ from unittest import mock
 
 import optax
 
-from charlm.model import cudnn, dropout
+from charlm.model import cudnn, dropout, recurrence
 from charlm.training import step
 
 
@@ -20,6 +20,7 @@ MENDS: dict[str, tuple[Any, str, Any]] = {
     "layouts pinned around cuDNN": (cudnn, "_pin", lambda x: x),
     "masks of a window at once": (dropout, "get_platform", lambda: "cpu"),
     "loss without scatter": (step, "nats_per_char", _loss_by_index),
+    "padded to whole registers": (recurrence, "get_platform", lambda: "cpu"),
 }
 
 

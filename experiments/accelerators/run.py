@@ -8,6 +8,7 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"  # before JAX starts: nothing here is a device
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -68,7 +69,49 @@ def run_gpu() -> None:
     keep(FOLDER, results | {"bounds": bounds}, blocks, part="h100")
 
 
-RUNS = {"h100": run_gpu}
+def run_tpu() -> None:
+    """Compiles for TPUs and writes that part of the README."""
+    from experiments.accelerators import tpu
+
+    training, others, chips = (
+        *(tpu.describe_training(), tpu.describe_others()),
+        tpu.describe_chips(),
+    )
+    cost = ["kernels", "cycles", "moved, MB", "ms", "temporary MB", "compiled in, s"]
+
+    def show_cost(row):
+        return (
+            *(row["kernels"], row["cycles"], round(row["moved_mb"]), row["ms"]),
+            *(round(row["temporary_mb"]), str(row["seconds"])),
+        )
+
+    blocks = [
+        "A training step on one TPU v5e, 100 streams of 100 characters a chip:",
+        table(
+            ["size", "type", "by", *cost],
+            ((r["size"], r["dtype"], r["way"], *show_cost(r)) for r in training),
+        ),
+        "The other programs, in bfloat16; drawing is of 256 characters:",
+        table(
+            ["size", "program", *cost],
+            ((r["size"], r["program"], *show_cost(r)) for r in others),
+        ),
+        "Training on many chips, by the scan, in bfloat16: exchanges in a program, and"
+        " memory of a chip:",
+        table(
+            ["size", "chips", "exchanges", "temporary MB", "compiled in, s"],
+            (
+                (r["size"], r["chips"], json.dumps(r["collectives"]))
+                + (round(r["temporary_mb"]), str(r["seconds"]))
+                for r in chips
+            ),
+        ),
+    ]
+    results = {"training": training, "others": others, "chips": chips}
+    keep(FOLDER, results, blocks, part="tpu")
+
+
+RUNS = {"h100": run_gpu, "tpu": run_tpu}
 
 
 def main() -> None:

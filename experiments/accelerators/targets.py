@@ -13,6 +13,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from jax._src import xla_bridge
@@ -22,12 +23,13 @@ from jax.experimental import rnn as jax_rnn
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
-from charlm.model import devices
+from charlm.model import devices, tpu
 from charlm.model.platform import tracing_for
 
 gpu_rnn: Any = jax_rnn.gpu_rnn
 # An NVIDIA H100 SXM in the words of XLA's GpuTargetConfigProto.
 H100 = pathlib.Path(__file__).with_name("h100.txtpb")
+V5E_VMEM = 96 * 2**20  # bytes for a kernel: three quarters of a chip's fast memory
 TPU_CHIPS = {"tpu-v5e": "v5e:1x1x1", "tpu-v5e-4": "v5e:2x2", "tpu-v5e-256": "v5e:16x16"}
 TARGETS = ("h100", *TPU_CHIPS)
 
@@ -93,9 +95,11 @@ def _register_custom_calls(api) -> None:
 def tracing_target(platform: str) -> Iterator[None]:
     """Traces and lowers as on a platform that is not here, cuDNN's LSTMs included.
 
-    The sizes of cuDNN's buffers, which only cuDNN on a GPU knows, are made up.
+    The sizes of cuDNN's buffers, which only cuDNN on a GPU knows, are made up; a TPU is
+    a v5e.
     """
-    with tracing_for(platform), _stub_cudnn():
+    vmem = mock.patch.object(tpu, "get_vmem", lambda: V5E_VMEM)
+    with tracing_for(platform), _stub_cudnn(), vmem:
         yield
 
 

@@ -1,0 +1,143 @@
+"""What a TPU's compiler says of the kernels of a program: cycles, and bytes moved.
+
+libtpu writes the schedule of each kernel. A bundle of instructions takes a cycle.
+Counted are the bundles, those of a loop as often as it runs, and the bytes that a
+kernel moves to and from main memory. A kernel with a loop moves while it computes: it
+takes the longer of the two. One without waits for what it moves: it takes the sum. Not
+counted: stalls, the latency of a transfer, and copies beside the kernels.
+"""
+
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.accelerators.hlo import (
+    Computations,
+    get_branches,
+    get_called,
+    get_entry,
+    read_computations,
+)
+
+# A v5e: 197 TFLOP/s of bfloat16 and 819 GB/s (cloud.google.com/tpu/docs/v5e); its four
+# MXUs of 128 x 128 cells multiply and add once a cycle, so that its clock is known.
+CLOCK = 197e12 / (4 * 128 * 128 * 2)
+BYTES_PER_CYCLE = 819e9 / CLOCK
+PIPELINE = 2  # turns of a loop that only move what the first reads or the last writes
+VMEM = 96 * 2**20  # bytes of fast memory that a kernel may take, of 128 MiB
+GRANULE = 32  # bytes in which schedules count what is moved
+FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"}
+ASYNC = {"copy-start", "slice-start", "dynamic-slice-start", "async-start"}
+
+
+class Cost(NamedTuple):
+    """Of kernels: their cycles, bundles among them; bytes moved; how many they are."""
+
+    cycles: float = 0
+    bundles: float = 0
+    moved: float = 0
+    kernels: float = 0
+
+    def __add__(self, other):
+        return Cost(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, count):
+        return Cost(*(count * x for x in self))
+
+
+def read_schedule(text: str) -> Cost:
+    """Return the cost of a kernel from its `final_bundles` text."""
+    counts: dict[bool, list[float]] = {False: [0, 0], True: [0, 0]}
+    runs = 1
+    for line in text.splitlines():
+        bundle = re.match(r" *(?:0x[0-9a-f]+|0) +(?:[A-Z]+)?: +(>?)", line)
+        if not bundle:
+            continue
+        looped = bool(bundle[1])
+        counts[looped][0] += 1
+        for granules in re.findall(r"dma\.(?:hbm|vmem)_to.*?granules=\*/(\d+)", line):
+            counts[looped][1] += GRANULE * int(granules)
+        end = re.search(r"scmp\.ge\.s32\.totalorder \S+ (\d+) /\* loop exit test", line)
+        if end:
+            runs = int(end[1]) - PIPELINE
+    bundles, moved = (a + runs * b for a, b in zip(*counts.values(), strict=True))
+    waits = moved / BYTES_PER_CYCLE
+    cycles = max(bundles, waits) if runs > 1 else bundles + waits
+    return Cost(cycles, bundles, moved, 1)
+
+
+def read_schedules(folder: Path) -> dict[str, Cost]:
+    """Return the cost of each kernel that libtpu wrote to a folder, by its name."""
+    costs = {}
+    for path in folder.glob("*final_bundles.txt"):
+        name = re.match(r"\d+-(.+)-\d+-final_bundles", path.name)
+        if name:
+            costs[name[1]] = read_schedule(path.read_text())
+    for path in folder.glob("*deduplication-map.txt"):
+        for group in path.read_text().split("key:")[1:]:
+            key, _, _, *same = (line.strip() for line in group.splitlines())
+            costs.update({name: costs[key] for name in same if key in costs})
+    return costs
+
+
+def get_program_cost(program: str, schedules: dict[str, Cost]) -> Cost:
+    """Returns the cost of a compiled program; of a dispatch's loop, that of one step.
+
+    Args:
+      program: its text.
+      schedules: of read_schedules.
+    """
+    return _get_cost(read_computations(program), get_entry(program), schedules)
+
+
+def _get_cost(computations: Computations, name: str, schedules) -> Cost:
+    total = Cost()
+    for operation in computations[name]:
+        if operation.kind == "while":
+            body, condition = (
+                get_called(operation.line, key) for key in ("body", "condition")
+            )
+            # The bound of a loop that the data decide is no constant: one turn counts.
+            lines = "".join(x.line for x in computations[condition])
+            bounds = re.findall(r"constant\((\d+)\)", lines)
+            turns = int(bounds[0]) if bounds else 1
+            total += _get_cost(computations, body, schedules).times(turns)
+        elif operation.kind == "conditional":
+            branches = get_branches(operation)
+            total += max(_get_cost(computations, x, schedules) for x in branches)
+        elif operation.kind in FREE or operation.kind in ASYNC:
+            continue
+        elif operation.name in schedules:
+            total += _get_kernel_cost(operation, computations[name], schedules)
+    return total
+
+
+def _get_kernel_cost(operation, operations, schedules) -> Cost:
+    """Returns a kernel's cost; a Pallas kernel moves each of its arrays once."""
+    cost = schedules[operation.name]
+    if operation.kind != "custom-call":
+        return cost
+    lines = {x.name: x.line for x in operations}
+    call = operation.line.split("custom_call_target")[0]
+    results, operands = call.split(" custom-call(")
+    arrays = [results, *(lines[x] for x in re.findall(r"%([\w.\-]+)", operands))]
+    moved = sum(count_bytes_outside(x.split(" = ")[1]) for x in arrays)
+    cycles = max(cost.bundles, moved / BYTES_PER_CYCLE)
+    return Cost(cycles, cost.bundles, moved, 1)
+
+
+def count_bytes_outside(result: str) -> float:
+    """Return the bytes of an operation's results that lie in main memory."""
+    shapes = re.match(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\S+", result)[0]
+    found = re.findall(r"(\w+)\[([\d,]*)\](\{[^{}]*\})?", shapes)
+    return sum(get_size(*shape) for *shape, layout in found if "S(1)" not in layout)
+
+
+def get_size(dtype: str, shape: str) -> float:
+    """Return the bytes of an array, its last two axes padded to tiles of 8 by 128."""
+    size = {"pred": 1, "u8": 1, "s8": 1, "bf16": 2}.get(dtype, 4)
+    axes = [int(n) for n in shape.split(",") if n]
+    for axis, tile in zip(reversed(axes), (128, 8), strict=False):
+        size *= -(-axis // tile) * tile
+    return size * math.prod(axes[:-2])
