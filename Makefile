@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: setup torch web demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
-  clean
+  accelerators clean
 
 setup: .venv/dev
 
@@ -83,5 +83,15 @@ experiments-gpu: .venv/experiment gpu
 	for name in paul_graham:full shakespeare:full latex:full war_and_peace:full linux:kernel wikipedia:prefix; do \
 	  $(BIN)/python -m experiments.$${name%%:*}.run --variant=$${name#*:} || exit 1; done
 
+# The compilers for GPUs and TPUs that are not here, 2 GB; some twenty minutes.
+.accelerators/run: pyproject.toml
+	$(PYTHON) -m venv .accelerators
+	.accelerators/bin/pip install --quiet --editable '.[tpu]'
+	.accelerators/bin/pip install --quiet "jax-cuda13-plugin==$$(.accelerators/bin/python -c 'import jaxlib; print(jaxlib.__version__)')"
+	touch $@
+
+accelerators: .accelerators/run
+	.accelerators/bin/python -m experiments.accelerators.run
+
 clean:  # but not runs/, where models are kept
-	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .accelerators runs/demo .pytest_cache .ruff_cache .hypothesis
