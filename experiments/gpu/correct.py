@@ -95,7 +95,7 @@ def compare(width: int, dtype: str) -> dict:
 
 
 def make_step(lm):
-    """Returns the jitted (params, carry, ids, key, weights) -> ((loss, aux), gradients).
+    """Returns (params, carry, ids, key, weights) -> ((loss, aux), gradients), jitted.
 
     The loss is the mean of nats per character and of the weighted states after the
     window; aux is (carry, logits); the gradients are of the parameters and the carry.

@@ -6,7 +6,6 @@ alone, since it runs before anything is installed.
 
 import importlib.metadata
 import lzma
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -66,9 +65,3 @@ def parse_version(version: str) -> Version:
             break
         numbers.append(int(part))
     return tuple(numbers)
-
-
-def measure_folder(folder: Path) -> int:
-    """Returns the bytes of all files in a folder."""
-    walk = os.walk(folder)
-    return sum(os.path.getsize(Path(at) / name) for at, _, names in walk for name in names)

@@ -35,7 +35,7 @@ def run(job: Job) -> None:
     digests = {name: read_digests(folder / make_name(name)) for name in environments}
     for name, found in digests.items():
         equal = bool(found) and found == digests[WHOLE]
-        job.report(run=name, same=equal, **(found or {"params": "no checkpoint"}))
+        job.report(case=name, same=equal, **found)
 
 
 def train(job: Job, name: str, environment: dict[str, str]) -> None:
@@ -49,8 +49,9 @@ def train(job: Job, name: str, environment: dict[str, str]) -> None:
 
     if name == RESUMED:
         status = wait_until(start(), lambda: has_logged(workdir))
-        job.report(run=name, first=status, at=read_step(workdir))
-    job.report(run=name, last=wait_until(start(), lambda: False))
+        job.report(case=name, ended=status, at=read_step(workdir))
+    status = wait_until(start(), lambda: False)
+    job.report(case=name, ended=status, at=read_step(workdir))
 
 
 def make_name(name: str) -> str:
@@ -71,11 +72,15 @@ def read_step(workdir: Path) -> int:
     return max(steps_in(workdir / FOLDER), default=0)
 
 
-def read_digests(workdir: Path) -> dict[str, str]:
-    """Returns the SHA-256 of the trees of the newest checkpoint, {} without one."""
+def read_digests(workdir: Path) -> dict:
+    """Returns the newest checkpoint's step and SHA-256: of its parameters, of its rest.
+
+    Without a checkpoint it is empty.
+    """
     from charlm.workdir.metadata import FOLDER, kept_at
 
     step = read_step(workdir)
     if not step:
         return {}
-    return {"step": step, **kept_at(workdir / FOLDER / str(step))["sha256"]}
+    sha256 = kept_at(workdir / FOLDER / str(step))["sha256"]
+    return {"step": step, "params": sha256["params"], "rest": sha256["run"]}

@@ -48,13 +48,17 @@ class Job(NamedTuple):
         return Path(self.runs)
 
     @property
+    def output_folder(self) -> Path:
+        return Path(self.output)
+
+    @property
     def logs(self) -> Path:
         return self.folder / LOGS
 
     def report(self, **finding: Any) -> None:
         """Appends a line to the results, and prints one to be read."""
         line = json.dumps({"stage": self.stage, **finding}) + "\n"
-        with (Path(self.output) / RESULTS).open("a", encoding="utf-8") as file:
+        with (self.output_folder / RESULTS).open("a", encoding="utf-8") as file:
             file.write(line)
         print(f"{self.stage:8} {describe(finding)}", flush=True)
 
