@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from charlm.errors import UserError
+from charlm.text.catalog import fetch, source_of
 from experiments.gpu.parcel import PARCEL, TEXTS
 from experiments.gpu.plan import FULL, SMOKE
 from experiments.gpu.stage import ROOT
@@ -29,7 +31,10 @@ def main() -> None:
     parcel = ROOT / PARCEL
     parcel.mkdir(exist_ok=True)
     get_wheels(parcel)
-    pack_texts(parcel / TEXTS, find_texts())
+    try:
+        pack_texts(parcel / TEXTS, find_texts())
+    except UserError as error:
+        sys.exit(f"error: {error}")
     sizes = {
         str(path.relative_to(parcel)): path.stat().st_size
         for path in sorted(parcel.rglob("*"))
@@ -60,8 +65,6 @@ def get_wheels(parcel: Path) -> None:
 
 def find_texts() -> dict[str, Path]:
     """Returns the text of each run, by its place below a data folder."""
-    from charlm.text.catalog import fetch, source_of
-
     runs = [each for plan in (FULL, SMOKE) for lane in plan.lanes for each in lane]
     names = {read_corpus(each.config) for each in runs}
     return {source_of(name).file: fetch(name) for name in sorted(names)}

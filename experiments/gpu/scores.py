@@ -29,11 +29,9 @@ def score_run(job: Job, each: Run) -> None:
     """Reports a run's best checkpoint; its weights are written first."""
     from charlm import evaluate, sample
     from charlm.doors.assemble import corpus_of
-    from charlm.doors.machine import use_machine
     from charlm.text.corpus import parts
     from charlm.workdir import bundle
 
-    use_machine()
     workdir = job.folder / each.name
     model, restored = bundle.load(workdir, "best")
     pack_model(job, each, model.params, restored)
@@ -45,6 +43,7 @@ def score_run(job: Job, each: Run) -> None:
             model.lm, model.params, corpus.ids[cut[part]], streams=STREAMS
         ).nats_per_char
         for part in ("valid", "test")
+        if cut[part].stop - cut[part].start > 1
     }
     job.report(run=each.name, step=restored.step, streams=STREAMS, **scores)
     written = {
@@ -85,6 +84,9 @@ def pack_model(job: Job, each: Run, params, restored) -> None:
 
 
 if __name__ == "__main__":
+    from charlm.doors.machine import use_machine
+
+    use_machine()
     given = read_job(sys.argv[1])
     [chosen] = [
         each for lane in given.plan.lanes for each in lane if each.name == sys.argv[2]
