@@ -159,10 +159,19 @@ def test_wrong_layouts_are_wrong_whatever_the_errors_are(monkeypatch):
     worst = {"value": (0.0, ""), "gradient": (0.0, "w")}
     for found, right in (("right", True), ("not checked", True), ("WRONG", False)):
         monkeypatch.setattr(correct, "check_layouts", lambda _, found=found: found)
-        judged = correct.judge(worst, call, 1e-5)
+        judged = correct.judge(worst, call, "float32")
         assert judged["right"] is right and judged["by"] == "cuDNN"
-    assert correct.judge(worst, "", 1e-5)["by"] == "scan"
-    assert not correct.judge({**worst, "value": (2e-5, "")}, "", 1e-5)["right"]
+    assert correct.judge(worst, "", "tf32")["by"] == "scan"
+
+
+@pytest.mark.parametrize("dtype, error", [("float32", 2e-4), ("tf32", 2e-2)])
+def test_an_error_beyond_the_bound_is_wrong(dtype, error):
+    for part in ("value", "gradient"):
+        worst = {"value": (0.0, ""), "gradient": (0.0, "w"), part: (error, "w")}
+        assert not correct.judge(worst, "", dtype)["right"]
+        worst[part] = (error / 10, "w")
+        judged = correct.judge(worst, "", dtype)
+        assert judged["right"] and not judged["as_predicted"]
 
 
 def test_a_run_is_stopped_by_sigint_and_saved(tmp_path, text_file):

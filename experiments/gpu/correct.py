@@ -13,9 +13,12 @@ from experiments.gpu.stage import Job, read_job, read_results
 
 LAYERS, VOCAB_SIZE, DROPOUT = 2, 29, 0.5
 LENGTH, BATCH, WINDOWS = 37, 24, 3
-# Of relative errors. TF32, simulated for this very check, errs by 7e-4 where the inputs
-# of a product are rounded and by 6.5e-3 where they are cut off.
-BOUNDS = {"float32": 1e-5, "tf32": 1e-2}
+# Of relative errors; a net that confuses batch and time errs by 1. TF32, simulated for
+# this very check, errs by 7e-4 where the inputs of a product are rounded, and by 6.5e-3
+# where they are cut off.
+BOUNDS = {"float32": 1e-4, "tf32": 1e-2}
+# What was predicted. An error between the two is reported and costs no path.
+PREDICTED = {"float32": 1e-5, "tf32": 2e-3}
 PATHS = {"cudnn": "1", "scan": "0"}  # by what CHARLM_CUDNN is
 NOT_CHECKED = "not checked"
 
@@ -91,7 +94,7 @@ def compare(width: int, dtype: str) -> dict:
         worst["value"] = max(worst["value"], value)
         worst["gradient"] = max(worst["gradient"], gradient)
         ours, theirs = aux[0], aux64[0]
-    return judge(worst, program.as_text(), BOUNDS[dtype])
+    return judge(worst, program.as_text(), dtype)
 
 
 def make_step(lm):
@@ -113,12 +116,12 @@ def make_step(lm):
     return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))
 
 
-def judge(worst: dict, program: str, bound: float) -> dict:
+def judge(worst: dict, program: str, dtype: str) -> dict:
     """Returns the errors found, the layouts, and whether all is right."""
     calls = program.count('custom_call_target="cudnn_rnn')
     layouts = check_layouts(program) if calls else "no cuDNN call"
     (value, _), (gradient, leaf) = worst["value"], worst["gradient"]
-    right = max(value, gradient) < bound and layouts != "WRONG"
+    error = max(value, gradient)
     return {
         "by": "cuDNN" if calls else "scan",
         "value_error": value,
@@ -126,7 +129,8 @@ def judge(worst: dict, program: str, bound: float) -> dict:
         "worst": leaf,
         "cudnn_calls": calls,
         "layouts": layouts,
-        "right": right,
+        "as_predicted": error < PREDICTED[dtype],
+        "right": error < BOUNDS[dtype] and layouts != "WRONG",
     }
 
 

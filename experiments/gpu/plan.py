@@ -62,7 +62,7 @@ FULL = Plan(
         "machine": 20,
         "correct": 65,
         "same": 50,
-        "bench": 90,
+        "bench": 100,
         "rates": 25,
         "train": float("inf"),  # all that is left
         "scores": 40,
@@ -71,9 +71,9 @@ FULL = Plan(
     widths=(64, 512),
     same=("war_and_peace.py", "--config.train.steps=300", *TF32),
     shapes={
-        "2x128 50x50": (2, 128, 50, 50, 65, 0.0),
         "2x512 100x100": (2, 512, 100, 100, 96, 0.5),
         "3x680 100x100": (3, 680, 100, 100, 96, 0.0),
+        "2x128 50x50": (2, 128, 50, 50, 65, 0.0),
     },
     steps=64,
     profiled="2x512 100x100",

@@ -60,7 +60,8 @@ class Job(NamedTuple):
         line = json.dumps({"stage": self.stage, **finding}) + "\n"
         with (self.output_folder / RESULTS).open("a", encoding="utf-8") as file:
             file.write(line)
-        print(f"{self.stage:8} {describe(finding)}", flush=True)
+        # In one piece: processes that report at once share the output.
+        print(f"{self.stage:8} {describe(finding)}\n", end="", flush=True)
 
     def command(self, module: str, *more: str) -> list[str]:
         """Returns the command line of a module of this folder that is given this."""
