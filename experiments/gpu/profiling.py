@@ -14,7 +14,7 @@ from experiments.gpu.stage import Job, read_job
 
 STEPS = 3
 SHOWN = 12  # kinds of kernels
-MOST = 4_000_000  # bytes of a trace that is kept
+MOST = 1_000_000  # bytes of a trace that is kept: there is little room for logs
 
 
 def main(job: Job) -> None:
