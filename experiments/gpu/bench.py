@@ -1,7 +1,8 @@
 """A step of training, charlm's beside torch.nn.LSTM's, at the same precision.
 
-Every contender is a process, all are warm before the first turn, and one computes while
-the others wait. A turn is plan.steps steps; three turns, and their median.
+Every contender is a process; all start at once, those of a size are warm before its
+first turn, and one computes while the others wait. A turn is plan.steps steps; three
+turns, and their median.
 """
 
 import json
@@ -25,9 +26,8 @@ PROFILE_SECONDS = 40
 def run(job: Job) -> None:
     contenders = {name: start_all(job, name) for name in job.plan.shapes}
     try:
-        warm = {name: wait_for(of_shape) for name, of_shape in contenders.items()}
-        for name, keys in warm.items():
-            measure_shape(job, name, contenders[name], keys)
+        for name, of_shape in contenders.items():
+            measure_shape(job, name, of_shape, warm_up(of_shape))
     finally:
         for of_shape in contenders.values():
             for contender in of_shape.values():
@@ -36,16 +36,13 @@ def run(job: Job) -> None:
 
 
 def start_all(job: Job, name: str) -> dict[tuple[str, str], Contender]:
-    """Starts the contenders of a shape, and lets them warm up: compile, and so on."""
-    started = {
+    """Starts the contenders of a shape."""
+    return {
         (who, dtype): start(job, name, who, dtype)
         for dtype in DTYPES
         for who in (CHARLM, TORCH, WHOLE_LOOP)
         if who != WHOLE_LOOP or (dtype == "bfloat16" and name == job.plan.profiled)
     }
-    for contender in started.values():
-        contender.ask()
-    return started
 
 
 def start(job: Job, name: str, who: str, dtype: str) -> Contender:
@@ -67,8 +64,10 @@ def get_log(job: Job, name: str, who: str, dtype: str):
     return job.logs / f"bench-{'-'.join(words)}.log"
 
 
-def wait_for(contenders: dict) -> list[tuple[str, str]]:
-    """Waits until the contenders of a shape are warm, and returns those that are."""
+def warm_up(contenders: dict) -> list[tuple[str, str]]:
+    """Lets the contenders of a shape compile, and returns those that can take part."""
+    for contender in contenders.values():
+        contender.ask()
     answers = {key: contender.answer() for key, contender in contenders.items()}
     return [key for key, answer in answers.items() if answer]
 
