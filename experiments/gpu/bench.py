@@ -74,7 +74,7 @@ def warm_up(contenders: dict) -> list[tuple[str, str]]:
 
 def measure_shape(job: Job, name: str, contenders: dict, warm: list) -> None:
     """Reports the contenders of a shape, and the ratios of the pairs."""
-    for who, dtype in set(contenders) - set(warm):
+    for who, dtype in (key for key in contenders if key not in warm):
         why = read_last_line(get_log(job, name, who, dtype))
         job.report(shape=name, dtype=dtype, who=who, missing=why)
     turns: dict = {key: [] for key in warm}
