@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: setup torch web demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
-  accelerators clean
+  gpu-parcel accelerators clean
 
 setup: .venv/dev
 
@@ -50,7 +50,7 @@ lint: .venv/dev
 	$(BIN)/jupytext --test --to py:percent notebooks/*.ipynb
 
 bench: .venv/torch
-	$(BIN)/python experiments/speed/run.py
+	$(BIN)/python -m experiments.speed.run
 	$(BIN)/python -m experiments.speed.plot
 
 # A campaign of faults and bad inputs; SCALE=0.1 is a tenth of it.
@@ -64,10 +64,21 @@ gpu: .venv/run
 	$(BIN)/pip install --quiet --editable '.[cuda]'
 	@$(BIN)/python -c 'import sys, jax; jax.default_backend() == "gpu" or sys.exit("error: JAX finds no GPU here")'
 
-bench-gpu: .venv/torch gpu
-	$(BIN)/pytest -q tests/test_model.py -k cudnn
-	$(BIN)/python experiments/speed/run.py
-	$(BIN)/python -m experiments.speed.plot
+# Parts of experiments/gpu. They install nothing, since a machine with a GPU may have no
+# network: `make gpu torch` first where it has one.
+ON_GPU = $(or $(wildcard $(BIN)/python),$(PYTHON)) -m experiments.gpu.run --output=runs/gpu/output
+bench-gpu:
+	$(ON_GPU) --stages=machine,correct,bench
+
+# The corpora at the post's sizes, where the texts are here, for so many seconds; the same
+# command goes on.
+GPU_SECONDS ?= 540
+experiments-gpu:
+	$(ON_GPU) --stages=machine,correct,train,scores,collect --seconds=$(GPU_SECONDS)
+
+# What a machine without network lacks, beside the tree: wheels and texts.
+gpu-parcel: .venv/run
+	PYTHONPATH=src:. $(BIN)/python -m experiments.gpu.pack
 
 .venv/experiment: .venv/run
 	$(BIN)/pip install --quiet --editable '.[experiments]'
@@ -77,11 +88,6 @@ bench-gpu: .venv/torch gpu
 experiment: .venv/experiment
 	@test -f experiments/$(NAME)/run.py || { echo 'error: say which of experiments/ with NAME='; exit 2; }
 	PYTHONPATH=. $(BIN)/python experiments/$(NAME)/run.py
-
-# The corpora at the post's sizes, where the text is here; hours on one GPU.
-experiments-gpu: .venv/experiment gpu
-	for name in paul_graham:full shakespeare:full latex:full war_and_peace:full linux:kernel wikipedia:prefix; do \
-	  $(BIN)/python -m experiments.$${name%%:*}.run --variant=$${name#*:} || exit 1; done
 
 # The compilers for GPUs and TPUs that are not here, 2 GB; some twenty minutes.
 .accelerators/run: pyproject.toml

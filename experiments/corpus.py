@@ -17,6 +17,7 @@ import numpy as np
 from charlm import Vocab, evaluate, load_model, sample
 from charlm.doors.assemble import corpus_of
 from charlm.doors.machine import use_machine
+from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.evaluation.structure import (
     closing_by_distance,
@@ -26,6 +27,7 @@ from charlm.evaluation.structure import (
 )
 from charlm.text.corpus import parts
 from charlm.workdir.bundle import read_config
+from charlm.workdir.metadata import choose, has_only_weights, newest_notes, notes_of
 from charlm.workdir.metrics import read_metrics
 from experiments.report import DASH, keep, minutes, quoted, shown, table
 from experiments.style import curve, picture
@@ -104,14 +106,26 @@ def of_command_line(name: str) -> Trained:
 def trained(config: str, workdir: str, *flags: str) -> Trained:
     """The run of configs/CONFIG in a workdir, trained to its end if it is not yet.
 
-    If it cannot be, this ends with the status of charlm.train, which has said why.
+    If it cannot be, this ends with the status of charlm.train, which has said why. One
+    that holds weights alone, which came from elsewhere, is taken as it is.
     """
+    if is_from_elsewhere(ROOT / workdir):
+        return opened(ROOT / workdir)
     command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
     given = [f"--workdir={workdir}", *flags]
     status = subprocess.run([*command, *given], cwd=ROOT).returncode
     if status:
         sys.exit(status)
     return opened(ROOT / workdir)
+
+
+def is_from_elsewhere(workdir: Path) -> bool:
+    """Returns whether a workdir holds weights alone, as experiments.gpu.unpack's do."""
+    try:
+        step, notes = newest_notes(workdir)
+    except UserError:  # charlm.train says what is wrong
+        return False
+    return bool(notes) and has_only_weights(workdir, step)
 
 
 def small(name: str) -> Trained:
@@ -183,8 +197,10 @@ def told(run: Trained, scores: dict[str, float], grams: dict[str, list[float]]) 
     verdict = "beats" if by > 0 else "misses"
     config = read_config(run.workdir)["model"]
     last = run.records[-1]
+    where = notes_of(run.workdir, choose(run.workdir)).get("weights_from", "")
     return (
-        f"Trained in {minutes(last['seconds'])}, {config['layers']} x"
+        f"Trained in {minutes(last['seconds'])}{where and f' on {where}'},"
+        f" {config['layers']} x"
         f" {config['features']}, {last['step']:,} steps. On the test text the"
         f" {config['cell'].upper()} {verdict} the best n-gram ({context} characters of"
         f" context, chosen on the validation text) by {abs(by):.4f} nats."

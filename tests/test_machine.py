@@ -67,7 +67,7 @@ def test_a_process_has_the_cores_that_it_may_use():
     assert 1 <= devices.available_cores() <= (os.cpu_count() or 1)
 
 
-def test_one_gpu_is_asked_for_and_its_memory_is_not_taken_ahead():
+def test_one_gpu_is_asked_for_and_its_memory_is_not_taken_ahead(tmp_path):
     """As JAX will read it when a backend starts; JAX takes both for all GPUs if not."""
     code = """
 import os, jax
@@ -76,7 +76,7 @@ use_machine()
 print(jax.config.values["jax_cuda_visible_devices"])
 print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], len(jax.devices()) > 0)
 """
-    environment = without_cache_variable() | {"CHARLM_CACHE": "/nowhere/writable"}
+    environment = without_cache_variable() | {"CHARLM_CACHE": str(tmp_path / "cache")}
     environment.pop("XLA_PYTHON_CLIENT_PREALLOCATE", None)
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True

@@ -7,15 +7,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from floor import (
+from experiments.speed.floor import (
     floor_of,
     products_of_reading,
     products_of_training,
     products_of_writing,
 )
-from peers import Shape, charlm_steps, flax_steps, textbook_steps, torch_steps
-from whole import compile_ms, start_ms, torch_start_ms
-from writing import charlm_reads, charlm_writes, torch_reads, torch_writes
+from experiments.speed.peers import (
+    Shape,
+    charlm_steps,
+    flax_steps,
+    textbook_steps,
+    torch_steps,
+)
+from experiments.speed.whole import compile_ms, start_ms, torch_start_ms
+from experiments.speed.writing import (
+    charlm_reads,
+    charlm_writes,
+    torch_reads,
+    torch_writes,
+)
 
 Measure = Callable[[], float]
 OURS = "charlm"
@@ -34,7 +45,7 @@ class Case(NamedTuple):
     per: int = 1
 
 
-# name: the shape, and the steps of a turn: as many as `fit` has in a dispatch here
+# name: the shape, and the steps of a turn: as many as `fit` has in a dispatch on a CPU
 TRAINING = {
     "train-2x128": (Shape(2, 128, 50, 50, 65), 20),
     "train-2x512": (Shape(2, 512, 100, 50, 96, 0.5), 3),
@@ -69,8 +80,10 @@ def timed(make: Callable, *given) -> Callable[[], Measure]:
     return maker
 
 
-def training(name: str) -> Case:
+def training(name: str, steps: int = 0) -> Case:
+    """The case of a training step; a turn is of `steps`, or of as many as it says."""
     shape, count = TRAINING[name]
+    count = steps or count
     steps = {OURS: charlm_steps}
     if shape.dtype == "float32":
         steps |= {"flax nn.RNN": flax_steps, "lax.scan": textbook_steps}
@@ -137,9 +150,11 @@ def starting() -> Case:
     return Case({OURS: ours, "torch, a script": script, "charlm, cache cold": cold})
 
 
-def case_of(name: str) -> Case:
-    """The case of a name."""
-    for names, make in ((TRAINING, training), (WRITING, writing), (READING, reading)):
+def case_of(name: str, steps: int = 0) -> Case:
+    """The case of a name; `steps` are those of a turn of training, 0 is its own."""
+    if name in TRAINING:
+        return training(name, steps)
+    for names, make in ((WRITING, writing), (READING, reading)):
         if name in names:
             return make(name)
     return {"compile-T1000": compiling, "start-warm": starting}[name]()

@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from peers import Shape, torch_device
+import numpy as np
+
+from charlm.model.lm import as_exact_as
+from experiments.speed.peers import Shape, set_torch_precision, torch_device
 
 Product = tuple[int, int, int, int]  # m, k, n, and how many in a row
 
@@ -79,16 +82,24 @@ def _runners(product: Product, dtype: str) -> list[Callable]:
     return runners
 
 
+def _drawn(product) -> tuple[np.ndarray, np.ndarray]:
+    """Factors whose product is as large as they are. Constants would run faster."""
+    m, k, n, _ = product
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((m, k), np.float32)
+    return a, rng.standard_normal((k, n), np.float32) / k**0.5
+
+
 def _in_jax(product, dtype):
-    m, k, n, count = product
+    _, k, n, count = product
     narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
-    a = jnp.ones((m, k), narrow)
-    b = jnp.full((k, n), 1 / k, narrow)
+    a, b = (jnp.asarray(factor, narrow) for factor in _drawn(product))
 
     def dot(a, b):
         return jnp.dot(a, b, preferred_element_type=jnp.float32)
 
     @jax.jit
+    @as_exact_as(dtype)
     def run(a, b):
         if count == 1:
             return dot(a, b)
@@ -105,10 +116,12 @@ def _in_jax(product, dtype):
 def _in_torch(product, dtype):
     import torch
 
-    m, k, n, count = product
+    m, _, n, count = product
+    set_torch_precision(dtype)
     kind = torch.bfloat16 if dtype == "bfloat16" else torch.float32
-    a = torch.ones(m, k, dtype=kind, device=torch_device())
-    b = torch.full((k, n), 1 / k, dtype=kind, device=torch_device())
+    a, b = (
+        torch.from_numpy(factor).to(torch_device(), kind) for factor in _drawn(product)
+    )
     out = torch.empty(m, n, dtype=kind, device=torch_device())
 
     def run():

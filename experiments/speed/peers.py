@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from charlm import Streams, init_state, make_language_model, make_optimizer
 from charlm.model import devices
+from charlm.model.lm import as_exact_as
 from charlm.training.step import make_train_step, make_train_steps, shardings_of
 
 Steps = Callable[[int], None]
@@ -94,6 +95,7 @@ def by_optax(shape: Shape, params, loss: Callable) -> Steps:
     window = jnp.asarray(window.reshape(shape.batch, -1), jnp.int32)
 
     @jax.jit
+    @as_exact_as(shape.dtype)  # a GPU's default is TF32
     def step(params, opt_state, key):
         gradient = jax.grad(loss)(params, window[:, :-1], window[:, 1:], key)
         updates, opt_state = optimizer.update(gradient, opt_state)
@@ -179,8 +181,8 @@ def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
     """torch.nn.LSTM as a good engineer would write it: on CUDA, by cuDNN."""
     import torch
 
-    device, tf32 = torch_device(), shape.dtype != "float32"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    device = torch_device()
+    set_torch_precision(shape.dtype)
     lstm = torch.nn.LSTM(
         shape.symbols, shape.features, shape.layers, dropout=shape.dropout
     )
@@ -218,6 +220,14 @@ def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
             torch.cuda.synchronize()
 
     return steps
+
+
+def set_torch_precision(dtype: str) -> None:
+    """Lets torch use TF32 on a GPU where the case does, and there alone."""
+    import torch
+
+    tf32 = dtype == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
 
 
 def torch_device() -> str:

@@ -1,4 +1,4 @@
-"""python experiments/speed/tried.py
+"""python -m experiments.speed.tried
 
 What charlm does beside what it does not, piece by piece and in turn: medians, and the
 time of the other way over ours.
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-from peers import Shape, charlm_program, model_of
 
 from charlm import lstm
 from charlm.doors.machine import set_environment
@@ -23,6 +22,7 @@ from charlm.model.dropout import drop
 from charlm.model.products import by_one_hot, scattered, window_product
 from charlm.model.recurrence import unroll_layer
 from charlm.training.step import shardings_of
+from experiments.speed.peers import Shape, charlm_program, model_of
 
 TURNS = 9
 Pair = tuple[str, str, Callable[[], None], Callable[[], None]]

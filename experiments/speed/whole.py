@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import jax
-from peers import Shape, charlm_program
+
+from experiments.speed.peers import Shape, charlm_program
 
 ROOT = Path(__file__).parent.parent.parent
 TORCH = """

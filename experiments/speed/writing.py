@@ -5,10 +5,15 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from peers import Shape, model_of, torch_device
 
 from charlm import evaluate
 from charlm.generation.sampler import DRAW, Taste, make_sampler
+from experiments.speed.peers import (
+    Shape,
+    model_of,
+    set_torch_precision,
+    torch_device,
+)
 
 
 def charlm_writes(shape: Shape) -> Callable[[], None]:
@@ -34,6 +39,7 @@ def torch_writes(shape: Shape, *, cells: bool) -> Callable[[], None]:
     import torch
 
     device, h = torch_device(), shape.features
+    set_torch_precision(shape.dtype)
     widths = [shape.symbols, *[h] * (shape.layers - 1)]
     stack = [torch.nn.LSTMCell(d, h).to(device) for d in widths]
     whole = torch.nn.LSTM(shape.symbols, h, shape.layers).to(device)
@@ -87,6 +93,7 @@ def torch_reads(shape: Shape, windows: int) -> Callable[[], None]:
     import torch
 
     device = torch_device()
+    set_torch_precision(shape.dtype)
     lstm = torch.nn.LSTM(shape.symbols, shape.features, shape.layers).to(device)
     head = torch.nn.Linear(shape.features, shape.symbols).to(device)
     ids = torch.from_numpy(_text(shape, windows).astype(np.int64)).to(device)

@@ -24,7 +24,12 @@ from charlm.training.step import (
 )
 from charlm.workdir.checkpoints import Checkpoints, restore_newest
 from charlm.workdir.logs import check_logs, forget_begun_after
-from charlm.workdir.metadata import newest_notes, steps_in, unreadable
+from charlm.workdir.metadata import (
+    has_only_weights,
+    newest_notes,
+    steps_in,
+    unreadable,
+)
 
 PyTree = Any
 
@@ -207,10 +212,16 @@ def check_resumable(
 ) -> None:
     """Raises UserError if the run in `workdir` cannot go on as it was.
 
-    It has checkpoints of which none is whole, or of another charlm; it was begun on
-    another text than this; or what it wrote down has changed.
+    It has checkpoints of which none is whole, or of another charlm; or weights alone;
+    it was begun on another text than this; or what it wrote down has changed.
     """
     step, notes = newest_notes(workdir)
+    if notes and has_only_weights(workdir, step):
+        raise UserError(
+            f"{workdir} holds weights alone, without the optimizer's state, and cannot"
+            f" go on; begin from them by --config.train.init_from={workdir} in another"
+            " --workdir"
+        )
     known = notes.get("text_sha256")
     if known and text_sha256 and known != text_sha256 and not other_text:
         raise UserError(

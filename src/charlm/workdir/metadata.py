@@ -95,6 +95,12 @@ def newest_notes(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
     return 0, {}
 
 
+def has_only_weights(workdir: str | os.PathLike, step: int) -> bool:
+    """Returns whether a checkpoint holds weights, without the rest of a run's state."""
+    kept = kept_at(Path(workdir) / FOLDER / str(step), whole=False)
+    return "run" not in kept["sha256"]
+
+
 def unreadable(workdir: str | os.PathLike) -> str:
     """The message of a workdir that has no checkpoint left."""
     return f"no checkpoint of {workdir} can be read; train in another --workdir"
