@@ -138,7 +138,7 @@ def test_the_plans_have_the_same_stages_and_leave_time_to_train():
 
 def test_a_net_with_batch_and_time_confused_is_found_wrong(monkeypatch):
     """As XLA's layouts would have cuDNN read it: the same bytes, in another order."""
-    honest = correct.compare(16, "tf32")
+    honest = correct.compare(16, "tf32", correct.DROPOUT)
     assert honest["right"] and honest["gradient_error"] < 1e-5
     make = correct.make_step
 
@@ -150,7 +150,7 @@ def test_a_net_with_batch_and_time_confused_is_found_wrong(monkeypatch):
         return make(lm._replace(unroll=unroll))
 
     monkeypatch.setattr(correct, "make_step", make_confused)
-    confused = correct.compare(16, "tf32")
+    confused = correct.compare(16, "tf32", correct.DROPOUT)
     assert not confused["right"] and confused["gradient_error"] > 0.1
 
 
