@@ -89,7 +89,7 @@ experiment: .venv/experiment
 	@test -f experiments/$(NAME)/run.py || { echo 'error: say which of experiments/ with NAME='; exit 2; }
 	PYTHONPATH=. $(BIN)/python experiments/$(NAME)/run.py
 
-# The compilers for GPUs and TPUs that are not here, 2 GB; some twenty minutes.
+# The compilers for GPUs and TPUs that are not here, 2 GB; some ten minutes.
 .accelerators/run: pyproject.toml
 	$(PYTHON) -m venv .accelerators
 	.accelerators/bin/pip install --quiet --editable '.[tpu]'
