@@ -482,7 +482,7 @@ def test_checkpoints_are_written_from_a_source_tree_that_is_not_installed(
 
 def test_every_config_has_a_size_to_compile():
     sizes = read_sizes()
-    assert sizes["linux"] == Size(3, 680, 100, 100)
+    assert sizes["linux"] == Size(3, 680, 100, 100, dtype="auto")
     assert {"default", "text", "demo"} <= set(sizes)
 
 

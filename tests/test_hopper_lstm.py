@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
