@@ -77,11 +77,20 @@ def run_tpu() -> None:
         *(tpu.describe_training(), tpu.describe_others()),
         tpu.describe_chips(),
     )
-    cost = ["kernels", "cycles", "moved, MB", "ms", "temporary MB", "compiled in, s"]
+    cost = [
+        "kernels",
+        "loops: kernels x turns",
+        "cycles",
+        "moved, MB",
+        "ms",
+        "temporary MB",
+        "compiled in, s",
+    ]
 
     def show_cost(row):
         return (
-            *(row["kernels"], row["cycles"], round(row["moved_mb"]), row["ms"]),
+            *(row["kernels"], show_loops(row["loops"]), row["cycles"]),
+            *(round(row["moved_mb"]), row["ms"]),
             *(round(row["temporary_mb"]), str(row["seconds"])),
         )
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from experiments.accelerators.hlo import (
     Computations,
+    Operation,
     get_branches,
     get_called,
     get_entry,
@@ -95,13 +96,7 @@ def _get_cost(computations: Computations, name: str, schedules) -> Cost:
     total = Cost()
     for operation in computations[name]:
         if operation.kind == "while":
-            body, condition = (
-                get_called(operation.line, key) for key in ("body", "condition")
-            )
-            # The bound of a loop that the data decide is no constant: one turn counts.
-            lines = "".join(x.line for x in computations[condition])
-            bounds = re.findall(r"constant\((\d+)\)", lines)
-            turns = int(bounds[0]) if bounds else 1
+            body, turns = _read_loop(computations, operation)
             total += _get_cost(computations, body, schedules).times(turns)
         elif operation.kind == "conditional":
             branches = get_branches(operation)
@@ -111,6 +106,27 @@ def _get_cost(computations: Computations, name: str, schedules) -> Cost:
         elif operation.name in schedules:
             total += _get_kernel_cost(operation, computations[name], schedules)
     return total
+
+
+def get_loops(program: str, schedules: dict[str, Cost]) -> list[tuple[int, int]]:
+    """Returns (kernels of a turn, turns) of each loop of more than one turn."""
+    computations, loops = read_computations(program), []
+    for operations in computations.values():
+        for operation in operations:
+            if operation.kind == "while":
+                body, turns = _read_loop(computations, operation)
+                loops.append(
+                    (sum(x.name in schedules for x in computations[body]), turns)
+                )
+    return [loop for loop in loops if loop[1] > 1]
+
+
+def _read_loop(computations: Computations, operation: Operation) -> tuple[str, int]:
+    """Returns the body of a loop, and its turns: 1 where the data decide."""
+    body, condition = (get_called(operation.line, k) for k in ("body", "condition"))
+    lines = "".join(x.line for x in computations[condition])
+    bounds = re.findall(r"constant\((\d+)\)", lines)
+    return body, int(bounds[0]) if bounds else 1
 
 
 def _get_kernel_cost(operation, operations, schedules) -> Cost:

@@ -37,6 +37,7 @@ def compile_program(given: argparse.Namespace, folder: Path) -> Row:
     from experiments.accelerators.programs import PROGRAMS, Size
     from experiments.accelerators.schedules import (
         CLOCK,
+        get_loops,
         get_program_cost,
         read_schedules,
     )
@@ -49,12 +50,14 @@ def compile_program(given: argparse.Namespace, folder: Path) -> Row:
         compiled = lowered.compile()
         spent = time.perf_counter() - began
     text, memory = compiled.as_text(), compiled.memory_analysis()
-    cost = get_program_cost(text, read_schedules(folder))
+    schedules = read_schedules(folder)
+    cost = get_program_cost(text, schedules)
     return {
         "program": given.program,
         "chips": mesh.size,
         "seconds": round(spent, 1),
         "kernels": round(cost.kernels),
+        "loops": get_loops(text, schedules),
         "cycles": round(cost.cycles),
         "moved_mb": cost.moved / 1e6,
         "ms": 1e3 * cost.cycles / CLOCK,
