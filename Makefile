@@ -41,7 +41,7 @@ demo: .venv/run
 
 # A worker for each core, each with one thread for its products and whole files of tests.
 test: .venv/dev
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -q --nbmake tests notebooks
+	JAX_PLATFORMS=cpu OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -q --nbmake tests notebooks
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -63,18 +63,20 @@ faults: .venv/dev
 gpu: .venv/run
 	$(BIN)/pip install --quiet --editable '.[cuda]'
 	@$(BIN)/python -c 'import sys, jax; jax.default_backend() == "gpu" or sys.exit("error: JAX finds no GPU here")'
+	$(BIN)/pip install --quiet pytest hypothesis beartype
+	$(BIN)/pytest -q tests/test_accelerators.py -k on_a_gpu
 
 # Parts of experiments/gpu. They install nothing, since a machine with a GPU may have no
 # network: `make gpu torch` first where it has one.
-ON_GPU = $(or $(wildcard $(BIN)/python),$(PYTHON)) -m experiments.gpu.run --output=runs/gpu/output
+ON_GPU = $(or $(wildcard $(BIN)/python),$(PYTHON)) -m experiments.gpu.run
 bench-gpu:
-	$(ON_GPU) --stages=machine,correct,bench
+	$(ON_GPU) --output=runs/gpu-bench --stages=machine,correct,bench
 
 # The corpora at the post's sizes, where the texts are here, for so many seconds; the same
 # command goes on.
 GPU_SECONDS ?= 540
 experiments-gpu:
-	$(ON_GPU) --stages=machine,correct,train,scores,collect --seconds=$(GPU_SECONDS)
+	$(ON_GPU) --output=runs/gpu-experiments --stages=machine,correct,train,scores,collect --seconds=$(GPU_SECONDS)
 
 # What a machine without network lacks, beside the tree: wheels and texts.
 gpu-parcel: .venv/run

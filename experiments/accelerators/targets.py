@@ -31,12 +31,6 @@ gpu_rnn: Any = jax_rnn.gpu_rnn
 H100 = pathlib.Path(__file__).with_name("h100.txtpb")
 V5E_VMEM = 96 * 2**20  # bytes for a kernel: three quarters of a chip's fast memory
 TPU_CHIPS = {"tpu-v5e": "v5e:1x1x1", "tpu-v5e-4": "v5e:2x2", "tpu-v5e-256": "v5e:16x16"}
-TARGETS = ("h100", *TPU_CHIPS)
-
-
-def get_platform(target: str) -> str:
-    """Returns the platform of a target, as charlm.model.platform calls it."""
-    return "cuda" if target == "h100" else "tpu"
 
 
 def find_compiler(target: str) -> str:

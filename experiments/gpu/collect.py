@@ -14,17 +14,21 @@ KEPT = ("config.json", "vocab.json", "metrics.jsonl", "samples.txt", "scores.jso
 
 
 def run(job: Job) -> None:
-    write_log(job)
+    write_log(job, (LOGS,))
+    if (job.output_folder / LOG).stat().st_size > FILE_BYTES:
+        write_log(job, ())
+        job.report(left_out=LOGS)
     for run in limit(job.output_folder):
         job.report(left_out=run)
     sizes = measure(job.output_folder)
     job.report(files=len(sizes), bytes=sum(sizes.values()), largest=max(sizes.values()))
 
 
-def write_log(job: Job) -> None:
-    """Packs the logs, and of each run what is no checkpoint."""
+def write_log(job: Job, logs: tuple[str, ...]) -> None:
+    """Packs the logs, if they are named, and of each run what is no checkpoint."""
     with tarfile.open(job.output_folder / LOG, "w:gz") as archive:
-        archive.add(job.logs, LOGS)
+        for name in logs:
+            archive.add(job.logs, name)
         for lane in job.plan.lanes:
             for each in lane:
                 for name in (*KEPT, MODEL):
@@ -48,7 +52,7 @@ def limit(
     while True:
         sizes = measure(folder)
         weights = [name for name in sizes if name.endswith(".npz")]
-        too_large = max(sizes.values(), default=0) > file_bytes
+        too_large = max((sizes[name] for name in weights), default=0) > file_bytes
         within = len(sizes) <= files and sum(sizes.values()) <= all_bytes
         if not weights or (within and not too_large):
             return removed

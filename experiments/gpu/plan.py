@@ -81,8 +81,8 @@ FULL = Plan(
     windows=100,
     lanes=(
         (
-            Run("paul_graham-full", "paul_graham.py", 0.33, 720, TF32, "float32"),
-            Run("war_and_peace-full", "war_and_peace.py", 0.66, 650, TF32),
+            Run("paul_graham-full", "paul_graham.py", 0.45, 720, TF32, "float32"),
+            Run("war_and_peace-full", "war_and_peace.py", 0.8, 650, TF32),
             Run("shakespeare-full", "shakespeare.py", 1.0, 1028, TF32),
         ),
         (

@@ -30,8 +30,9 @@ def run(job: Job) -> None:
         UNSET: {"CUBLAS_WORKSPACE_CONFIG": ""},
     }
     with ThreadPoolExecutor(len(environments)) as pool:
-        for name, environment in environments.items():
-            pool.submit(train, job, name, environment)
+        runs = [pool.submit(train, job, *item) for item in environments.items()]
+    for run in runs:
+        run.result()  # raises what it raised
     digests = {name: read_digests(folder / make_name(name)) for name in environments}
     for name, found in digests.items():
         equal = bool(found) and found == digests[WHOLE]

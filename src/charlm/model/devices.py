@@ -19,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from charlm.errors import UserError
 from charlm.model.cudnn import has_cudnn
+from charlm.model.tpu import has_pallas
 
 PyTree = Any
 AXIS = "rows"
@@ -92,9 +93,12 @@ def machine_name() -> str:
 
 
 def describe_machine() -> dict[str, str]:
-    """Returns what the last bits of a run depend on, besides its config and text."""
+    """Returns what the last bits of a run depend on, besides its config and text.
+
+    "lstm" is the way of LSTMs that it could take, whatever the run's cells are.
+    """
     return {
         "machine": machine_name(),
         "jax": jax.__version__,
-        "lstm": "cuDNN" if has_cudnn() else "scan",
+        "lstm": "cuDNN" if has_cudnn() else "Pallas" if has_pallas() else "scan",
     }

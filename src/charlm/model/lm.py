@@ -23,7 +23,7 @@ MOST_UNITS = 10_000_000  # of a layer: beyond any machine's memory
 
 
 class LanguageModel(NamedTuple):
-    """A character-level language model: four pure functions.
+    """A character-level language model: pure functions, four and two to go with them.
 
     Attributes:
       init: (key) -> params, a nested dict of float32 arrays.

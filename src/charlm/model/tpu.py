@@ -7,22 +7,31 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
-from charlm.model.platform import is_switched_on
+from charlm.model.platform import get_platform, is_switched_on
 from charlm.model.products import look_up, precision_now, window_product
 
 SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
 LANES = 128  # of a vector register: gates are cut at its multiples only
 
 
+def has_pallas() -> bool:
+    """Return whether LSTMs that are traced now may run by the kernels."""
+    return get_platform() == "tpu" and is_switched_on(SWITCH)
+
+
 def get_vmem() -> int:
     """Return the bytes of fast memory that a kernel may take on this process's TPU.
 
-    None before TPU v4: kernels have no bfloat16 products there.
+    They are 0 on a chip that JAX does not know, and before TPU v4, where kernels have
+    no bfloat16 products.
     """
     # Pallas takes a quarter of a second to import, which only a TPU should.
     from jax.experimental.pallas import tpu
 
-    info = tpu.get_tpu_info()
+    try:
+        info = tpu.get_tpu_info()
+    except ValueError:  # a newer chip than this JAX
+        return 0
     return 3 * info.vmem_capacity_bytes // 4 if info.generation >= 4 else 0
 
 
