@@ -77,6 +77,7 @@ def run_tpu() -> None:
         *(tpu.describe_training(), tpu.describe_others()),
         tpu.describe_chips(),
     )
+    bounds = tpu.get_bounds()
     cost = [
         "kernels",
         "loops: kernels x turns",
@@ -105,18 +106,24 @@ def run_tpu() -> None:
             ["size", "program", *cost],
             ((r["size"], r["program"], *show_cost(r)) for r in others),
         ),
-        "Training on many chips, by the scan, in bfloat16: exchanges in a program, and"
+        "By arithmetic: a training step's products at the peak of a v5e, in ms:",
+        table(
+            ["size", "GFLOP", "float32", "tf32", "bfloat16"],
+            (row.values() for row in bounds),
+        ),
+        "Programs for many chips, by the scan, in bfloat16: exchanges in a program, and"
         " memory of a chip:",
         table(
-            ["size", "chips", "exchanges", "temporary MB", "compiled in, s"],
+            ["size", "program", "chips", "exchanges", "temporary MB", "compiled in, s"],
             (
-                (r["size"], r["chips"], json.dumps(r["collectives"]))
+                (r["size"], r["program"], r["chips"], json.dumps(r["collectives"]))
                 + (round(r["temporary_mb"]), str(r["seconds"]))
                 for r in chips
             ),
         ),
     ]
     results = {"training": training, "others": others, "chips": chips}
+    results |= {"bounds": bounds}
     keep(FOLDER, results, blocks, part="tpu")
 
 

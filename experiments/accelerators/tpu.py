@@ -121,13 +121,27 @@ def describe_others() -> list[Row]:
 
 
 def describe_chips() -> list[Row]:
-    """Returns the training of the first size on many chips, by the scan."""
+    """Returns the programs of the first size on many chips, by the scan."""
     [name, size] = next(iter(SIZES.items()))
-    chips = ("tpu-v5e-4", "tpu-v5e-256")
     return [
-        {"size": name, **get_row("training", pallas=False, target=target, **size)}
-        for target in chips
+        {"size": name, **get_row(program, pallas=False, target=target, **size)}
+        for target in ("tpu-v5e-4", "tpu-v5e-256")
+        for program in ("training", "scoring", "reading", "drawing")
     ]
+
+
+def get_bounds() -> list[Row]:
+    """Returns what the products of a training step take at the peak of a v5e."""
+    from experiments.accelerators.arithmetic import count_training_flops, get_bound_ms
+    from experiments.accelerators.programs import Size
+
+    rows = []
+    for name, options in SIZES.items():
+        size = Size(batch=100, length=100, **options)
+        types = ("float32", "tf32", "bfloat16")
+        peaks = {t: get_bound_ms(size._replace(dtype=t), "tpu-v5e") for t in types}
+        rows.append({"size": name, "gflop": count_training_flops(size) / 1e9, **peaks})
+    return rows
 
 
 def main() -> None:
