@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charlm import Vocab, evaluate, load_model, sample
-from charlm.doors.assemble import corpus_of
-from charlm.doors.machine import use_machine
+from charlm.data.corpus import parts
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses
-from charlm.evaluation.structure import (
+from charlm.model.jax_setup import use_machine
+from charlm.training.build import corpus_of
+from charlm.workdir.metadata import choose, has_only_weights, newest_notes, notes_of
+from charlm.workdir.metrics import read_metrics
+from charlm.workdir.model_files import read_config
+from experiments.report import DASH, keep, minutes, quoted, shown, table
+from experiments.structure.well_formedness import (
     closing_by_distance,
     copying,
     measure,
     words_known,
 )
-from charlm.text.corpus import parts
-from charlm.workdir.bundle import read_config
-from charlm.workdir.metadata import choose, has_only_weights, newest_notes, notes_of
-from charlm.workdir.metrics import read_metrics
-from experiments.report import DASH, keep, minutes, quoted, shown, table
 from experiments.style import curve, picture
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def corpus_experiment(folder: Path, *, kind: str, context: int = CONTEXT) -> Non
 
     Args:
       folder: of the experiment; configs/NAME.py has its name.
-      kind: of its structure, for `charlm.evaluation.structure.measure`.
+      kind: of its structure, for `experiments.structure.well_formedness.measure`.
       context: characters, of the longest n-grams scored.
     """
     run = of_command_line(folder.name)

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from charlm.model.devices import machine_name
+from charlm.model.sharding import machine_name
 
 BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
 WIDTH = 60  # characters of a table's cell

@@ -66,7 +66,7 @@ if WORKDIR.endswith(".zip"):
 
 # %%
 if not WORKDIR:
-    from charlm.workdir.bundle import write_bundle
+    from charlm.workdir.model_files import write_bundle
 
     text = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 200
     vocab = charlm.Vocab.of(text)

@@ -5,11 +5,11 @@ import re
 import jax
 import numpy as np
 
-from charlm.insight.page import page
-from charlm.insight.trace import Trace, trace
-from charlm.insight.weights import packed, unpacked
+from charlm.data.vocab import Vocab
+from charlm.interpret.activations import Trace, trace
+from charlm.interpret.viewer.html import page
+from charlm.interpret.viewer.quantize import packed, unpacked
 from charlm.model.lm import make_language_model
-from charlm.text.vocab import Vocab
 
 LINES = ["The cat sat,", '"I ran to the sea," he said.', "\tif (a) { b; }", ""]
 TEXT = "\n".join(LINES[(n * 7919 >> 3) % 4] for n in range(60))

@@ -16,21 +16,21 @@ from jax.extend import backend
 from test_training import run_fit
 
 import charlm
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation import score
 from charlm.generation.sampler import DRAW, Taste, make_sampler
 from charlm.generation.stream import sample
-from charlm.insight.trace import _reader_of, trace
-from charlm.model import cudnn, devices, platform
+from charlm.interpret.activations import _reader_of, trace
+from charlm.model import cudnn, platform, sharding
 from charlm.model.dropout import drop
 from charlm.model.lm import make_language_model, resolve_dtype
+from charlm.model.matmul import look_up
 from charlm.model.platform import get_platform, tracing_for
-from charlm.model.products import look_up
 from charlm.model.recurrence import stack, unroll_layers
-from charlm.text.vocab import Vocab
-from charlm.training.objective import cross_entropy_by_mask, nats_per_char
-from charlm.workdir.bundle import read_config
+from charlm.training.losses import cross_entropy_by_mask, nats_per_char
 from charlm.workdir.metadata import FOLDER, METADATA, newest_notes
+from charlm.workdir.model_files import read_config
 from experiments.accelerators import layouts, targets
 from experiments.accelerators.mends import MENDS, without
 from experiments.accelerators.programs import PROGRAMS, Size, read_sizes
@@ -170,7 +170,7 @@ def test_on_a_gpu_cudnn_under_jit_is_the_scan_in_value_and_gradient(count, one_h
 
 def lowered(program, size=SMALL, *, before=()):
     """The text of a program as it would be sent to the compiler of an NVIDIA GPU."""
-    mesh = devices.mesh_of(1)
+    mesh = sharding.mesh_of(1)
     with targets.tracing_target("cuda"), without(*before):
         return PROGRAMS[program](size, mesh, "cuda").as_text()
 
@@ -405,7 +405,7 @@ def test_an_accelerator_scores_in_windows_as_long_as_its_memory_allows(
     lm = make_language_model(vocab_size=V, features=H)
     carry = lm.initial_carry(B)
     assert score._length_of_dispatch(carry, V, 50, 500) == 60  # whole pieces
-    monkeypatch.setattr(devices, "get_memory", lambda: memory)
+    monkeypatch.setattr(sharding, "get_memory", lambda: memory)
     with tracing_for("cuda"):
         assert score._length_of_dispatch(carry, V, 40, 500) == length
 
@@ -431,7 +431,7 @@ def test_a_text_stays_on_a_device_that_has_room(tmp_path, monkeypatch):
     monkeypatch.setattr(
         charlm.Streams, "read", lambda self, i: (read.append(i), windows(self, i))[1]
     )
-    monkeypatch.setattr(devices, "get_memory", lambda device: 1000)
+    monkeypatch.setattr(sharding, "get_memory", lambda device: 1000)
     tight = run_fit(tmp_path / "tight", steps=5)
     assert read and jax.tree.all(
         jax.tree.map(np.array_equal, roomy.params, tight.params)
@@ -446,24 +446,24 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
 ):
     said = []
 
-    class Reporter(charlm.training.progress.Reporter):
+    class Reporter(charlm.training.reporters.Reporter):
         def say(self, text):
             said.append(text)
 
     run_fit(tmp_path, steps=4, reporter=Reporter())
     here = newest_notes(tmp_path)[1]["trained_on"]
     assert here == {
-        "machine": devices.machine_name(),
+        "machine": sharding.machine_name(),
         "jax": jax.__version__,
         "lstm": "scan",
     }
     with tracing_for("tpu"):
-        assert devices.describe_machine()["lstm"] == "Pallas"
+        assert sharding.describe_machine()["lstm"] == "Pallas"
     with targets.tracing_target("cuda"):
-        assert devices.describe_machine()["lstm"] == "cuDNN"
+        assert sharding.describe_machine()["lstm"] == "cuDNN"
     run_fit(tmp_path, steps=6, reporter=Reporter())
     assert said == ["resumed from step 4"]
-    monkeypatch.setattr(devices, "machine_name", lambda: "NVIDIA H100")
+    monkeypatch.setattr(sharding, "machine_name", lambda: "NVIDIA H100")
     run_fit(tmp_path, steps=8, reporter=Reporter())
     assert said[1:] == [
         "resumed from step 6",

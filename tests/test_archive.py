@@ -20,12 +20,12 @@ from conftest import files, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charlm.corpora import fetch as corpora
+from charlm.corpora.archive import by_name, join
+from charlm.corpora.builders import Joined
+from charlm.corpora.registry import SOURCES
 from charlm.errors import UserError
-from charlm.text import catalog
-from charlm.text.archive import by_name, join
-from charlm.text.corpus import cache_folder
-from charlm.text.recipes import Joined
-from charlm.text.sources import SOURCES
+from charlm.files import cache_folder
 
 KINDS = ["tar", "gz", "bz2", "xz", "zip"]
 PACK = {"tar": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -269,9 +269,9 @@ def test_the_bound_is_of_all_files_together_and_exact(folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_members_is_bounded(folder, kind, monkeypatch):
     packed = archive_of(kind, TEXTS)
-    monkeypatch.setattr("charlm.text.archive.MEMBERS", len(TEXTS))
+    monkeypatch.setattr("charlm.corpora.archive.MEMBERS", len(TEXTS))
     assert joined(folder, packed) == text_of(TEXTS)
-    monkeypatch.setattr("charlm.text.archive.MEMBERS", len(TEXTS) - 1)
+    monkeypatch.setattr("charlm.corpora.archive.MEMBERS", len(TEXTS) - 1)
     refused(folder, packed, "more than 11 members")
 
 
@@ -383,7 +383,7 @@ def source(tmp_path, monkeypatch):
     assert isinstance(linux.how, Joined)
     # What is kept for another corpus of the same archive has a test of its own.
     others = {name: SOURCES[name] for name in SOURCES if name != "linux_kernel"}
-    monkeypatch.setattr(catalog, "SOURCES", others)
+    monkeypatch.setattr(corpora, "SOURCES", others)
     with serving(handler) as (_, address):
         how = linux.how._replace(
             file="linux/linux.tar.xz",
@@ -400,8 +400,8 @@ def away(source):
 
 
 def fetch(source, monkeypatch):
-    monkeypatch.setitem(catalog.SOURCES, "linux", source)
-    return catalog.fetch("linux")
+    monkeypatch.setitem(corpora.SOURCES, "linux", source)
+    return corpora.fetch("linux")
 
 
 def test_a_corpus_of_an_archive(source, monkeypatch):
@@ -439,7 +439,7 @@ def test_a_full_disk_leaves_no_text(source, monkeypatch):
     def full(**_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("charlm.text.archive.tempfile.TemporaryFile", full)
+    monkeypatch.setattr("charlm.corpora.archive.tempfile.TemporaryFile", full)
     with pytest.raises(UserError, match=f"{place} cannot be written: No space left"):
         fetch(source, monkeypatch)
     assert list(files(place.parent)) == [place.with_name("linux.tar.xz")]
@@ -447,15 +447,15 @@ def test_a_full_disk_leaves_no_text(source, monkeypatch):
 
 def test_several_at_once_make_it_once(source, monkeypatch):
     made = []
-    ours = catalog.join
+    ours = corpora.join
 
     def counted(*args, **kwargs):
         made.append(args)
         ours(*args, **kwargs)
 
-    monkeypatch.setattr(catalog, "join", counted)
-    monkeypatch.setitem(catalog.SOURCES, "linux", source)
-    threads = [threading.Thread(target=catalog.fetch, args=("linux",)) for _ in "abc"]
+    monkeypatch.setattr(corpora, "join", counted)
+    monkeypatch.setitem(corpora.SOURCES, "linux", source)
+    threads = [threading.Thread(target=corpora.fetch, args=("linux",)) for _ in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import door, files, refused, serving
 
+from charlm.corpora import builders, fetch
+from charlm.corpora.builders import Download, Joined, Pages
+from charlm.corpora.registry import SOURCES
+from charlm.data.corpus import cache_folder, open_corpus
 from charlm.errors import UserError
-from charlm.text import catalog, recipes
-from charlm.text.corpus import cache_folder, open_corpus
-from charlm.text.recipes import Download, Joined, Pages
-from charlm.text.sources import SOURCES
 
 CLOSED = "http://127.0.0.1:9/closed"
 C_FILES = {
@@ -118,7 +118,7 @@ def in_cache(name):
 
 def refusal(name):
     with pytest.raises(UserError) as caught:
-        catalog.fetch(name)
+        fetch.fetch(name)
     line = str(caught.value)
     assert "\n" not in line
     return line
@@ -151,8 +151,8 @@ def test_no_two_share_a_place():
 def test_without_a_network_one_line_says_where_to_put_it(entry, name):
     source = SOURCES[name]
     base = SOURCES[getattr(source.how, "of", name)]
-    if isinstance(base.how, recipes.Built):
-        assert catalog.fetch(name).is_file()
+    if isinstance(base.how, builders.Built):
+        assert fetch.fetch(name).is_file()
         return
     line = refusal(name)
     assert (CLOSED in line and "connection refused" in line) or "no lasting" in line
@@ -172,17 +172,17 @@ def test_it_is_downloaded_to_its_place(entry, served):
     assert line.startswith("shakespeare could not be") and "its SHA-256 is" in line
     assert files(in_cache("shakespeare").parent) == {}
     entry("shakespeare", sha256=sha256(content["/text"]))
-    assert catalog.fetch("shakespeare") == in_cache("shakespeare")
+    assert fetch.fetch("shakespeare") == in_cache("shakespeare")
     assert in_cache("shakespeare").read_bytes() == content["/text"]
 
 
 def test_what_is_there_needs_no_network(entry, data):
     path = data(SOURCES["tiny_shakespeare"].file, b"First Citizen:\n")
     entry("tiny_shakespeare", sha256=sha256(b"First Citizen:\n"))
-    assert catalog.fetch("tiny_shakespeare") == path
+    assert fetch.fetch("tiny_shakespeare") == path
     # A text whose bytes nobody knows beforehand is used as it is.
     path = data(SOURCES["paul_graham"].file, b"An essay.\n")
-    assert catalog.fetch("paul_graham") == path
+    assert fetch.fetch("paul_graham") == path
 
 
 def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, served):
@@ -196,10 +196,10 @@ def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, ser
         line = refusal("war_and_peace")
         assert f"its SHA-256 is {sha256(b'theirs')}, not {known}" in line
         assert "--config.data.path=" in line and "move it away" in line
-        assert catalog.find("war_and_peace") is None and not asked
+        assert fetch.find("war_and_peace") is None and not asked
     assert in_cache("war_and_peace").read_bytes() == b"theirs"
     in_cache("war_and_peace").write_bytes(b"the known one")
-    assert catalog.fetch("war_and_peace") == in_cache("war_and_peace")
+    assert fetch.fetch("war_and_peace") == in_cache("war_and_peace")
 
 
 def test_latex_is_the_top_folders_tex_by_name(entry, data):
@@ -217,7 +217,7 @@ def test_latex_is_the_top_folders_tex_by_name(entry, data):
     assert f"{theirs} does not hold the latex that is known; move it away" in line
     assert theirs.read_bytes() == archive and not in_cache("latex").exists()
     entry("latex", sha256=sha256(b"algebra\nsets\n"))
-    assert catalog.fetch("latex") == in_cache("latex")
+    assert fetch.fetch("latex") == in_cache("latex")
     assert files(in_cache("latex").parent) == {in_cache("latex"): b"algebra\nsets\n"}
     assert theirs.exists()
 
@@ -230,7 +230,7 @@ def test_an_archive_without_a_checksum_is_kept_by_its_texts(entry, served):
         if text == b"wrong\n":
             assert f"it has been removed: get {address}/a again" in refusal("latex")
             assert files(in_cache("latex").parent) == {}
-    catalog.fetch("latex")
+    fetch.fetch("latex")
     assert files(in_cache("latex").parent) == {in_cache("latex"): b"right\n"}
     assert asked == ["/a", "/a"]
 
@@ -248,20 +248,20 @@ def test_names_are_each_once_in_the_order_of_a_hash(entry, data):
     entry("names_list", sha256=sha256(listed))
     names = "".join(f"{name}\n" for name in by_hash(["Adam", "Gale", "Robin", "Abby"]))
     entry("names", sha256=sha256(names.encode()))
-    assert catalog.fetch("names").read_text() == names
-    assert catalog.fetch("names_list").read_bytes() == listed
+    assert fetch.fetch("names").read_text() == names
+    assert fetch.fetch("names_list").read_bytes() == listed
 
 
 def test_a_prefix_is_found_or_cut(entry, data, monkeypatch):
-    monkeypatch.setattr(recipes, "PREFIX", 9)
+    monkeypatch.setattr(builders, "PREFIX", 9)
     packed = zip_of({"enwik8": b"<mediawiki>"})
     entry("wikipedia", sha256=sha256(b"<mediawiki>"), archive=packed)
     entry("wikipedia_prefix", sha256=sha256(b"<mediawik"))
     data(SOURCES["wikipedia"].how.file, packed)
-    assert catalog.fetch("wikipedia_prefix").read_bytes() == b"<mediawik"
-    assert catalog.fetch("wikipedia").read_bytes() == b"<mediawiki>"
+    assert fetch.fetch("wikipedia_prefix").read_bytes() == b"<mediawik"
+    assert fetch.fetch("wikipedia").read_bytes() == b"<mediawiki>"
     there = data(SOURCES["wikipedia_prefix"].file, b"<mediawik")
-    assert catalog.fetch("wikipedia_prefix") == there
+    assert fetch.fetch("wikipedia_prefix") == there
 
 
 def test_the_corpora_of_one_archive_download_it_once(entry, served):
@@ -270,9 +270,9 @@ def test_the_corpora_of_one_archive_download_it_once(entry, served):
     for name in ("linux", "linux_kernel"):
         entry(name, url=f"{address}/linux", archive=content["/linux"])
     c_files = [name for name in by_hash(C_FILES) if name.endswith((".c", ".h"))]
-    assert catalog.fetch("linux").read_bytes() == b"".join(map(C_FILES.get, c_files))
+    assert fetch.fetch("linux").read_bytes() == b"".join(map(C_FILES.get, c_files))
     of_kernel = [C_FILES[name] for name in c_files if "-9/kernel" in name]
-    assert catalog.fetch("linux_kernel").read_bytes() == b"".join(of_kernel)
+    assert fetch.fetch("linux_kernel").read_bytes() == b"".join(of_kernel)
     assert asked == ["/linux"]
 
 
@@ -280,7 +280,7 @@ def test_a_release_that_has_no_address_is_made_of_what_is_put_there(entry, data)
     by_path = b"fork\nirq\n"
     entry("linux_kernel_6.1", sha256=sha256(by_path))
     data(SOURCES["linux_kernel_6.1"].how.file, tar_of(C_FILES))
-    assert catalog.fetch("linux_kernel_6.1").read_bytes() == by_path
+    assert fetch.fetch("linux_kernel_6.1").read_bytes() == by_path
 
 
 def test_another_releases_archive_is_used_when_asked_for(entry, data, tmp_path):
@@ -293,13 +293,13 @@ def test_another_releases_archive_is_used_when_asked_for(entry, data, tmp_path):
     assert (done.returncode, done.stdout) == (0, f"{target}\n"), done.stderr
     assert sorted(target.read_bytes().split()) == [b"fork", b"irq"]
     with pytest.raises(UserError, match="is there already"):
-        catalog.join_archive("linux", archive, target)
+        fetch.join_archive("linux", archive, target)
     with pytest.raises(UserError, match="those that are: wikipedia, latex, linux"):
-        catalog.join_archive("hello", archive, target)
+        fetch.join_archive("hello", archive, target)
     with pytest.raises(UserError, match="there is no archive .*absent"):
-        catalog.join_archive("linux", tmp_path / "absent", tmp_path / "other")
+        fetch.join_archive("linux", tmp_path / "absent", tmp_path / "other")
     with pytest.raises(UserError, match="has none of the texts"):
-        catalog.join_archive("latex", archive, tmp_path / "other")
+        fetch.join_archive("latex", archive, tmp_path / "other")
     assert set(tmp_path.iterdir()) == {tmp_path / "data", target}
 
 
@@ -325,19 +325,19 @@ def test_the_list_has_each_entrys_facts(tmp_path, monkeypatch):
 
 
 def test_python_stdlib_is_real_and_deterministic():
-    path = catalog.fetch("python_stdlib")
+    path = fetch.fetch("python_stdlib")
     text = path.read_text(encoding="utf-8")
     assert len(text) > 2_000_000 and "def __init__(self" in text
     first = path.read_bytes()
     path.unlink()
-    assert catalog.fetch("python_stdlib").read_bytes() == first
+    assert fetch.fetch("python_stdlib").read_bytes() == first
 
 
 def test_the_standard_librarys_tests_are_left_out(tmp_path):
     for name in ("b.py", "a/c.py", "test/d.py", "a/tests/e.py", "site-packages/f.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    found = recipes.python_stdlib_files(tmp_path)
+    found = builders.python_stdlib_files(tmp_path)
     names = [path.relative_to(tmp_path).as_posix() for path in found]
     assert names == by_hash(["b.py", "a/c.py"])
 
@@ -352,8 +352,8 @@ def test_what_is_there_is_what_is_known(real_data, monkeypatch, name):
     if not (real_data / source.file).exists() and name != "names":
         pytest.skip(f"CHARLM_DATA has no {source.file}")
     if name == "names":
-        monkeypatch.setattr(catalog, "_writable_folder", lambda: cache_folder())
-    path = catalog.fetch(name)
+        monkeypatch.setattr(fetch, "_writable_folder", lambda: cache_folder())
+    path = fetch.fetch(name)
     assert path.stat().st_size == source.size
     assert name != "names" or len(path.read_text().splitlines()) == 7_578
 

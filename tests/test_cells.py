@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from charlm.insight.clamping import Cost
-from charlm.insight.features import every
-from charlm.insight.findings import Finding
+from charlm.interpret.ablation import Cost
+from charlm.interpret.labels.selection import every
+from charlm.interpret.units.results import Finding
 from experiments.cells.kinds import KINDS, Cell, best_of, best_of_nets, counts, fails
 from experiments.cells.pictures import (
     COLUMNS,

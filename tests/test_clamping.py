@@ -9,10 +9,10 @@ from test_trace import TEXT, made
 
 from charlm import Vocab, make_language_model
 from charlm.evaluation.score import log_probabilities
-from charlm.insight import clamping
-from charlm.insight.clamping import Clamp, clamped_nats, costs_of, matched_units
-from charlm.insight.findings import as_records
-from charlm.insight.trace import trace
+from charlm.interpret import ablation
+from charlm.interpret.ablation import Clamp, clamped_nats, costs_of, matched_units
+from charlm.interpret.activations import trace
+from charlm.interpret.units.results import as_records
 from charlm.model.cells import CELLS, LSTMState
 
 
@@ -43,7 +43,7 @@ def by_hand(cell, lm, params, ids, clamp):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
-    monkeypatch.setattr(clamping, "PIECE", 7)
+    monkeypatch.setattr(ablation, "PIECE", 7)
     lm, params, vocab = made(cell, scale=2.0)
     ids = vocab.encode(TEXT)
     clamps = [Clamp(0, 3, 0.9), None, Clamp(1, 2, -0.7)]
@@ -58,7 +58,7 @@ def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
 
 
 def test_more_clamps_than_lanes(monkeypatch):
-    monkeypatch.setattr(clamping, "LANES", 9)
+    monkeypatch.setattr(ablation, "LANES", 9)
     lm, params, vocab = made(embedding=3)
     ids = vocab.encode(TEXT)
     clamps = [Clamp(n % 2, n % 5, n / 10) for n in range(20)]

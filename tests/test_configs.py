@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, SMALL, door
 
-from charlm.doors.assemble import check_knobs, check_values
-from charlm.text.sources import SOURCES
-from charlm.workdir.bundle import load_model
+from charlm.corpora.registry import SOURCES
+from charlm.training.build import check_knobs, check_values
 from charlm.workdir.metrics import read_metrics
+from charlm.workdir.model_files import load_model
 
 CONFIGS = sorted(
     path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "default"

@@ -13,17 +13,22 @@ from hypothesis.extra import numpy as arrays
 
 from charlm import Vocab, make_language_model
 from charlm.errors import UserError
-from charlm.insight.controls import context_controls
-from charlm.insight.discovery import best_scores, find
-from charlm.insight.findings import Finding, Findings, as_records, interpretable
-from charlm.insight.gates import saturation, time_scales
-from charlm.insight.null import DISTANCE, LEAST, shifts_of, thresholds_of
-from charlm.insight.scoring import ranked, scores, scores_of, target_of
-from charlm.insight.trace import trace
+from charlm.interpret.activations import trace
+from charlm.interpret.units.auc import ranked, scores, scores_of, target_of
+from charlm.interpret.units.baselines import context_controls
+from charlm.interpret.units.permutation_test import (
+    DISTANCE,
+    LEAST,
+    shifts_of,
+    thresholds_of,
+)
+from charlm.interpret.units.results import Finding, Findings, as_records, interpretable
+from charlm.interpret.units.selection import best_scores, find
+from experiments.cells.gate_statistics import saturation, time_scales
 
 
 class Label(NamedTuple):
-    """As charlm.insight.features.Label, which is made from texts."""
+    """As charlm.interpret.labels.selection.Label, which is made from texts."""
 
     name: str
     values: np.ndarray
@@ -98,7 +103,7 @@ def test_ranks_in_blocks_are_those_of_one(monkeypatch):
     [whole] = ranked(units)
     shifts = [0, 3, 39, 17]
     expected = scores_of(whole, target, shifts)
-    monkeypatch.setattr("charlm.insight.scoring.MEMORY", 4 * 40 * 3)
+    monkeypatch.setattr("charlm.interpret.units.auc.MEMORY", 4 * 40 * 3)
     blocks = [scores_of(ranks, target, shifts) for ranks in ranked(units)]
     assert len(blocks) == 3
     np.testing.assert_allclose(np.concatenate(blocks), expected, atol=1e-6)
@@ -386,7 +391,7 @@ def test_rare_symbols_share_their_weights(monkeypatch):
     ids = rng.integers(0, 12, 6000).astype(np.uint8)
     ids[rng.random(6000) < 0.3] = 1
     label = Label("a", (np.roll(ids, 3) == 1).astype(np.float32))
-    monkeypatch.setattr("charlm.insight.controls.COMMON", 1)
+    monkeypatch.setattr("charlm.interpret.units.baselines.COMMON", 1)
     assert context_control(ids, label, context=4) == pytest.approx(1)
 
 

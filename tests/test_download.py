@@ -17,16 +17,16 @@ from types import SimpleNamespace
 import pytest
 from conftest import files, serving
 
+from charlm.corpora.download import download
 from charlm.errors import UserError
-from charlm.text.download import download
-from charlm.text.locks import locked
+from charlm.locks import locked
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 DOWNLOAD = """
 import sys
 from pathlib import Path
-from charlm.text.download import download
+from charlm.corpora.download import download
 url, target, size, sha256 = sys.argv[1:]
 download(url, Path(target), what="it", size=int(size), sha256=sha256)
 """
@@ -82,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def plan(monkeypatch):
     """A web server of CONTENT at plan.url; the other fields say how it misbehaves."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("charlm.text.download.PAUSES", (0, 0, 0))
+    monkeypatch.setattr("charlm.corpora.download.PAUSES", (0, 0, 0))
     with serving(Handler) as (server, address):
         server.plan = SimpleNamespace(
             url=f"{address}/file",
@@ -277,7 +277,7 @@ def test_why_it_could_not_be_had(plan, folder, monkeypatch):
     plan.status = 404
     assert "(HTTP 404, 10 bytes are kept)" in refusal(plan, folder)
     plan.status, plan.delay = 200, 0.5
-    monkeypatch.setattr("charlm.text.download.TIMEOUT", (0.1, 0.1))
+    monkeypatch.setattr("charlm.corpora.download.TIMEOUT", (0.1, 0.1))
     assert "(timed out" in refusal(plan, folder)
     plan.delay = 0
 

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 from conftest import files, serving
 
+from charlm.corpora import fetch
+from charlm.corpora.essays import collect, essays
+from charlm.corpora.registry import SOURCES
+from charlm.corpora.web import decoded
 from charlm.errors import UserError
-from charlm.text import catalog
-from charlm.text.corpus import cache_folder
-from charlm.text.essays import collect, essays
-from charlm.text.sources import SOURCES
-from charlm.text.web import decoded
+from charlm.files import cache_folder
 
 # Laid out as pages of the nineties are: tables, fonts, and two breaks for a paragraph.
 PAGE = """<html><head><title>On {title}</title><script>track()</script></head>
@@ -126,7 +126,7 @@ def test_essays_in_the_order_of_the_index(site, capfd):
 
 def test_between_two_requests_there_is_a_pause(site, monkeypatch):
     events = site.asked
-    monkeypatch.setattr("charlm.text.essays.time.sleep", events.append)
+    monkeypatch.setattr("charlm.corpora.essays.time.sleep", events.append)
     get(site, pause=7)
     first = ["/robots.txt", 7, "/articles.html"]
     assert events == [*first, 7, "/b.html", 7, "/a.html", 7, "/c.html"]
@@ -156,7 +156,7 @@ def test_what_breaks_off_goes_on_from_there(site):
 
 @pytest.mark.parametrize("name, allowed", [("charlm", 1), ("*", 1), ("other", 3)])
 def test_what_robots_txt_forbids_is_not_read(site, monkeypatch, name, allowed, capfd):
-    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.9)
+    monkeypatch.setattr("charlm.corpora.essays.LEFT_OUT", 0.9)
     rules = f"User-agent: {name}\nDisallow: /a.html\nDisallow: /b.html"
     site.answers["/robots.txt"] = rules.encode()
     assert get(site) == text_of(*["Bs", "As", "Cs"][-allowed:])
@@ -177,19 +177,19 @@ def test_a_site_that_does_not_want_it(site, answer):
 
 
 def test_a_few_dead_links_are_left_out_and_told(site, monkeypatch, capfd):
-    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.7)
+    monkeypatch.setattr("charlm.corpora.essays.LEFT_OUT", 0.7)
     site.answers["/b.html"] = 404
     site.answers["/c.html"] = b"<html><body></body></html>"
     assert get(site) == text_of("As")
     told = capfd.readouterr().err.splitlines()
     assert told == ["essays is without b.html (HTTP 404)",
                     "essays is without c.html (no text)"]  # fmt: skip
-    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.5)
+    monkeypatch.setattr("charlm.corpora.essays.LEFT_OUT", 0.5)
     assert "2 of 3 pages could not be had, b.html first: HTTP 404;" in refusal(site)
 
 
 def test_redirects_off_the_site_are_refused(site, monkeypatch, capfd):
-    monkeypatch.setattr("charlm.text.essays.LEFT_OUT", 0.9)
+    monkeypatch.setattr("charlm.corpora.essays.LEFT_OUT", 0.9)
     with serving(Handler) as (server, other):
         server.site = SimpleNamespace(asked=[], agents=set(), answers={})
         site.answers["/b.html"] = f"{other}/b.html"
@@ -204,12 +204,12 @@ def test_redirects_off_the_site_are_refused(site, monkeypatch, capfd):
 
 
 def test_pages_are_bounded(site, monkeypatch):
-    monkeypatch.setattr("charlm.text.web.MOST", 3000)
+    monkeypatch.setattr("charlm.corpora.web.MOST", 3000)
     site.answers["/b.html"] = b"x" * 3001
     assert "b.html first: it has more than 3,000 bytes" in refusal(site)
     site.answers["/articles.html"] = b"<a href='mailto:me'>nothing</a>"
     assert "it links to 0 essays; the site may have changed" in refusal(site)
-    monkeypatch.setattr("charlm.text.essays.MOST", 2)
+    monkeypatch.setattr("charlm.corpora.essays.MOST", 2)
     site.answers["/articles.html"] = index_of("a.html", "b.html", "c.html")
     assert "it links to 3 essays" in refusal(site)
 
@@ -254,16 +254,16 @@ def test_the_catalog_keeps_nothing_but_the_text(site, monkeypatch):
     source = SOURCES["paul_graham"]
     how = source.how._replace(url=f"{site.address}/articles.html")
     monkeypatch.setitem(SOURCES, "paul_graham", source._replace(how=how))
-    monkeypatch.setattr("charlm.text.essays.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("charlm.corpora.essays.time.sleep", lambda seconds: None)
     place = cache_folder() / "data" / source.file
     site.answers["/c.html"] = 500
     with pytest.raises(UserError, match=f"or save a text of your own as {place}, or"):
-        catalog.fetch("paul_graham")
+        fetch.fetch("paul_graham")
     assert {path.name for path in files(place.parent)} == {
         *("essays.txt.pages", "a.html", "b.html")
     }
     site.answers["/c.html"] = page_of("Cs")
-    assert catalog.fetch("paul_graham") == place
+    assert fetch.fetch("paul_graham") == place
     assert files(place.parent) == {place: text_of("Bs", "As", "Cs").encode()}
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charlm.insight.features import Label, common, every, labels
+from charlm.interpret.labels.selection import Label, common, every, labels
 
 # A label, a text, and the label's values under its characters. ⏎ is a newline, → a tab.
 PICTURES = r'''

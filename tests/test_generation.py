@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.generation.sampler import DRAW, READ, Taste, choose, make_sampler
 from charlm.generation.stream import _Text, sample, stream
 from charlm.model.lm import make_language_model
-from charlm.text.vocab import Vocab
 
 VOCAB = Vocab.of("\n abcdefgh")
 LM = make_language_model(vocab_size=len(VOCAB), features=8, layers=2)

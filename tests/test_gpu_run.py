@@ -17,7 +17,7 @@ import pytest
 from conftest import MADE_TEXT, ROOT, door, refused, train, train_flags
 
 from charlm import load_model, make_language_model, sample
-from charlm.workdir.bundle import read_config
+from charlm.workdir.model_files import read_config
 from experiments.gpu import collect, correct, pack, parcel, run, weights
 from experiments.gpu.plan import FULL, LAST, SMOKE, TOTAL, Run
 from experiments.gpu.run import get_environment

@@ -16,10 +16,10 @@ import test_training
 from conftest import command, door, files, refused, train, train_flags
 from test_training import IDS, lines, run_fit, same_state, small, streams_of
 
+from charlm.data.streams import Streams
 from charlm.errors import UserError
-from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
-from charlm.training.progress import Reporter
+from charlm.training.reporters import Reporter
 from charlm.training.step import DISPATCH, init_state, make_train_step
 from charlm.workdir import metadata
 from charlm.workdir.lock import FILE, hold

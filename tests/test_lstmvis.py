@@ -8,8 +8,8 @@ import pytest
 from test_trace import TEXT, made
 
 from charlm import UserError
-from charlm.insight.lstmvis import word, write_lstmvis
-from charlm.insight.trace import trace
+from charlm.interpret.activations import trace
+from charlm.interpret.viewer.lstmvis import word, write_lstmvis
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

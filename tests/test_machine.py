@@ -9,9 +9,8 @@ import jax
 import pytest
 from conftest import door, train_flags
 
-from charlm.doors import machine
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import jax_setup, sharding
 
 
 def without_cache_variable():
@@ -51,27 +50,27 @@ def test_the_users_own_options_of_xla_stay(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/nowhere")
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
-    machine.set_environment()
-    machine.set_environment()
-    ours = " ".join(machine.XLA_FLAGS)
+    jax_setup.set_environment()
+    jax_setup.set_environment()
+    ours = " ".join(jax_setup.XLA_FLAGS)
     assert os.environ["XLA_FLAGS"] == f"--xla_dump_to=/nowhere {ours}"
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     theirs = "--xla_backend_extra_options=mine --xla_gpu_autotune_level=4"
     monkeypatch.setenv("XLA_FLAGS", theirs)
-    machine.set_environment()
-    assert os.environ["XLA_FLAGS"] == f"{theirs} {machine.XLA_FLAGS[-1]}"
+    jax_setup.set_environment()
+    assert os.environ["XLA_FLAGS"] == f"{theirs} {jax_setup.XLA_FLAGS[-1]}"
 
 
 def test_a_process_has_the_cores_that_it_may_use():
-    assert 1 <= devices.available_cores() <= (os.cpu_count() or 1)
+    assert 1 <= sharding.available_cores() <= (os.cpu_count() or 1)
 
 
 def test_one_gpu_is_asked_for_and_its_memory_is_not_taken_ahead(tmp_path):
     """As JAX will read it when a backend starts; JAX takes both for all GPUs if not."""
     code = """
 import os, jax
-from charlm.doors.machine import use_machine
+from charlm.model.jax_setup import use_machine
 use_machine()
 print(jax.config.values["jax_cuda_visible_devices"])
 print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], len(jax.devices()) > 0)
@@ -87,7 +86,7 @@ print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], len(jax.devices()) > 0)
 def test_several_processes_are_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 4)
     with pytest.raises(UserError, match="one of 4 processes.* start a single process"):
-        devices.mesh_of(8)
+        sharding.mesh_of(8)
 
 
 def test_a_device_says_how_much_it_holds():
@@ -95,6 +94,6 @@ def test_a_device_says_how_much_it_holds():
         def __init__(self, stats):
             self.memory_stats = lambda: stats
 
-    assert devices.get_memory(Device({"bytes_limit": 80 << 30})) == 80 << 30
-    assert devices.get_memory(Device(None)) == devices.get_memory(Device({})) == 0
-    assert devices.get_memory() == 0  # a CPU does not say
+    assert sharding.get_memory(Device({"bytes_limit": 80 << 30})) == 80 << 30
+    assert sharding.get_memory(Device(None)) == sharding.get_memory(Device({})) == 0
+    assert sharding.get_memory() == 0  # a CPU does not say

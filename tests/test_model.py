@@ -10,14 +10,14 @@ import pytest
 import transcription
 
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.cells import CELLS
 from charlm.model.dropout import drop
+from charlm.model.init import grow
 from charlm.model.lm import make_language_model
-from charlm.model.parameters import grow
-from charlm.model.products import by_one_hot, look_up, scattered, window_product
+from charlm.model.matmul import by_one_hot, look_up, scattered, window_product
 from charlm.model.recurrence import unroll_layer
-from charlm.training.objective import nats_per_char
+from charlm.training.losses import nats_per_char
 
 T, B, D, H, V = 7, 3, 5, 4, 11
 KEY = jax.random.key(0)
@@ -117,8 +117,8 @@ def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
 def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
     lm, params, _ = model_of(layers=2, dropout=0.5)
     ids = jax.random.randint(KEY, (T + 1, 4), 0, V)
-    two = devices.mesh_of(4, rows=2)
-    placed = jax.device_put(lm.initial_carry(4), devices.by_rows(two))
+    two = sharding.mesh_of(4, rows=2)
+    placed = jax.device_put(lm.initial_carry(4), sharding.by_rows(two))
 
     @jax.jit
     def of(params, carry):
@@ -128,7 +128,7 @@ def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
 
         return jax.value_and_grad(loss, has_aux=True)(params)
 
-    everywhere = jax.device_put(params, devices.whole(two))
+    everywhere = jax.device_put(params, sharding.whole(two))
     (_, carry), _ = shared = of(everywhere, placed)
     near(of(params, lm.initial_carry(4)), shared)
     assert not carry[0].h.sharding.is_fully_replicated
@@ -145,7 +145,7 @@ def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
 def test_a_batch_is_shared_evenly_by_as_many_devices_as_it_can_keep_busy(
     batch_size, count
 ):
-    assert devices.mesh_of(batch_size).size == count
+    assert sharding.mesh_of(batch_size).size == count
 
 
 def test_an_unrolled_layer_passes_gradients_to_its_inputs():

@@ -9,6 +9,8 @@ from conftest import MADE_TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charlm.data.corpus import parts
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import (
     discounts,
@@ -18,8 +20,6 @@ from charlm.evaluation.kneser_ney import (
     score,
 )
 from charlm.evaluation.ngrams import count_ngrams, write
-from charlm.text.corpus import parts
-from charlm.text.vocab import Vocab
 
 V = 3
 TEXTS = st.lists(st.integers(0, V - 1), min_size=1, max_size=200)

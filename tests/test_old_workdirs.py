@@ -11,10 +11,10 @@ from conftest import door, files
 import charlm
 from charlm.evaluation.score import evaluate
 from charlm.generation.stream import sample
-from charlm.model.devices import machine_name
-from charlm.workdir.bundle import load_model
-from charlm.workdir.digest import tree_sha256
+from charlm.model.sharding import machine_name
+from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metrics import read_metrics
+from charlm.workdir.model_files import load_model
 
 OLD = Path(__file__).parent / "data" / "workdir_0.1.0"
 EXPECTED = json.loads((OLD / "expected.json").read_text())

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pages import CELLS, HOSTILE, TEXT, element, html_of, levels_of, traced
 
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.insight.page import as_json, sizes
-from charlm.insight.trace import trace
-from charlm.insight.weights import packed
-from charlm.text.vocab import Vocab
+from charlm.interpret.activations import trace
+from charlm.interpret.viewer.html import as_json, sizes
+from charlm.interpret.viewer.quantize import packed
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -10,10 +10,10 @@ import pytest
 
 import charlm
 from charlm.errors import UserError
-from charlm.insight.weights import packed, unpacked
+from charlm.interpret.viewer.quantize import packed, unpacked
 from charlm.model.cells import CELLS
 
-PARTS = files("charlm.insight").joinpath("page")
+PARTS = files("charlm.interpret.viewer").joinpath("static")
 SCRIPTS = [PARTS.joinpath(f"{n}.js").read_text("utf-8") for n in ("model", "gates")]
 VOCAB = charlm.Vocab.of("abcdefghijk \n")
 V, H = len(VOCAB), 10  # rows are taken by fours: two are left over

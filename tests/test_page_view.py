@@ -17,9 +17,9 @@ from pages import (
     written,
 )
 
-from charlm.insight.trace import Trace
+from charlm.data.vocab import Vocab
+from charlm.interpret.activations import Trace
 from charlm.model.lm import make_language_model
-from charlm.text.vocab import Vocab
 
 
 @pytest.mark.parametrize("view, inner", [("dense", ""), ("guesses", "b")])

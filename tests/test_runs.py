@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, command, door, files, refused, train, train_flags
 
-from charlm.workdir.bundle import load_model
 from charlm.workdir.metadata import FOLDER, steps_in
 from charlm.workdir.metrics import read_metrics
+from charlm.workdir.model_files import load_model
 
 
 def untimed(workdir):

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charlm.errors import UserError
-from charlm.evaluation.copying import grams_known, hashes_of, longest_copies
 from charlm.evaluation.kneser_ney import kneser_ney, nats_of_each, score
-from charlm.evaluation.nesting import REACH, Mark, judge
-from charlm.evaluation.structure import (
+from experiments.structure.bracket_matching import REACH, Mark, judge
+from experiments.structure.memorization import grams_known, hashes_of, longest_copies
+from experiments.structure.well_formedness import (
     KINDS,
     closing_by_distance,
     copying,
@@ -348,7 +348,7 @@ def test_copying_of_longer_texts_is_exact():
 
 
 def test_a_stretch_across_the_blocks_of_hashes_is_found(monkeypatch):
-    monkeypatch.setattr("charlm.evaluation.copying.BLOCK", 64)
+    monkeypatch.setattr("experiments.structure.memorization.BLOCK", 64)
     known = "".join(random.Random(0).choices("abcdefgh", k=400))
     for begin in (0, 63, 64, 65, 200):
         text = known[begin : begin + 150] + "!"
@@ -356,7 +356,8 @@ def test_a_stretch_across_the_blocks_of_hashes_is_found(monkeypatch):
 
 
 def test_stretches_that_only_share_a_hash_are_told_apart(monkeypatch):
-    monkeypatch.setattr("charlm.evaluation.copying.BASE", 1)  # anagrams are alike
+    # Anagrams have the same hash.
+    monkeypatch.setattr("experiments.structure.memorization.BASE", 1)
     assert longest_copies(["abcd", "dcba"], known="xbadc") == ["a", "dc"]
     assert copying(["ab"], known="xba", lengths=(2,))["2-grams not in the text"] == 1
 
@@ -435,7 +436,7 @@ def test_mistakes_are_named(call, message):
 
 
 def test_a_text_that_is_too_long_to_hash_is_refused(monkeypatch):
-    monkeypatch.setattr("charlm.evaluation.copying.LARGEST", 10)
+    monkeypatch.setattr("experiments.structure.memorization.LARGEST", 10)
     with pytest.raises(UserError, match="has 10 characters; give less than 10"):
         copying(["a"], known="a" * 10)
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from charlm import UserError, Vocab, make_language_model
-from charlm.insight.show import listed, show
-from charlm.insight.study import cut, holding, layer_of, study
-from charlm.insight.trace import trace
+from charlm.interpret.activations import trace
+from charlm.interpret.units.pipeline import cut, holding, layer_of, study
+from charlm.interpret.viewer.notebook import listed, show
 
 UNIT = 3
 

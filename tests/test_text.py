@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charlm.data.corpus import cache_folder, open_corpus, parts
+from charlm.data.streams import Streams
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.text.corpus import cache_folder, open_corpus, parts
-from charlm.text.streams import Streams
-from charlm.text.vocab import Vocab
 
 characters = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -96,7 +96,7 @@ def test_encodings(tmp_path, data, encoding, text):
 
 
 def test_a_character_across_two_pieces_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("charlm.text.corpus.PIECE", 3)
+    monkeypatch.setattr("charlm.data.corpus.PIECE", 3)
     path = tmp_path / "a.txt"
     path.write_text("aé→😀" * 5, encoding="utf-8")
     corpus = open_corpus(path)
@@ -224,7 +224,7 @@ def test_a_cache_that_cannot_be_written(tmp_path):
 
 ENCODE = """
 import re, sys
-from charlm.text.corpus import open_corpus
+from charlm.data.corpus import open_corpus
 corpus = open_corpus(sys.argv[1])
 # Not getrusage: its peak is inherited from the process that started this one.
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())

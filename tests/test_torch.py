@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from charlm.data.streams import Streams
 from charlm.model.lm import make_language_model
-from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
 from charlm.training.step import init_state, make_train_step
 

@@ -8,8 +8,8 @@ import pytest
 from charlm.model import recurrence, tpu
 from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
-from charlm.model.products import look_up, take_by_one_hot
-from charlm.training.objective import nats_per_char
+from charlm.model.matmul import look_up, take_by_one_hot
+from charlm.training.losses import nats_per_char
 from experiments.accelerators import schedules
 
 T, B, D = 5, 3, 7

@@ -6,8 +6,8 @@ import pytest
 
 from charlm import UserError, Vocab, make_language_model
 from charlm.evaluation.score import log_probabilities
-from charlm.insight import trace as tracing
-from charlm.insight.trace import SIGNALS, open_trace, trace
+from charlm.interpret import activations as tracing
+from charlm.interpret.activations import SIGNALS, open_trace, trace
 from charlm.model.cells import CELLS
 
 TEXT = "the cat sat on a mat, and the rat ran."

@@ -8,19 +8,19 @@ import numpy as np
 import optax
 import pytest
 
+from charlm.data.streams import Batch, Streams
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import make_language_model
-from charlm.text.streams import Batch, Streams
-from charlm.text.vocab import Vocab
 from charlm.training.loop import Periods, fit
-from charlm.training.objective import bits, nats_per_char
+from charlm.training.losses import bits, nats_per_char
 from charlm.training.optimizer import (
     make_optimizer,
     make_schedule,
     restart_at_decay,
 )
-from charlm.training.progress import clock, line_of
+from charlm.training.reporters import clock, line_of
 from charlm.training.step import (
     DISPATCH,
     init_state,
@@ -210,7 +210,7 @@ def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compil
         )
         state = init_state(lm, optimizer, batch_size=4, seed=1)
         state = jax.device_put(state, shardings_of(mesh))
-        ids = jax.device_put(streams.ids, devices.whole(mesh))
+        ids = jax.device_put(streams.ids, sharding.whole(mesh))
         losses, programs = [], []
         for count in (1, 5, 14):
             state, metrics = train_steps(state, ids, count)
@@ -219,7 +219,7 @@ def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compil
         assert programs[0] > 0 and programs == programs[:1] * 3
         return losses
 
-    one, two = run(devices.mesh_of(4)), run(devices.mesh_of(4, rows=2))
+    one, two = run(sharding.mesh_of(4)), run(sharding.mesh_of(4, rows=2))
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 

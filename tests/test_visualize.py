@@ -6,7 +6,7 @@ import h5py
 import pytest
 from conftest import MADE_TEXT, door, files, refused
 
-from charlm.insight.page import sizes
+from charlm.interpret.viewer.html import sizes
 
 
 @pytest.fixture(scope="module")

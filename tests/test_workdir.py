@@ -10,20 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
+from charlm.files import differing, write_sums
 from charlm.model.lm import make_language_model
-from charlm.text.files import differing, write_sums
-from charlm.text.vocab import Vocab
 from charlm.workdir import metadata
-from charlm.workdir.bundle import load_model, read_config, write_bundle
 from charlm.workdir.checkpoints import (
     Checkpoints,
     restore,
     restore_newest,
 )
-from charlm.workdir.digest import sealed, tree_sha256, unsealed
+from charlm.workdir.checksums import sealed, tree_sha256, unsealed
 from charlm.workdir.metadata import choose
 from charlm.workdir.metrics import Metrics, read_metrics
+from charlm.workdir.model_files import load_model, read_config, write_bundle
 
 TREES = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3)},

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from charlm.data.streams import Streams
 from charlm.evaluation import score
 from charlm.generation.sampler import READ, Taste, Writer, make_sampler
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import LanguageModel, make_language_model
-from charlm.text.streams import Streams
 from charlm.training.optimizer import make_optimizer
 from charlm.training.step import (
     TrainState,
@@ -101,8 +101,8 @@ def lower_training(size: Size, mesh: Mesh, platform: str):
     streams = Streams(ids, batch, size.length, reset_probability=0.02)
     state = jax.eval_shape(lambda: init_state(lm, optimizer, batch_size=batch))
     state = TrainState(*map(place, state, shardings_of(mesh)))
-    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), devices.whole(mesh))
-    count = place(jax.ShapeDtypeStruct((), jnp.int32), devices.whole(mesh))
+    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), sharding.whole(mesh))
+    count = place(jax.ShapeDtypeStruct((), jnp.int32), sharding.whole(mesh))
     train_steps = make_train_steps(
         make_train_step(lm, optimizer), lambda ids, n, _: streams.cut(ids, n), mesh
     )
@@ -113,14 +113,14 @@ def lower_training(size: Size, mesh: Mesh, platform: str):
 def lower_scoring(size: Size, mesh: Mesh, platform: str):
     """Lowers the reading of a window without gradients."""
     lm, batch = size.make_model(), size.batch * mesh.size
-    window = NamedSharding(mesh, PartitionSpec(None, devices.AXIS))
+    window = NamedSharding(mesh, PartitionSpec(None, sharding.AXIS))
     params = jax.eval_shape(lm.init, jax.random.key(0))
     carry = jax.eval_shape(lambda: lm.initial_carry(batch))
     ids = jax.ShapeDtypeStruct((size.length, batch), jnp.int32, sharding=window)
     counted = jax.ShapeDtypeStruct(ids.shape, jnp.bool_, sharding=window)
     traced = score.make_scorer(lm).trace(
-        place(params, devices.whole(mesh)),
-        place(carry, devices.by_rows(mesh)),
+        place(params, sharding.whole(mesh)),
+        place(carry, sharding.by_rows(mesh)),
         *(ids, ids, counted),
     )
     return traced.lower(lowering_platforms=(platform,))
@@ -128,7 +128,7 @@ def lower_scoring(size: Size, mesh: Mesh, platform: str):
 
 def lower_reading(size: Size, mesh: Mesh, platform: str):
     """Lowers the reading of a piece of a prompt."""
-    lm, whole = size.make_model(), devices.whole(mesh)
+    lm, whole = size.make_model(), sharding.whole(mesh)
     params = place(jax.eval_shape(lm.init, jax.random.key(0)), whole)
     carry = place(jax.eval_shape(lambda: lm.initial_carry(1)), whole)
     ids = jax.ShapeDtypeStruct((READ, 1), jnp.int32, sharding=whole)
@@ -138,7 +138,7 @@ def lower_reading(size: Size, mesh: Mesh, platform: str):
 
 def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
     """Lowers the drawing of characters of one text."""
-    lm, whole = size.make_model(), devices.whole(mesh)
+    lm, whole = size.make_model(), sharding.whole(mesh)
     sampler = make_sampler(lm)
     params = jax.eval_shape(lm.init, jax.random.key(0))
     logits, zero = jnp.zeros((texts, SYMBOLS)), jnp.int32(0)

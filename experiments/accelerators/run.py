@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from charlm.doors.machine import set_environment
+from charlm.model.jax_setup import set_environment
 from experiments.accelerators import targets
 from experiments.report import keep, table
 

@@ -23,7 +23,7 @@ from jax.experimental import rnn as jax_rnn
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
-from charlm.model import devices, tpu
+from charlm.model import sharding, tpu
 from charlm.model.platform import tracing_for
 
 gpu_rnn: Any = jax_rnn.gpu_rnn
@@ -51,7 +51,7 @@ def make_mesh(target: str) -> Mesh:
     """Returns the mesh of a target's devices, its axis that of a batch's rows."""
     topology = _describe_h100() if target == "h100" else _describe_tpu(target)
     chips = np.array(topology.devices)
-    return Mesh(chips, (devices.AXIS,), axis_types=(AxisType.Auto,))
+    return Mesh(chips, (sharding.AXIS,), axis_types=(AxisType.Auto,))
 
 
 def _describe_tpu(target: str):

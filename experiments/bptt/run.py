@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charlm.workdir.bundle import read_config
+from charlm.workdir.model_files import read_config
 from experiments.corpus import Trained, trained
 from experiments.report import keep, table
 from experiments.style import COLOURS, picture

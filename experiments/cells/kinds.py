@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from charlm.insight.clamping import Cost
-from charlm.insight.findings import Finding, beats
+from charlm.interpret.ablation import Cost
+from charlm.interpret.units.results import Finding, beats
 
-# Each with the labels of charlm.insight.features that say it.
+# Each with the labels of charlm.interpret.labels.selection that say it.
 KINDS = {
     "position in the line": ["position in line"],
     "inside quotes": ["inside quotes"],

@@ -13,12 +13,12 @@ from statistics import median
 import jax
 import numpy as np
 
-from charlm.insight.page import page, sizes
-from charlm.insight.trace import Trace
-from charlm.insight.weights import packed
-from charlm.model.devices import machine_name
+from charlm.data.vocab import Vocab
+from charlm.interpret.activations import Trace
+from charlm.interpret.viewer.html import page, sizes
+from charlm.interpret.viewer.quantize import packed
 from charlm.model.lm import make_language_model
-from charlm.text.vocab import Vocab
+from charlm.model.sharding import machine_name
 
 LENGTH, LAYERS, FEATURES = 20_000, 3, 512
 RUNS = 5

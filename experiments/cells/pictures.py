@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from charlm.insight.kinds import Label
+from charlm.interpret.labels.labels import Label
 from experiments.report import printable
 
 COLUMNS, LINES = 96, 11

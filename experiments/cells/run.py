@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charlm.insight.findings import as_records, interpretable
-from charlm.insight.gates import saturation, time_scales
-from charlm.insight.kinds import Label
-from charlm.insight.page import page, sizes
-from charlm.insight.show import listed
-from charlm.insight.study import Study, cut, study
-from charlm.insight.weights import packed
+from charlm.interpret.labels.labels import Label
+from charlm.interpret.units.pipeline import Study, cut, study
+from charlm.interpret.units.results import as_records, interpretable
+from charlm.interpret.viewer.html import page, sizes
+from charlm.interpret.viewer.notebook import listed
+from charlm.interpret.viewer.quantize import packed
+from experiments.cells.gate_statistics import saturation, time_scales
 from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
 from experiments.cells.pictures import draw_text, stretch
 from experiments.cells.tables import (

@@ -11,20 +11,20 @@ from collections.abc import Callable
 import jax
 
 from charlm import Vocab, make_language_model, open_corpus
-from charlm.doors.machine import use_machine
-from charlm.insight.controls import context_controls
-from charlm.insight.discovery import best_scores, find
-from charlm.insight.features import labels
-from charlm.insight.trace import trace
-from charlm.model.devices import machine_name
-from charlm.text import catalog
+from charlm.corpora import fetch
+from charlm.interpret.activations import trace
+from charlm.interpret.labels.selection import labels
+from charlm.interpret.units.baselines import context_controls
+from charlm.interpret.units.selection import best_scores, find
+from charlm.model.jax_setup import use_machine
+from charlm.model.sharding import machine_name
 
 CHARACTERS, UNITS, LABELS = 200_000, 500, 20
 
 
 def main() -> None:
     use_machine()
-    corpus = open_corpus(catalog.fetch("python_stdlib"))
+    corpus = open_corpus(fetch.fetch("python_stdlib"))
     text = corpus.vocab.decode(corpus.ids[:CHARACTERS])
     vocab = Vocab.of(text)
     lm = make_language_model(vocab_size=len(vocab), layers=1, features=UNITS)

@@ -1,7 +1,7 @@
 """The tables of the cells: what was found, and what each finding had to beat."""
 
-from charlm.insight.findings import interpretable
-from charlm.insight.study import Study
+from charlm.interpret.units.pipeline import Study
+from charlm.interpret.units.results import interpretable
 from experiments.cells.kinds import Cell, best_of, counts, fails
 from experiments.report import DASH, table
 

@@ -17,8 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from charlm.model.devices import available_cores
-from charlm.workdir.bundle import read_config
+from charlm.model.sharding import available_cores
+from charlm.workdir.model_files import read_config
 from experiments.corpus import ROOT, opened, scored
 from experiments.depth_and_width.widths import parameters, width_of
 from experiments.report import keep, minutes, table

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charlm.evaluation.copying import WORD
-from charlm.insight.page import as_json
+from charlm.interpret.viewer.html import as_json
 from experiments.report import printable
+from experiments.structure.memorization import WORD
 
 TEMPLATE = Path(__file__).parent / "page.html"
 HEAD = re.compile(

@@ -8,8 +8,8 @@ file, and what is measured into README.md.
 import math
 from pathlib import Path
 
-from charlm.workdir.bundle import read_config
 from charlm.workdir.logs import SAMPLES
+from charlm.workdir.model_files import read_config
 from experiments.corpus import Trained, settings, trained
 from experiments.evolution.page import (
     Sample,

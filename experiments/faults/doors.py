@@ -20,10 +20,10 @@ from typing import NamedTuple
 # Imported here for the children; none of them computes anything when it is imported.
 from orbax.checkpoint import v1 as orbax  # noqa: F401
 
-import charlm.doors.assemble
-import charlm.doors.machine
 import charlm.evaluation.score
 import charlm.generation.stream
+import charlm.model.jax_setup
+import charlm.training.build
 import charlm.training.loop
 import charlm.workdir.lock  # noqa: F401
 

@@ -61,7 +61,7 @@ def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
 
     def fetch(target):
         def main():
-            from charlm.text.download import download
+            from charlm.corpora.download import download
 
             download(url, target, what="text", size=SIZE, sha256=sha256)
 

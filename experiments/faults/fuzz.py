@@ -108,7 +108,7 @@ def tried(times: int, seed: int, strategy, check: Callable[[Any], None]) -> str:
 
 
 def vocabularies(folder: Path):
-    from charlm.text.vocab import Vocab
+    from charlm.data.vocab import Vocab
 
     good = Vocab.of("the cat sat é").to_json().encode()
 
@@ -121,7 +121,7 @@ def vocabularies(folder: Path):
 
 
 def texts(folder: Path):
-    from charlm.text.corpus import open_corpus
+    from charlm.data.corpus import open_corpus
 
     path = folder / "any.txt"
 
@@ -164,22 +164,22 @@ def metrics(folder: Path):
 
 
 def configs(folder: Path):
-    from charlm.workdir import bundle
+    from charlm.workdir import model_files
 
-    good = json.loads((folder / "run" / bundle.CONFIG).read_bytes())
+    good = json.loads((folder / "run" / model_files.CONFIG).read_bytes())
     good.pop("sha256")  # as of a stranger, who seals what they like
-    path = folder / "run" / bundle.CONFIG
+    path = folder / "run" / model_files.CONFIG
 
     def check(value):
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
         path.write_bytes(data)
-        bundle.load(folder / "run", "best")
+        model_files.load(folder / "run", "best")
 
     return replaced(good) | mutated(json.dumps(good).encode()) | JSON, check
 
 
 def knobs(folder: Path):
-    from charlm.doors.assemble import assemble
+    from charlm.training.build import assemble
 
     good = json.loads((folder / "run" / "config.json").read_bytes())
     good.pop("sha256")
@@ -218,9 +218,9 @@ def _at(record, path):
 
 def notes(folder: Path):
     """What is kept beside the arrays, as a stranger may have written it."""
-    from charlm.text.files import write_sums
+    from charlm.files import write_sums
     from charlm.training.loop import check_resumable
-    from charlm.workdir import bundle
+    from charlm.workdir import model_files
     from charlm.workdir.metadata import FOLDER, METADATA, steps_in
 
     step = steps_in(folder / "run" / FOLDER)[-1]
@@ -230,14 +230,14 @@ def notes(folder: Path):
     def check(value):
         path.write_text(json.dumps(value))
         write_sums(path.parent)
-        bundle.load(folder / "run", "best")
+        model_files.load(folder / "run", "best")
         check_resumable(folder / "run", "")
 
     return replaced(good), check
 
 
 def archives(folder: Path):
-    from charlm.text.archive import join
+    from charlm.corpora.archive import join
 
     tar, packed = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:gz") as file:

@@ -100,7 +100,7 @@ def kill_encoding(times: int, draw: random.Random, folder: Path) -> Tally:
 
     def encode(cache):
         def main():
-            from charlm.text.corpus import open_corpus
+            from charlm.data.corpus import open_corpus
 
             corpus = open_corpus(text, cache=cache)
             assert corpus.vocab.decode(corpus.ids[:1000]) == text.read_text()[:1000]

@@ -28,13 +28,13 @@ def training(plan: Plan, workdir: Path):
     def main():
         from doors import door
 
-        from charlm.training import progress
+        from charlm.training import reporters
 
         def told(record):
             if record["split"] == "train":
                 print(f"{record['step']} {resident():.1f}", flush=True)
 
-        progress.make_reporter = lambda: progress.Reporter(record=told)
+        reporters.make_reporter = lambda: reporters.Reporter(record=told)
         door("train", *plan.flags(workdir))()
 
     return main

@@ -124,7 +124,7 @@ def contend(job: Job, name: str, who: str, dtype: str) -> None:
     if who == TORCH:
         make, get_peak = torch_steps, get_torch_peak
     else:
-        from charlm.doors.machine import use_machine
+        from charlm.model.jax_setup import use_machine
 
         use_machine()
         make, get_peak = charlm_steps, get_jax_peak

@@ -47,7 +47,7 @@ def run(job: Job) -> None:
 
 def check_path(job: Job, path: str) -> None:
     """Reports how far a path is from float64, at each width and precision."""
-    from charlm.doors.machine import use_machine
+    from charlm.model.jax_setup import use_machine
     from experiments.accelerators.mends import without
 
     use_machine()
@@ -118,7 +118,7 @@ def make_step(lm):
     """
     import jax
 
-    from charlm.training.objective import nats_per_char
+    from charlm.training.losses import nats_per_char
     from experiments.gpu.reference import weigh
 
     def loss(params, carry, ids, key, weights):

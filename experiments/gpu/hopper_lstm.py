@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
-from charlm.model.products import look_up, sum_of_outer, window_product
+from charlm.model.matmul import look_up, sum_of_outer, window_product
 from experiments.gpu.hopper_packing import (
     pack_backward_weights,
     pack_forward_weights,

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from charlm.corpora.fetch import fetch, source_of
 from charlm.errors import UserError
-from charlm.text.catalog import fetch, source_of
 from experiments.gpu.parcel import PARCEL, TEXTS
 from experiments.gpu.plan import FULL, SMOKE
 from experiments.gpu.stage import ROOT

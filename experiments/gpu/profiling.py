@@ -20,7 +20,7 @@ MOST = 1_000_000  # bytes of a trace that is kept: there is little room for logs
 def main(job: Job) -> None:
     import jax
 
-    from charlm.doors.machine import use_machine
+    from charlm.model.jax_setup import use_machine
     from experiments.speed.peers import Shape, charlm_program
 
     use_machine()

@@ -11,7 +11,7 @@ STREAMS = (1, 64)
 
 
 def run(job: Job) -> None:
-    from charlm.doors.machine import use_machine
+    from charlm.model.jax_setup import use_machine
     from experiments.speed.peers import Shape
     from experiments.speed.writing import charlm_reads, charlm_writes
 

@@ -28,14 +28,14 @@ def run(job: Job) -> None:
 def score_run(job: Job, each: Run) -> None:
     """Reports a run's best checkpoint; its weights are written first."""
     from charlm import evaluate, sample
-    from charlm.doors.assemble import corpus_of
-    from charlm.text.corpus import parts
-    from charlm.workdir import bundle
+    from charlm.data.corpus import parts
+    from charlm.training.build import corpus_of
+    from charlm.workdir import model_files
 
     workdir = job.folder / each.name
-    model, restored = bundle.load(workdir, "best")
+    model, restored = model_files.load(workdir, "best")
     pack_model(job, each, model.params, restored)
-    data = bundle.read_config(workdir)["data"]
+    data = model_files.read_config(workdir)["data"]
     corpus = corpus_of(data)
     cut = parts(len(corpus.ids), data["split"])
     scores = {
@@ -84,7 +84,7 @@ def pack_model(job: Job, each: Run, params, restored) -> None:
 
 
 if __name__ == "__main__":
-    from charlm.doors.machine import use_machine
+    from charlm.model.jax_setup import use_machine
 
     use_machine()
     given = read_job(sys.argv[1])

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from charlm.evaluation.structure import names_measures
 from experiments.corpus import (
     TEXT,
     Trained,
@@ -14,6 +13,7 @@ from experiments.corpus import (
     texts,
 )
 from experiments.report import quoted
+from experiments.structure.well_formedness import names_measures
 
 NAMES, SHOWN, LINE = 1000, 60, 10
 TEMPERATURES = (0.5, 0.8, 1.0, 1.1, 1.2)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from charlm import Vocab, open_corpus
-from charlm.evaluation.copying import longest_copies
+from charlm.corpora.fetch import fetch
+from charlm.data.corpus import parts
 from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.evaluation.ngrams import Level, count_ngrams, write
-from charlm.text.catalog import fetch
-from charlm.text.corpus import parts
 from experiments.report import keep, quoted, table
+from experiments.structure.memorization import longest_copies
 from experiments.style import picture
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ import optax
 from jax.sharding import Mesh
 
 from charlm import Streams, init_state, make_language_model, make_optimizer
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import as_exact_as
 from charlm.training.step import make_train_step, make_train_steps, shardings_of
 
@@ -64,7 +64,7 @@ def charlm_program(shape: Shape, mesh: Mesh | None = None):
     """(train_steps, state, data) as `fit` makes them: the text on the device."""
     lm, optimizer = model_of(shape), make_optimizer(learning_rate=2e-3, name="adam")
     streams = Streams(text_of(shape), shape.batch, shape.length)
-    mesh = mesh or devices.mesh_of(shape.batch)
+    mesh = mesh or sharding.mesh_of(shape.batch)
     run = make_train_steps(
         make_train_step(lm, optimizer),
         lambda ids, step, _: streams.cut(ids, step),
@@ -72,7 +72,7 @@ def charlm_program(shape: Shape, mesh: Mesh | None = None):
     )
     state = init_state(lm, optimizer, batch_size=shape.batch)
     state = jax.device_put(state, shardings_of(mesh))
-    return run, state, jax.device_put(streams.ids, devices.whole(mesh))
+    return run, state, jax.device_put(streams.ids, sharding.whole(mesh))
 
 
 def charlm_steps(shape: Shape) -> Steps:

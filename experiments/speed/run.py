@@ -18,8 +18,8 @@ from typing import Any
 
 import jax
 
-from charlm.doors.machine import set_environment
-from charlm.model.devices import available_cores, machine_name
+from charlm.model.jax_setup import set_environment
+from charlm.model.sharding import available_cores, machine_name
 from experiments.speed.cases import NAMES, OURS, case_of
 from experiments.speed.contender import Contender
 from experiments.speed.peers import Shape

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm import lstm
-from charlm.doors.machine import set_environment
 from charlm.generation.sampler import DRAW, Taste, make_sampler
-from charlm.model import devices
-from charlm.model.devices import available_cores
+from charlm.model import sharding
 from charlm.model.dropout import drop
-from charlm.model.products import by_one_hot, scattered, window_product
+from charlm.model.jax_setup import set_environment
+from charlm.model.matmul import by_one_hot, scattered, window_product
 from charlm.model.recurrence import unroll_layer
+from charlm.model.sharding import available_cores
 from charlm.training.step import shardings_of
 from experiments.speed.peers import Shape, charlm_program, model_of
 
@@ -102,7 +102,7 @@ def steps() -> Iterator[Pair]:
         shape, count = Shape(layers_, h, b, 50, 96), 10 if h == 128 else 3
 
         def run(rows, shape=shape, count=count):
-            mesh = devices.mesh_of(shape.batch, rows=rows)
+            mesh = sharding.mesh_of(shape.batch, rows=rows)
             steps, state, ids = charlm_program(shape, mesh)
             now = [jax.device_put(state, shardings_of(mesh))]
 
@@ -113,7 +113,7 @@ def steps() -> Iterator[Pair]:
             return go
 
         name = f"{count} steps, {layers_}x{h}, a device a core"
-        yield name, "one device", run(devices.ROWS), run(shape.batch)
+        yield name, "one device", run(sharding.ROWS), run(shape.batch)
     shape = Shape(1, 32, 8, 20, 65)
     run, state, ids = charlm_program(shape)
     now = [state]

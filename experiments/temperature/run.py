@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from charlm.evaluation.kneser_ney import KneserNey, kneser_ney, losses
-from charlm.evaluation.structure import closing_by_distance, measure, words_known
 from experiments.corpus import (
     CONTEXT,
     SAMPLES,
@@ -24,6 +23,11 @@ from experiments.corpus import (
     texts,
 )
 from experiments.report import keep, quoted
+from experiments.structure.well_formedness import (
+    closing_by_distance,
+    measure,
+    words_known,
+)
 from experiments.style import COLOURS, picture
 from experiments.temperature.loops import loop_of, repeated
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charlm import evaluate, load_model, open_corpus
-from charlm.text.catalog import fetch
+from charlm.corpora.fetch import fetch
 from charlm.workdir.metrics import read_metrics
 from experiments.style import BLACK, picture
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from charlm import Streams, open_corpus
-from charlm.text.catalog import fetch
+from charlm.corpora.fetch import fetch
 
 TRAIN, VALID = 892_316, 110_000  # 80/10, less what fills no batch of 50 x 50
 BATCH, LENGTH, WIDTH, EMBEDDING, RATE = 50, 50, 128, 64, 2e-3

@@ -15,36 +15,36 @@ from charlm.version import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
+    from charlm.data.corpus import open_corpus
+    from charlm.data.streams import Batch, Streams
+    from charlm.data.vocab import Vocab
     from charlm.errors import UserError
     from charlm.evaluation.score import Score, evaluate
     from charlm.generation.stream import sample, stream
-    from charlm.insight.show import show
-    from charlm.insight.trace import trace
+    from charlm.interpret.activations import trace
+    from charlm.interpret.viewer.notebook import show
     from charlm.model.cells import gru, lstm, rnn
     from charlm.model.lm import LanguageModel, make_language_model
-    from charlm.text.corpus import open_corpus
-    from charlm.text.streams import Batch, Streams
-    from charlm.text.vocab import Vocab
     from charlm.training.loop import fit
     from charlm.training.optimizer import make_optimizer, make_schedule
     from charlm.training.step import TrainState, init_state, make_train_step
-    from charlm.workdir.bundle import load_model
+    from charlm.workdir.model_files import load_model
 
 _HOMES = {
     "charlm.errors": ["UserError"],
     "charlm.evaluation.score": ["Score", "evaluate"],
     "charlm.generation.stream": ["sample", "stream"],
-    "charlm.insight.show": ["show"],
-    "charlm.insight.trace": ["trace"],
+    "charlm.interpret.viewer.notebook": ["show"],
+    "charlm.interpret.activations": ["trace"],
     "charlm.model.cells": ["gru", "lstm", "rnn"],
     "charlm.model.lm": ["LanguageModel", "make_language_model"],
-    "charlm.text.corpus": ["open_corpus"],
-    "charlm.text.streams": ["Batch", "Streams"],
-    "charlm.text.vocab": ["Vocab"],
+    "charlm.data.corpus": ["open_corpus"],
+    "charlm.data.streams": ["Batch", "Streams"],
+    "charlm.data.vocab": ["Vocab"],
     "charlm.training.loop": ["fit"],
     "charlm.training.optimizer": ["make_optimizer", "make_schedule"],
     "charlm.training.step": ["TrainState", "init_state", "make_train_step"],
-    "charlm.workdir.bundle": ["load_model"],
+    "charlm.workdir.model_files": ["load_model"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

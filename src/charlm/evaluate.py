@@ -7,15 +7,15 @@ import json
 
 from absl import flags
 
-from charlm.doors.command import run
+from charlm.cli.app import run
 from charlm.errors import UserError
 
 
 def main() -> None:
-    from charlm.doors.machine import use_machine
-    from charlm.doors.reading import read_text
+    from charlm.cli.text_source import read_text
     from charlm.evaluation.score import evaluate
-    from charlm.workdir import bundle
+    from charlm.model.jax_setup import use_machine
+    from charlm.workdir import model_files
 
     use_machine()
     given = flags.FLAGS
@@ -23,8 +23,8 @@ def main() -> None:
         raise UserError("say whose model is scored with --workdir=runs/NAME")
     if given.streams < 0 or given.window < 0:
         raise UserError("--streams and --window must be at least 0")
-    config = bundle.read_config(given.workdir)
-    (lm, params, vocab), kept = bundle.load(given.workdir, given.checkpoint)
+    config = model_files.read_config(given.workdir)
+    (lm, params, vocab), kept = model_files.load(given.workdir, given.checkpoint)
     step = kept.step
     ids = read_text(config, vocab, kept.notes, text=given.text, split=given.split)
     train = config.get("train", {})

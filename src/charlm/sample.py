@@ -10,15 +10,15 @@ from pathlib import Path
 
 from absl import flags
 
-from charlm.doors.command import run
+from charlm.cli.app import run
+from charlm.data.corpus import BOM
 from charlm.errors import UserError
-from charlm.text.corpus import BOM
 
 
 def main() -> None:
-    from charlm.doors.machine import use_machine
     from charlm.generation.stream import sample, stream
-    from charlm.workdir.bundle import load_model, read_config
+    from charlm.model.jax_setup import use_machine
+    from charlm.workdir.model_files import load_model, read_config
 
     use_machine()
     given = flags.FLAGS

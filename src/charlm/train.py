@@ -13,23 +13,23 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from charlm.doors.command import run
+from charlm.cli.app import run
 from charlm.errors import UserError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    from charlm.doors import assemble
-    from charlm.doors.machine import use_machine
+    from charlm.model.jax_setup import use_machine
     from charlm.model.lm import resolve_dtype
+    from charlm.training import build
     from charlm.training.loop import check_resumable
-    from charlm.workdir.bundle import write_bundle
     from charlm.workdir.lock import hold
+    from charlm.workdir.model_files import write_bundle
 
     use_machine()
     given = given_config()
-    assemble.check_knobs(given.to_dict())
+    build.check_knobs(given.to_dict())
     workdir = Path(flags.FLAGS.workdir or default_workdir())
     config = given.to_dict()
     for section, name in (("data", "path"), ("train", "init_from")):
@@ -37,14 +37,14 @@ def main() -> int:
             config[section][name] = os.path.abspath(config[section][name])
     # The workdir names the type, so that its model is the same on every platform.
     config["model"]["dtype"] = resolve_dtype(config["model"]["dtype"])
-    assemble.check_same_run(workdir, config)
-    start = assemble.start_of(workdir, config)
-    made = assemble.assemble(config, known=assemble.known_symbols(workdir, start))
-    params = assemble.adopted(start, made, seed=config["seed"]) if start else None
+    build.check_same_run(workdir, config)
+    start = build.start_of(workdir, config)
+    made = build.assemble(config, known=build.known_symbols(workdir, start))
+    params = build.adopted(start, made, seed=config["seed"]) if start else None
     with hold(workdir):
         # Once more: another run may have begun here in the meantime.
-        assemble.check_same_run(workdir, config)
-        assemble.check_vocabulary(workdir, made.vocab)
+        build.check_same_run(workdir, config)
+        build.check_vocabulary(workdir, made.vocab)
         check_resumable(workdir, made.text_sha256, other_text=flags.FLAGS.other_text)
         write_bundle(workdir, config=config, vocab=made.vocab)
         return train(workdir, config, made, params)
@@ -52,9 +52,9 @@ def main() -> int:
 
 def train(workdir: Path, config, made, params) -> int:
     """Trains the run that was made of a config; the exit status."""
-    from charlm.doors.assemble import summary
+    from charlm.training.build import summary
     from charlm.training.loop import Periods, fit
-    from charlm.training.progress import make_reporter
+    from charlm.training.reporters import make_reporter
 
     train, stopped = config["train"], []
     for name in STOP_SIGNALS:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from charlm.doors.command import run
+from charlm.cli.app import run
 from charlm.errors import UserError
 
 SHOWN = 20  # cells in the table
@@ -20,14 +20,14 @@ def main() -> None:
     given = flags.FLAGS
     check(given)  # before JAX is there: it takes a second
 
-    from charlm.doors.machine import use_machine
-    from charlm.doors.reading import read_text
-    from charlm.insight.show import show
-    from charlm.workdir import bundle
+    from charlm.cli.text_source import read_text
+    from charlm.interpret.viewer.notebook import show
+    from charlm.model.jax_setup import use_machine
+    from charlm.workdir import model_files
 
     use_machine()
-    config = bundle.read_config(given.workdir)
-    model, kept = bundle.load(given.workdir, given.checkpoint)
+    config = model_files.read_config(given.workdir)
+    model, kept = model_files.load(given.workdir, given.checkpoint)
     text = read_text(
         config, model.vocab, kept.notes, text=given.text, split=given.split
     )
@@ -73,8 +73,8 @@ def told(config, step: int, text: str, split: str) -> str:
 
 
 def write_trace(lm, params, vocab, text, folder: str) -> None:
-    from charlm.insight.lstmvis import write_lstmvis
-    from charlm.insight.trace import cell_of, trace
+    from charlm.interpret.activations import cell_of, trace
+    from charlm.interpret.viewer.lstmvis import write_lstmvis
 
     needed = ("h", "c") if cell_of(params) == "lstm" else ("h",)
     seen = trace(lm, params, vocab, text, signals=needed)
@@ -83,7 +83,7 @@ def write_trace(lm, params, vocab, text, folder: str) -> None:
 
 
 def write(path: str, text: str) -> None:
-    from charlm.text.files import write_whole
+    from charlm.files import write_whole
 
     try:
         write_whole(Path(path), text)
@@ -95,9 +95,9 @@ def write(path: str, text: str) -> None:
 
 def report(shown, output: str, cells: str) -> None:
     """Says what the page holds, and which cells were found."""
-    from charlm.insight.findings import as_records, interpretable
-    from charlm.insight.null import LEAST
-    from charlm.insight.page import sizes
+    from charlm.interpret.units.permutation_test import LEAST
+    from charlm.interpret.units.results import as_records, interpretable
+    from charlm.interpret.viewer.html import sizes
 
     size = sizes(shown.html)
     parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in size.items())

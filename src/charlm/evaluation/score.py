@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import LanguageModel
 from charlm.model.platform import get_platform
 
@@ -151,9 +151,9 @@ def _read(
     """
     pad = width - len(starts)  # the shape stays, so that nothing recompiles
     starts, ends = np.pad(starts, (0, pad)), np.pad(ends, (0, pad))
-    mesh = devices.mesh_of(len(starts))
-    params = jax.device_put(params, devices.whole(mesh))
-    carry = jax.device_put(lm.initial_carry(len(starts)), devices.by_rows(mesh))
+    mesh = sharding.mesh_of(len(starts))
+    params = jax.device_put(params, sharding.whole(mesh))
+    carry = jax.device_put(lm.initial_carry(len(starts)), sharding.by_rows(mesh))
     longest, symbols = int((ends - starts).max()), params["head"]["b"].size
     seq_length = _length_of_dispatch(carry, symbols, seq_length, longest)
     score = _scorer_of(lm)
@@ -177,7 +177,7 @@ def _length_of_dispatch(carry, symbols: int, seq_length: int, longest: int) -> i
     numbers = sum(leaf.size for leaf in jax.tree.leaves(carry))
     width = len(jax.tree.leaves(carry)[0])
     each = CARRY_BYTES * numbers + SYMBOL_BYTES * symbols * width
-    fitting = max(1, devices.get_memory() // 8 // each)
+    fitting = max(1, sharding.get_memory() // 8 // each)
     length = min(1 << (fitting.bit_length() - 1), 1 << (longest - 1).bit_length())
     return max(seq_length, length)
 

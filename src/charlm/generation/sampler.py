@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from charlm.model.fast_step import Stepper
 from charlm.model.lm import LanguageModel
 from charlm.model.platform import get_platform
-from charlm.model.stepper import Stepper
 
 READ = 128  # characters of a prompt read in one window
 DRAW = 256  # characters drawn by one dispatch, at most

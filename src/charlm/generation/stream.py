@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.generation.sampler import DRAW, Sampler, Taste, make_sampler
 from charlm.model.lm import LanguageModel
-from charlm.text.vocab import Vocab
 
 PyTree = Any
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from charlm.model.products import look_up, product
+from charlm.model.matmul import look_up, product
 
 Params = dict[str, Array]
 State = Any

@@ -11,8 +11,8 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
 
 from charlm.model.cells import Input, LSTMState, Params
+from charlm.model.matmul import precision_now
 from charlm.model.platform import get_platform, is_switched_on
-from charlm.model.products import precision_now
 
 SWITCH = "CHARLM_CUDNN"  # the environment variable; 0 is off
 

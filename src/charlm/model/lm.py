@@ -12,11 +12,11 @@ from jaxtyping import Array, Float, Int, Key
 from charlm.errors import UserError
 from charlm.model.cells import CELLS, lstm
 from charlm.model.dropout import drop
-from charlm.model.parameters import INITIALISERS, Parameters
+from charlm.model.fast_step import Stepper, lstm_stepper
+from charlm.model.init import INITIALISERS, Parameters
+from charlm.model.matmul import look_up, window_product
 from charlm.model.platform import get_platform
-from charlm.model.products import look_up, window_product
 from charlm.model.recurrence import stack, unroll_layers
-from charlm.model.stepper import Stepper, lstm_stepper
 
 PyTree = Any
 MOST_UNITS = 10_000_000  # of a layer: beyond any machine's memory

@@ -14,14 +14,14 @@ from jaxtyping import Array, Float
 
 from charlm.model.cells import Cell, Input, LSTMState, Params, State, lstm, one_tanh
 from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
-from charlm.model.platform import get_platform
-from charlm.model.products import (
+from charlm.model.matmul import (
     look_up,
     precision_now,
     product,
     sum_of_outer,
     window_product,
 )
+from charlm.model.platform import get_platform
 from charlm.model.tpu import unroll_lstm_on_tpu
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
+from charlm.model.matmul import look_up, precision_now, window_product
 from charlm.model.platform import get_platform, is_switched_on
-from charlm.model.products import look_up, precision_now, window_product
 
 SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
 LANES = 128  # of a vector register: gates are cut at its multiples only

@@ -19,8 +19,8 @@ from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, one_tanh
+from charlm.model.matmul import product, sum_of_outer
 from charlm.model.platform import get_platform
-from charlm.model.products import product, sum_of_outer
 from charlm.model.tpu import LANES, count_bytes
 
 

@@ -8,14 +8,14 @@ import jax
 import numpy as np
 import optax
 
+from charlm.data.streams import Streams
+from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import LanguageModel
-from charlm.text.streams import Streams
-from charlm.text.vocab import Vocab
-from charlm.training.dispatch import Dispatcher, make_dispatch
-from charlm.training.journal import Journal
-from charlm.training.progress import Reporter
+from charlm.training.multi_step import Dispatcher, make_dispatch
+from charlm.training.reporters import Reporter
+from charlm.training.run_logger import Journal
 from charlm.training.step import (
     TrainState,
     init_state,
@@ -102,7 +102,7 @@ def fit(
     Raises:
       UserError: the workdir cannot be continued, or a step was bad.
     """
-    mesh = devices.mesh_of(streams.batch_size)
+    mesh = sharding.mesh_of(streams.batch_size)
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
@@ -199,7 +199,7 @@ def _resume(
 
 def _describe_changes(before: dict[str, Any]) -> str:
     """Returns how this machine differs from that of a checkpoint's notes, or ""."""
-    now = devices.describe_machine()
+    now = sharding.describe_machine()
     return ", ".join(
         f"{name} was {before[name]} and is {now[name]}"
         for name in now

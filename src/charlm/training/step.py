@@ -12,11 +12,11 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from charlm.data.streams import Batch
 from charlm.errors import UserError
-from charlm.model import devices
+from charlm.model import sharding
 from charlm.model.lm import LanguageModel
-from charlm.text.streams import Batch
-from charlm.training.objective import nats_per_char
+from charlm.training.losses import nats_per_char
 
 PyTree = Any
 DISPATCH = 64  # steps of one dispatch, at most
@@ -162,9 +162,9 @@ def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
 
 def shardings_of(mesh: Mesh) -> TrainState:
     """Where each part of a state lives: the carry's rows apart, the rest everywhere."""
-    everywhere: Any = devices.whole(mesh)
+    everywhere: Any = sharding.whole(mesh)
     state = TrainState(*(everywhere for _ in TrainState._fields))
-    return state._replace(carry=devices.by_rows(mesh))
+    return state._replace(carry=sharding.by_rows(mesh))
 
 
 def make_train_steps(
@@ -184,7 +184,7 @@ def make_train_steps(
       window: (data, step, place in the dispatch) -> the batch of that step.
       mesh: the devices that share the batch's rows; by default, where the state is.
     """
-    shardings = None if mesh is None else (shardings_of(mesh), devices.whole(mesh))
+    shardings = None if mesh is None else (shardings_of(mesh), sharding.whole(mesh))
 
     @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
     def train_steps(state, data, count, first=None):

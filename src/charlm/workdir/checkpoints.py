@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import jax
 
 from charlm.errors import UserError
-from charlm.text.files import write_sums
+from charlm.files import write_sums
 from charlm.version import VERSION
-from charlm.workdir.digest import tree_sha256
+from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metadata import (
     FOLDER,
     FORMAT,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from charlm.errors import UserError
-from charlm.text.locks import locked
+from charlm.locks import locked
 
 FILE = "lock"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charlm.errors import UserError
-from charlm.text.files import differing
+from charlm.files import differing
 
 FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
 FOLDER = "checkpoints"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from charlm.text.files import write_whole
+from charlm.files import write_whole
 
 Record = dict[str, Any]
 FILE = "metrics.jsonl"

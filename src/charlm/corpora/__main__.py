@@ -1,0 +1,73 @@
+"""python -m charlm.corpora list | fetch NAME | path NAME | join NAME ARCHIVE FILE
+
+The named corpora: which there are, getting one, and where it is. `join` makes FILE of
+another release's archive by the rule of a corpus: train on it with --config.data.path.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from charlm.cli.app import run
+from charlm.corpora import fetch
+from charlm.corpora.builders import Derived, Download, Joined, Pages
+from charlm.corpora.registry import SOURCES, Source
+from charlm.errors import UserError
+
+USE = "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
+
+
+def main(words: list[str]) -> None:
+    match words:
+        case ["list"]:
+            print("\n\n".join(_entry(name, SOURCES[name]) for name in SOURCES))
+        case ["fetch", name]:
+            print(fetch.fetch(name))
+        case ["path", name]:
+            path = fetch.find(name)
+            if path is None:
+                raise UserError(
+                    fetch.another(name)
+                    or f"{name} is not here yet; get it with"
+                    f" python -m charlm.corpora fetch {name}"
+                )
+            print(path)
+        case ["join", name, archive, target]:
+            fetch.join_archive(name, Path(archive), Path(target))
+            print(target)
+        case _:
+            raise UserError(USE)
+
+
+def _entry(name: str, source: Source) -> str:
+    """All there is to say of a corpus: a line for each."""
+    here = fetch.find(name)
+    size = here.stat().st_size if here else source.size
+    match source.how:
+        case Download(url) | Pages(url):
+            origin = url
+        case Joined() as how:
+            sha256 = f", SHA-256 {how.sha256}" if how.sha256 else ""
+            origin = (how.url or Path(how.file).name) + sha256
+        case Derived(of, _):
+            origin = f"the corpus {of}"
+        case _:
+            origin = ""
+    lines = {
+        "licence": source.licence,
+        "size": f"{size:,} bytes" if size else "not known before it is made",
+        "sha256": source.sha256,
+        "from": origin,
+        "rule": source.rule,
+        "here": str(here or fetch.another(name)),
+    }
+    told = (f"  {key:<8}{value}" for key, value in lines.items() if value)
+    return "\n".join([f"{name}: {source.about}", *told])
+
+
+if __name__ == "__main__":
+    given = [word for word in sys.argv[1:] if not word.startswith("-")]
+    sys.argv = [word for word in sys.argv if word not in given]
+    flags.FLAGS.mark_as_parsed()
+    run(lambda: main(given), about=__doc__ or "")

@@ -1,0 +1,1 @@
+"""Which unit follows which label, measured on held-out text and against controls."""

@@ -1,0 +1,61 @@
+"""What a front door tells JAX of the machine, before JAX's first work."""
+
+import contextlib
+import os
+
+import jax
+
+from charlm.files import cache_folder
+from charlm.model.sharding import available_cores
+
+XLA_FLAGS = (
+    # Lets XLA work out several results in one loop on a CPU; off by default there, and
+    # worth some percent of a training step (experiments/speed).
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion",
+    # On a GPU XLA would choose tilings and algorithms by stopwatch, anew in each
+    # process that compiles: two runs of one config would differ in their last bits.
+    "--xla_gpu_autotune_level=0",
+    "--xla_gpu_experimental_enable_fusion_autotuner=false",
+)
+GPU_VARIABLES = {
+    # Memory is taken when it is needed: JAX would take three quarters of each GPU.
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    # cuDNN's RNNs are not deterministic with cuBLAS's own choice (docs of cuDNN).
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:2",
+}
+
+
+def use_machine() -> None:
+    """Makes each core a device, or uses one GPU; keeps compiled programs."""
+    set_environment()
+    jax.config.update("jax_num_cpu_devices", available_cores())
+    # The first that $CUDA_VISIBLE_DEVICES leaves: memory on others would be wasted.
+    jax.config.update("jax_cuda_visible_devices", "0")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        keep_compiled()
+
+
+def set_environment() -> None:
+    """Sets what XLA and CUDA read when they start, unless the user has set it."""
+    for flag in XLA_FLAGS:
+        given = os.environ.get("XLA_FLAGS", "")
+        if flag.partition("=")[0] not in given:
+            os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
+    for name, value in GPU_VARIABLES.items():
+        os.environ.setdefault(name, value)
+
+
+def keep_compiled() -> None:
+    """Sets the folder of compiled programs, which is this user's alone: it is code.
+
+    Where it cannot be made, or is not the user's, programs are compiled every time.
+    """
+    folder = cache_folder() / "compiled"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            return
+        folder.chmod(0o700)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
