@@ -34,7 +34,7 @@ def get_config(variant: str = "") -> Config:
     model.embedding = 0  # width of a learnt embedding; 0 reads characters one-hot
     model.dropout = 0.0  # of what a layer passes up: to the next layer, to the head
     # "char_rnn": U(-0.08, 0.08); "torch_rnn": N(0, 1 / (inputs + features)).
-    model.initialiser = "char_rnn"
+    model.initializer = "char_rnn"
     model.forget_bias = 1.0  # what an LSTM's forget gates start from
     # Of products: "auto", which is bfloat16 on a TPU and float32 elsewhere; "float32";
     # "tf32", which NVIDIA's GPUs round to 10 bits of mantissa and CPUs do not; or
@@ -101,7 +101,7 @@ def small(config: Config) -> None:
     config.model.layers = 1
     config.model.features = 512
     config.model.embedding = 64
-    config.model.initialiser = "torch_rnn"
+    config.model.initializer = "torch_rnn"
     config.model.dropout = 0.0
     adamw(config)
     config.optim.learning_rate = 8e-3

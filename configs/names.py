@@ -31,7 +31,7 @@ def small(config):
     config.model.layers = 1
     config.model.features = 256
     config.model.embedding = 32
-    config.model.initialiser = "torch_rnn"
+    config.model.initializer = "torch_rnn"
     default.adamw(config)
     config.optim.learning_rate = 8e-3
     config.optim.weight_decay = 0.3

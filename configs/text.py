@@ -19,7 +19,7 @@ def get_config(variant: str = ""):
     config.data.split = (0.9, 0.1, 0.0)
     config.model.features = 256
     config.model.embedding = 64
-    config.model.initialiser = "torch_rnn"
+    config.model.initializer = "torch_rnn"
     config.model.dropout = 0.2
     default.adamw(config)
     config.train.batch_size = 32

@@ -34,7 +34,7 @@ def torch_rnn(config):
     config.data.split = (892_316, 111_539, 111_539)
     config.data.reset_probability = 0.0
     config.model.embedding = 64
-    config.model.initialiser = "torch_rnn"
+    config.model.initializer = "torch_rnn"
     config.optim.name = "adam"
     config.optim.clip = 5.0
     config.optim.decay = 0.5

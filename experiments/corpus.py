@@ -18,9 +18,9 @@ from charlm import Vocab, evaluate, load_model, sample
 from charlm.data.corpus import parts
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses
-from charlm.model.jax_setup import use_machine
+from charlm.model.jax_setup import configure_jax
 from charlm.training.build import corpus_of
-from charlm.workdir.metadata import choose, has_only_weights, newest_notes, notes_of
+from charlm.workdir.metadata import choose, has_only_weights, newest_notes, read_notes
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import read_config
 from experiments.report import DASH, keep, minutes, quoted, shown, table
@@ -135,7 +135,7 @@ def small(name: str) -> Trained:
 
 def opened(workdir: Path) -> Trained:
     """A run that has ended, and its text."""
-    use_machine()
+    configure_jax()
     model = load_model(workdir)
     data = read_config(workdir)["data"]
     corpus = corpus_of(data)
@@ -197,7 +197,7 @@ def told(run: Trained, scores: dict[str, float], grams: dict[str, list[float]]) 
     verdict = "beats" if by > 0 else "misses"
     config = read_config(run.workdir)["model"]
     last = run.records[-1]
-    where = notes_of(run.workdir, choose(run.workdir)).get("weights_from", "")
+    where = read_notes(run.workdir, choose(run.workdir)).get("weights_from", "")
     return (
         f"Trained in {minutes(last['seconds'])}{where and f' on {where}'},"
         f" {config['layers']} x"

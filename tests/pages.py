@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.activations import Trace, trace
+from charlm.interpret.activations import Activations, trace
 from charlm.interpret.viewer.html import page
 from charlm.interpret.viewer.quantize import packed, unpacked
 from charlm.model.lm import make_language_model
@@ -50,7 +50,7 @@ def element(html, name):
     return text
 
 
-def levels_of(seen: Trace, name, unit):
+def levels_of(seen: Activations, name, unit):
     """levels[t] that the page keeps of a unit: 1/32 of h, n and tanh c."""
     layer, signal = name.split("/")
     if signal == "tanh_c":

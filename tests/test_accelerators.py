@@ -19,13 +19,13 @@ import charlm
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation import score
-from charlm.generation.sampler import DRAW, Taste, make_sampler
+from charlm.generation.sampler import DRAW, SamplingParams, make_sampler
 from charlm.generation.stream import sample
 from charlm.interpret.activations import _reader_of, trace
 from charlm.model import cudnn, platform, sharding
 from charlm.model.dropout import drop
 from charlm.model.lm import make_language_model, resolve_dtype
-from charlm.model.matmul import look_up
+from charlm.model.matmul import embedding_lookup
 from charlm.model.platform import get_platform, tracing_for
 from charlm.model.recurrence import stack, unroll_layers
 from charlm.training.losses import cross_entropy_by_mask, nats_per_char
@@ -170,7 +170,7 @@ def test_on_a_gpu_cudnn_under_jit_is_the_scan_in_value_and_gradient(count, one_h
 
 def lowered(program, size=SMALL, *, before=()):
     """The text of a program as it would be sent to the compiler of an NVIDIA GPU."""
-    mesh = sharding.mesh_of(1)
+    mesh = sharding.make_mesh(1)
     with targets.tracing_target("cuda"), without(*before):
         return PROGRAMS[program](size, mesh, "cuda").as_text()
 
@@ -283,7 +283,7 @@ def test_off_the_cpu_no_gradient_is_a_scatter():
     logits, ids = jnp.zeros((T, B, V)), jnp.zeros((T, B), jnp.int32)
 
     def loss(table):
-        return nats_per_char(look_up(table, ids), ids)
+        return nats_per_char(embedding_lookup(table, ids), ids)
 
     graded = jax.jit(jax.grad(loss)).lower(logits[0]).as_text()
     assert "stablehlo.scatter" in graded
@@ -382,11 +382,15 @@ def test_drawing_in_static_steps_draws_the_same(wish):
 def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     lm = make_language_model(vocab_size=V, features=H, layers=1)
     sampler, params = make_sampler(lm), lm.init(KEY)
-    writer = sampler.read(params, np.zeros(1, np.int32), 1)
-    taste = Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))
+    sampler_state = sampler.read(params, np.zeros(1, np.int32), 1)
+    sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     with tracing_for("cuda"):
         program = sampler.draw.trace(
-            sampler.prepare(params), writer, jax.random.split(KEY, 1), taste, 5
+            sampler.prepare(params),
+            sampler_state,
+            jax.random.split(KEY, 1),
+            sampling,
+            5,
         )
     [branch] = [e for e in program.jaxpr.eqns if e.primitive.name == "cond"]
     for inside in branch.params["branches"]:

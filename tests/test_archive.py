@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from charlm.corpora import fetch as corpora
 from charlm.corpora.archive import by_name, join
-from charlm.corpora.builders import Joined
+from charlm.corpora.builders import FromArchive
 from charlm.corpora.registry import SOURCES
 from charlm.errors import UserError
 from charlm.files import cache_folder
@@ -380,7 +380,7 @@ def source(tmp_path, monkeypatch):
     monkeypatch.setattr(handler.func, "log_message", lambda *_: None)
     monkeypatch.setenv("NO_PROXY", "*")
     linux = SOURCES["linux"]
-    assert isinstance(linux.how, Joined)
+    assert isinstance(linux.how, FromArchive)
     # What is kept for another corpus of the same archive has a test of its own.
     others = {name: SOURCES[name] for name in SOURCES if name != "linux_kernel"}
     monkeypatch.setattr(corpora, "SOURCES", others)

@@ -11,7 +11,7 @@ import pytest
 from conftest import door, files, refused, serving
 
 from charlm.corpora import builders, fetch
-from charlm.corpora.builders import Download, Joined, Pages
+from charlm.corpora.builders import Crawled, FromArchive, FromUrl
 from charlm.corpora.registry import SOURCES
 from charlm.data.corpus import cache_folder, open_corpus
 from charlm.errors import UserError
@@ -129,16 +129,16 @@ def test_an_entry_says_all_that_there_is_to_say(name):
     source = SOURCES[name]
     how = source.how
     assert source.about and source.licence and source.file == source.file.strip("/")
-    assert isinstance(how, Download) or source.rule
+    assert isinstance(how, FromUrl) or source.rule
     assert not source.sha256 or len(source.sha256) == 64 and source.size > 0
-    if isinstance(how, Download):
+    if isinstance(how, FromUrl):
         assert source.sha256
-    if isinstance(how, Joined):
+    if isinstance(how, FromArchive):
         # Without either, whatever came would be taken.
         assert source.sha256 or how.url and len(how.sha256) == 64
         assert 0 < how.packed <= how.most
         assert Path(how.file).parent == Path(source.file).parent
-    if isinstance(how, Download | Pages) or isinstance(how, Joined) and how.url:
+    if isinstance(how, FromUrl | Crawled) or isinstance(how, FromArchive) and how.url:
         assert how.url.startswith(("http://", "https://"))
 
 
@@ -151,12 +151,12 @@ def test_no_two_share_a_place():
 def test_without_a_network_one_line_says_where_to_put_it(entry, name):
     source = SOURCES[name]
     base = SOURCES[getattr(source.how, "of", name)]
-    if isinstance(base.how, builders.Built):
+    if isinstance(base.how, builders.Generated):
         assert fetch.fetch(name).is_file()
         return
     line = refusal(name)
     assert (CLOSED in line and "connection refused" in line) or "no lasting" in line
-    kept = base.how.file if isinstance(base.how, Joined) else base.file
+    kept = base.how.file if isinstance(base.how, FromArchive) else base.file
     assert f"as {cache_folder() / 'data' / kept}" in line
     assert f"as {kept} in a folder that CHARLM_DATA names" in line
     if base.sha256:

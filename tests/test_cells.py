@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from charlm.interpret.ablation import Cost
+from charlm.interpret.ablation import AblationEffect
 from charlm.interpret.labels.selection import every
 from charlm.interpret.units.results import Finding
 from experiments.cells.kinds import KINDS, Cell, best_of, best_of_nets, counts, fails
@@ -25,7 +25,7 @@ def cell(
 ):
     limits = {"threshold": 0.3, "untrained": 0.2, "context": 0.4} | kw
     finding = Finding("layer_0/c", 7, label, score, chosen, *limits.values(), True)
-    cost = Cost(0.1, inside, 0.0, [0.0], beaten, {" ": 0.5, "|": 0.25})
+    cost = AblationEffect(0.1, inside, 0.0, [0.0], beaten, {" ": 0.5, "|": 0.25})
     return Cell("a net", finding, cost)
 
 

@@ -10,7 +10,12 @@ from test_trace import TEXT, made
 from charlm import Vocab, make_language_model
 from charlm.evaluation.score import log_probabilities
 from charlm.interpret import ablation
-from charlm.interpret.ablation import Clamp, clamped_nats, costs_of, matched_units
+from charlm.interpret.ablation import (
+    Hold,
+    ablated_nats,
+    ablation_effects,
+    matched_units,
+)
 from charlm.interpret.activations import trace
 from charlm.interpret.units.results import as_records
 from charlm.model.cells import CELLS, LSTMState
@@ -46,8 +51,8 @@ def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
     monkeypatch.setattr(ablation, "PIECE", 7)
     lm, params, vocab = made(cell, scale=2.0)
     ids = vocab.encode(TEXT)
-    clamps = [Clamp(0, 3, 0.9), None, Clamp(1, 2, -0.7)]
-    nats = clamped_nats(lm, params, ids, clamps)
+    clamps = [Hold(0, 3, 0.9), None, Hold(1, 2, -0.7)]
+    nats = ablated_nats(lm, params, ids, clamps)
     assert nats.shape == (3, len(ids)) and np.isnan(nats[:, 0]).all()
     for lane in (0, 2):
         by = by_hand(cell, lm, params, ids, clamps[lane])
@@ -61,9 +66,9 @@ def test_more_clamps_than_lanes(monkeypatch):
     monkeypatch.setattr(ablation, "LANES", 9)
     lm, params, vocab = made(embedding=3)
     ids = vocab.encode(TEXT)
-    clamps = [Clamp(n % 2, n % 5, n / 10) for n in range(20)]
-    nats = clamped_nats(lm, params, ids, clamps)
-    alone = np.concatenate([clamped_nats(lm, params, ids, [one]) for one in clamps])
+    clamps = [Hold(n % 2, n % 5, n / 10) for n in range(20)]
+    nats = ablated_nats(lm, params, ids, clamps)
+    alone = np.concatenate([ablated_nats(lm, params, ids, [one]) for one in clamps])
     np.testing.assert_allclose(nats, alone, rtol=1e-5)
 
 
@@ -74,25 +79,25 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     params["head"]["w"][4] *= 20  # the loud one
     seen = trace(lm, params, vocab, TEXT)
     holds = np.arange(len(TEXT)) % 3 == 0
-    deaf, loud = costs_of(
+    deaf, loud = ablation_effects(
         lm, params, seen, [(1, 2), (1, 4)], [holds, holds], controls=3
     )
     assert deaf.total == deaf.inside == deaf.outside == 0
     assert deaf.symbols == {} and abs(loud.total) > 0.01 and len(loud.matched) == 3
-    held = Clamp(1, 4, float(seen.real("layer_1/h", 4).mean()))
-    nats = clamped_nats(lm, params, seen.ids, [None, held])
+    held = Hold(1, 4, float(seen.real("layer_1/h", 4).mean()))
+    nats = ablated_nats(lm, params, seen.ids, [None, held])
     added = (nats[1] - nats[0])[1:]
     assert loud.total == pytest.approx(added.mean(), abs=1e-4)
     assert loud.inside == pytest.approx(added[holds[:-1]].mean(), abs=1e-4)
     assert loud.outside == pytest.approx(added[~holds[:-1]].mean(), abs=1e-4)
     others = matched_units(seen, "layer_1/h", 4, count=3)
     means = [float(seen.real("layer_1/h", n).mean()) for n in others]
-    held = [Clamp(1, n, mean) for n, mean in zip(others, means, strict=True)]
-    alike = clamped_nats(lm, params, seen.ids, [None, *held])
+    held = [Hold(1, n, mean) for n, mean in zip(others, means, strict=True)]
+    alike = ablated_nats(lm, params, seen.ids, [None, *held])
     alike = (alike[1:] - alike[0])[:, 1:][:, holds[:-1]].mean(axis=1)
     assert loud.matched == pytest.approx(alike.tolist(), abs=1e-4)
     assert loud.beaten == np.mean([other < loud.inside for other in loud.matched])
-    [never] = costs_of(lm, params, seen, [(1, 4)], [0 * holds > 1], controls=3)
+    [never] = ablation_effects(lm, params, seen, [(1, 4)], [0 * holds > 1], controls=3)
     assert np.isnan(never.inside) and np.isnan(never.beaten)
     sums = {s: added[[c == s for c in TEXT[1:]]].sum() for s in set(TEXT[1:])}
     worst = max(sums, key=sums.get)
@@ -105,7 +110,7 @@ def test_a_unit_that_has_no_like_beats_none():
     lm = make_language_model(vocab_size=2, cell="rnn", layers=1, features=1)
     params, text = lm.init(jax.random.key(0)), "ab" * 9
     seen = trace(lm, params, Vocab.of(text), text)
-    [cost] = costs_of(lm, params, seen, [(0, 0)], [np.ones(18, bool)])
+    [cost] = ablation_effects(lm, params, seen, [(0, 0)], [np.ones(18, bool)])
     assert cost.matched == [] and np.isnan(cost.beaten) and np.isnan(cost.outside)
     [record] = as_records([cost])
     assert record["beaten"] is None and record["total"] == cost.total

@@ -9,7 +9,7 @@ import pytest
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.generation.sampler import DRAW, READ, Taste, choose, make_sampler
+from charlm.generation.sampler import DRAW, READ, SamplingParams, choose, make_sampler
 from charlm.generation.stream import _Text, sample, stream
 from charlm.model.lm import make_language_model
 
@@ -74,15 +74,15 @@ def test_one_program_for_any_prompt_length_and_taste(compiled):
     sampler = make_sampler(LM)
     weights = sampler.prepare(PARAMS)
     programs = []
-    for length, taste, count in [
-        (150, Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1)), 3),
-        (9, Taste(jnp.float32(0), jnp.int32(2), jnp.float32(0.5)), DRAW),
-        (300, Taste(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
-        (400, Taste(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
+    for length, sampling, count in [
+        (150, SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1)), 3),
+        (9, SamplingParams(jnp.float32(0), jnp.int32(2), jnp.float32(0.5)), DRAW),
+        (300, SamplingParams(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
+        (400, SamplingParams(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
     ]:
-        writer = sampler.read(PARAMS, np.arange(length) % 9, 1)
+        sampler_state = sampler.read(PARAMS, np.arange(length) % 9, 1)
         keys = jax.random.split(jax.random.key(0), 1)
-        sampler.draw(weights, writer, keys, taste, count)
+        sampler.draw(weights, sampler_state, keys, sampling, count)
         programs.append(len(compiled))
     assert programs[0] > 0 and set(programs) == {programs[0]}
 
@@ -90,38 +90,38 @@ def test_one_program_for_any_prompt_length_and_taste(compiled):
 LOGITS = jnp.log(jnp.asarray([[0.1, 0.5, 0.25, 0.15]]))
 
 
-def shares(taste, draws=4000):
+def shares(sampling, draws=4000):
     uniforms = jax.random.uniform(jax.random.key(0), (draws,))
-    ids = choose(uniforms, jnp.repeat(LOGITS, draws, axis=0), taste)
+    ids = choose(uniforms, jnp.repeat(LOGITS, draws, axis=0), sampling)
     return np.bincount(ids, minlength=4) / draws
 
 
 @pytest.mark.parametrize(
-    "taste, want",
+    "sampling, want",
     [
-        (Taste(), [0.1, 0.5, 0.25, 0.15]),
-        (Taste(temperature=0.0), [0, 1, 0, 0]),
-        (Taste(temperature=1e-8), [0, 1, 0, 0]),
-        (Taste(temperature=0.5), np.array([1, 25, 6.25, 2.25]) / 34.5),
-        (Taste(temperature=1e6), [0.25] * 4),
-        (Taste(top_k=1), [0, 1, 0, 0]),
-        (Taste(top_k=2), [0, 2 / 3, 1 / 3, 0]),
-        (Taste(top_k=99), [0.1, 0.5, 0.25, 0.15]),
-        (Taste(top_p=0.4), [0, 1, 0, 0]),
-        (Taste(top_p=0.7), [0, 2 / 3, 1 / 3, 0]),
-        (Taste(top_p=0.89), [0, 0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9]),
-        (Taste(top_k=2, top_p=0.6), [0, 1, 0, 0]),
+        (SamplingParams(), [0.1, 0.5, 0.25, 0.15]),
+        (SamplingParams(temperature=0.0), [0, 1, 0, 0]),
+        (SamplingParams(temperature=1e-8), [0, 1, 0, 0]),
+        (SamplingParams(temperature=0.5), np.array([1, 25, 6.25, 2.25]) / 34.5),
+        (SamplingParams(temperature=1e6), [0.25] * 4),
+        (SamplingParams(top_k=1), [0, 1, 0, 0]),
+        (SamplingParams(top_k=2), [0, 2 / 3, 1 / 3, 0]),
+        (SamplingParams(top_k=99), [0.1, 0.5, 0.25, 0.15]),
+        (SamplingParams(top_p=0.4), [0, 1, 0, 0]),
+        (SamplingParams(top_p=0.7), [0, 2 / 3, 1 / 3, 0]),
+        (SamplingParams(top_p=0.89), [0, 0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9]),
+        (SamplingParams(top_k=2, top_p=0.6), [0, 1, 0, 0]),
     ],
 )
-def test_taste(taste, want):
-    np.testing.assert_allclose(shares(taste), want, atol=0.03)
+def test_taste(sampling, want):
+    np.testing.assert_allclose(shares(sampling), want, atol=0.03)
 
 
 def test_what_has_no_probability_is_never_drawn_whatever_the_sums_round_to():
     logits = jax.random.normal(jax.random.key(0), (300, 2841)) * 3
     extremes = jnp.tile(jnp.asarray([0.0, 0.5, 1 - 2**-24]), 100)
     for k in (1, 2, 40):
-        ids = np.asarray(choose(extremes, logits, Taste(top_k=k)))
+        ids = np.asarray(choose(extremes, logits, SamplingParams(top_k=k)))
         rank = (logits > logits[np.arange(300), ids][:, None]).sum(axis=-1)
         assert rank.max() < k
     assert len(set(ids.tolist())) > 100
@@ -129,7 +129,7 @@ def test_what_has_no_probability_is_never_drawn_whatever_the_sums_round_to():
 
 def test_top_k_keeps_k_of_equals():
     uniforms = jnp.linspace(0, 1, 500, endpoint=False)
-    ids = choose(uniforms, jnp.zeros((500, 6)), Taste(top_k=2))
+    ids = choose(uniforms, jnp.zeros((500, 6)), SamplingParams(top_k=2))
     assert len(set(np.asarray(ids).tolist())) == 2
 
 

@@ -23,8 +23,8 @@ from charlm.training.reporters import Reporter
 from charlm.training.step import DISPATCH, init_state, make_train_step
 from charlm.workdir import metadata
 from charlm.workdir.lock import FILE, hold
-from charlm.workdir.logs import check_logs, forget_begun_after
-from charlm.workdir.metadata import FOLDER, steps_in
+from charlm.workdir.logs import check_logs, remove_logs_started_after
+from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import read_metrics
 
 CALM = make_optimizer(learning_rate=1e-2)
@@ -83,7 +83,7 @@ def test_a_bad_step_is_named_and_the_state_before_it_is_saved(tmp_path, device_b
     run_fit = functools.partial(test_training.run_fit, device_bytes=device_bytes)
     with pytest.raises(UserError, match="step 23 is not taken: loss nan.*saved"):
         run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
-    assert steps_in(tmp_path / FOLDER)[-1] == 23
+    assert list_steps(tmp_path / FOLDER)[-1] == 23
     assert all(r["step"] <= 23 for r in read_metrics(tmp_path))
     with pytest.raises(UserError, match="step 23 is not taken"):  # it is replayed
         run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
@@ -116,7 +116,7 @@ def test_a_run_that_only_skips_is_stopped(tmp_path):
     always = failing_at(*range(NOISY.windows))
     with pytest.raises(UserError, match="before it were skipped, one after another"):
         run_fit(tmp_path, steps=1000, streams=NOISY, lm=always, bad_steps="skip")
-    assert DISPATCH <= steps_in(tmp_path / FOLDER)[-1] <= 3 * DISPATCH
+    assert DISPATCH <= list_steps(tmp_path / FOLDER)[-1] <= 3 * DISPATCH
 
 
 def test_bad_steps_takes_two_values():
@@ -147,7 +147,7 @@ def test_marks_of_strangers_reach_no_other_file(tmp_path):
     (tmp_path / "run").mkdir()
     marks = {"../victim": [5, "0" * 64], str(victim): [5, "0" * 64]}
     check_logs(tmp_path / "run", marks, 3)
-    forget_begun_after(tmp_path / "run", marks, 3)
+    remove_logs_started_after(tmp_path / "run", marks, 3)
     assert victim.read_text() == "=== step 99, mine"
 
 
@@ -177,7 +177,7 @@ def test_two_runs_at_once_in_one_workdir(tmp_path, text_file):
     flags = train_flags(text_file, tmp_path / "run", train__steps=100_000)
     first = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
     try:
-        while not steps_in(tmp_path / "run" / FOLDER):
+        while not list_steps(tmp_path / "run" / FOLDER):
             assert first.poll() is None
             time.sleep(0.05)
         second = train(text_file, tmp_path / "run", train__steps=100_000)
@@ -240,7 +240,7 @@ def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(tmp_path):
 
 def test_files_of_other_programs_are_no_damage(tmp_path):
     run_fit(tmp_path, steps=30)
-    for step in steps_in(tmp_path / FOLDER):
+    for step in list_steps(tmp_path / FOLDER):
         (tmp_path / FOLDER / str(step) / ".DS_Store").write_bytes(b"\0")
     said = []
     assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
@@ -252,7 +252,7 @@ def test_a_checkpoint_that_its_user_removed_stops_nothing(tmp_path):
     run_fit(tmp_path, steps=15)
 
     def should_stop():
-        if 30 in steps_in(tmp_path / FOLDER):
+        if 30 in list_steps(tmp_path / FOLDER):
             shutil.rmtree(tmp_path / FOLDER / "15", ignore_errors=True)
         return False
 
@@ -261,14 +261,14 @@ def test_a_checkpoint_that_its_user_removed_stops_nothing(tmp_path):
 
 def test_a_disk_that_cannot_read_a_checkpoint_is_damage(tmp_path, monkeypatch):
     run_fit(tmp_path, steps=30)
-    kept = metadata.differing
+    kept = metadata.changed_files
 
     def broken(folder, **given):
         if folder.name == "30":
             raise OSError(5, "Input/output error")
         return kept(folder, **given)
 
-    monkeypatch.setattr(metadata, "differing", broken)
+    monkeypatch.setattr(metadata, "changed_files", broken)
     said = []
     assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
     assert "checkpoint 30" in said[0] and "Input/output error" in said[0]
@@ -291,7 +291,7 @@ def test_a_closing_terminal_hangs_up_twice(tmp_path, text_file):
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     run = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
     signal.signal(signal.SIGHUP, before)
-    while not steps_in(tmp_path / "run" / FOLDER):
+    while not list_steps(tmp_path / "run" / FOLDER):
         assert run.poll() is None
         time.sleep(0.05)
     for _ in range(2):

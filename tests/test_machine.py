@@ -70,8 +70,8 @@ def test_one_gpu_is_asked_for_and_its_memory_is_not_taken_ahead(tmp_path):
     """As JAX will read it when a backend starts; JAX takes both for all GPUs if not."""
     code = """
 import os, jax
-from charlm.model.jax_setup import use_machine
-use_machine()
+from charlm.model.jax_setup import configure_jax
+configure_jax()
 print(jax.config.values["jax_cuda_visible_devices"])
 print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], len(jax.devices()) > 0)
 """
@@ -86,7 +86,7 @@ print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], len(jax.devices()) > 0)
 def test_several_processes_are_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 4)
     with pytest.raises(UserError, match="one of 4 processes.* start a single process"):
-        sharding.mesh_of(8)
+        sharding.make_mesh(8)
 
 
 def test_a_device_says_how_much_it_holds():

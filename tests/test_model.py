@@ -13,9 +13,14 @@ from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.cells import CELLS
 from charlm.model.dropout import drop
-from charlm.model.init import grow
+from charlm.model.init import expand_vocab
 from charlm.model.lm import make_language_model
-from charlm.model.matmul import by_one_hot, look_up, scattered, window_product
+from charlm.model.matmul import (
+    embedding_lookup,
+    matmul_over_time,
+    row_gradient_by_matmul,
+    row_gradient_by_scatter,
+)
 from charlm.model.recurrence import unroll_layer
 from charlm.training.losses import nats_per_char
 
@@ -111,14 +116,14 @@ def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
         return lambda xs, w: (product(xs, w) * weights).sum()
 
     plain = jax.grad(total(jnp.dot), (0, 1))(xs, w)
-    near(plain, jax.grad(total(window_product), (0, 1))(xs, w))
+    near(plain, jax.grad(total(matmul_over_time), (0, 1))(xs, w))
 
 
 def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
     lm, params, _ = model_of(layers=2, dropout=0.5)
     ids = jax.random.randint(KEY, (T + 1, 4), 0, V)
-    two = sharding.mesh_of(4, rows=2)
-    placed = jax.device_put(lm.initial_carry(4), sharding.by_rows(two))
+    two = sharding.make_mesh(4, rows=2)
+    placed = jax.device_put(lm.initial_carry(4), sharding.shard_rows(two))
 
     @jax.jit
     def of(params, carry):
@@ -145,7 +150,7 @@ def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
 def test_a_batch_is_shared_evenly_by_as_many_devices_as_it_can_keep_busy(
     batch_size, count
 ):
-    assert sharding.mesh_of(batch_size).size == count
+    assert sharding.make_mesh(batch_size).size == count
 
 
 def test_an_unrolled_layer_passes_gradients_to_its_inputs():
@@ -165,9 +170,9 @@ def test_look_up_has_the_gradient_of_indexing(height):
     table = jax.random.normal(KEY, (height, D))
     ids = jax.random.randint(KEY, (T, B), 0, height)
     weights = jax.random.normal(KEY, (T, B, D))
-    near(look_up(table, ids), table[ids])
+    near(embedding_lookup(table, ids), table[ids])
     near(
-        jax.grad(lambda t: (look_up(t, ids) * weights).sum())(table),
+        jax.grad(lambda t: (embedding_lookup(t, ids) * weights).sum())(table),
         jax.grad(lambda t: (t[ids] * weights).sum())(table),
     )
 
@@ -175,7 +180,10 @@ def test_look_up_has_the_gradient_of_indexing(height):
 def test_a_look_ups_two_gradients_are_one():
     ids = jax.random.randint(KEY, (T, B), 0, V)
     gradient = jax.random.normal(KEY, (T, B, D))
-    near(scattered(V, ids, gradient), by_one_hot(V, ids, gradient))
+    near(
+        row_gradient_by_scatter(V, ids, gradient),
+        row_gradient_by_matmul(V, ids, gradient),
+    )
 
 
 def model_of(cell="lstm", **kwargs):
@@ -321,7 +329,7 @@ def test_initialisers():
         assert inside.mean() >= (0.75 if leaf.ndim == 1 else 1)
         assert np.abs(leaf)[inside].max() > 0.06
     torch = make_language_model(
-        vocab_size=65, features=256, embedding=64, initialiser="torch_rnn"
+        vocab_size=65, features=256, embedding=64, initializer="torch_rnn"
     ).init(KEY)
     assert abs(float(torch["layer_0"]["wx"].std()) * math.sqrt(64 + 256) - 1) < 0.02
     assert abs(float(torch["layer_1"]["wh"].std()) * math.sqrt(2 * 256) - 1) < 0.02
@@ -358,13 +366,13 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
     small, params, ids = model_of(embedding=embedding)
     large = make_language_model(vocab_size=V + 2, features=H, embedding=embedding)
     places = [n + (n > 3) + (n > 7) for n in range(V)]
-    grown = grow(params, large.init(KEY), places)
+    grown = expand_vocab(params, large.init(KEY), places)
     _, want = small.unroll(params, small.initial_carry(B), ids)
     _, got = large.unroll(grown, large.initial_carry(B), jnp.asarray(places)[ids])
     near(got[..., jnp.asarray(places)], want)
     other = make_language_model(vocab_size=V + 2, features=H + 1, embedding=embedding)
     with pytest.raises(UserError, match="another shape"):
-        grow(params, other.init(KEY), places)
+        expand_vocab(params, other.init(KEY), places)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +385,7 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
         {"features": 0},
         {"embedding": -1},
         {"cell": "transformer"},
-        {"initialiser": "zeros"},
+        {"initializer": "zeros"},
         {"dtype": "float8"},
         {"forget_bias": math.inf},
     ],

@@ -29,7 +29,7 @@ def made_model(cell, layers=1, embedding=0):
         layers=layers,
         features=H,
         embedding=embedding,
-        initialiser="torch_rnn",
+        initializer="torch_rnn",
     )
     params = jax.tree.map(lambda p: 3 * p, lm.init(jax.random.key(1)))
     return lm, params, unpacked(packed(params))

@@ -18,7 +18,7 @@ from pages import (
 )
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.activations import Trace
+from charlm.interpret.activations import Activations
 from charlm.model.lm import make_language_model
 
 
@@ -147,7 +147,7 @@ def test_of_a_long_text_few_elements_are_in_the_document(shown):
         for n in range(layers)
         for name, dtype in kinds.items()
     }
-    seen = Trace(
+    seen = Activations(
         vocab=vocab, cell="lstm", layers=layers, features=features,
         ids=vocab.encode(text), signals=signals,
         scales={name: 1 / 256 if name.endswith("c") else 1 / 127 for name in signals},

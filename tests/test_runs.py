@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, command, door, files, refused, train, train_flags
 
-from charlm.workdir.metadata import FOLDER, steps_in
+from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import load_model
 
@@ -30,7 +30,7 @@ def untimed(workdir):
 
 def digests(workdir):
     """The SHA-256 of params, carry, optimiser state and key at the last step."""
-    last = steps_in(workdir / FOLDER)[-1]
+    last = list_steps(workdir / FOLDER)[-1]
     path = workdir / FOLDER / str(last) / "_CHECKPOINT_METADATA"
     return last, json.loads(path.read_text())["custom_metadata"]["sha256"]
 
@@ -145,7 +145,7 @@ def test_killed_at_random_times_and_resumed(tmp_path, text_file):
         wait_for_lines(tmp_path / "killed", 1, process)
         time.sleep(random.uniform(1, 6))
         process.kill()
-        begun = bool(steps_in(tmp_path / "killed" / FOLDER))
+        begun = bool(list_steps(tmp_path / "killed" / FOLDER))
         hits += process.wait() == -signal.SIGKILL and begun
     assert hits > 1  # the others came before a checkpoint, or after the end
     done = door("train", *flags)
@@ -220,10 +220,10 @@ def test_a_run_killed_at_its_very_start_is_begun_again(tmp_path, text_file):
 
 def test_a_terminal_sees_a_line_that_moves(tmp_path, text_file):
     """Loss, bits, speed and time left, over and over, on one line."""
-    reader, writer = pty.openpty()
+    reader, terminal = pty.openpty()
     flags = train_flags(text_file, tmp_path / "run", train__steps=300)
-    process = subprocess.Popen(command("train", *flags), cwd=ROOT, stderr=writer)
-    os.close(writer)
+    process = subprocess.Popen(command("train", *flags), cwd=ROOT, stderr=terminal)
+    os.close(terminal)
     seen = b""
     try:
         while piece := os.read(reader, 4096):
@@ -245,7 +245,7 @@ def test_nobody_listens(tmp_path, text_file, closed):
     ):
         line = f"{shlex.join(command(name, *flags))} {closed}"
         assert subprocess.run(line, shell=True, cwd=ROOT).returncode == 0
-    assert steps_in(tmp_path / "run" / FOLDER) == [20, 40]
+    assert list_steps(tmp_path / "run" / FOLDER) == [20, 40]
 
 
 def test_corpora(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from charlm.model import recurrence, tpu
 from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
-from charlm.model.matmul import look_up, take_by_one_hot
+from charlm.model.matmul import embedding_lookup, take_rows_by_matmul
 from charlm.training.losses import nats_per_char
 from experiments.accelerators import schedules
 
@@ -121,7 +121,7 @@ def test_padding_leaves_a_layer_of_whole_registers_alone():
 def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
     table = jax.random.normal(KEY, (D, 300)).astype(dtype)
     ids = make_inputs(one_hot=True)
-    rows = take_by_one_hot(table, ids)
+    rows = take_rows_by_matmul(table, ids)
     assert rows.dtype == table.dtype
     np.testing.assert_array_equal(rows, table[ids])
 
@@ -137,10 +137,12 @@ def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
 )
 def test_a_tpu_gathers_from_large_tables(monkeypatch, height, dtype, gathers):
     table, ids = jnp.zeros((height, 3), dtype), make_inputs(one_hot=True)
-    assert "gather" in str(jax.make_jaxpr(look_up)(table, ids))  # as a CPU does
+    assert "gather" in str(
+        jax.make_jaxpr(embedding_lookup)(table, ids)
+    )  # as a CPU does
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert (
-        "gather" in str(jax.make_jaxpr(lambda *a: look_up(*a))(table, ids))
+        "gather" in str(jax.make_jaxpr(lambda *a: embedding_lookup(*a))(table, ids))
     ) == gathers
 
 

@@ -13,7 +13,7 @@ from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.lm import make_language_model
-from charlm.training.loop import Periods, fit
+from charlm.training.loop import Intervals, fit
 from charlm.training.losses import bits, nats_per_char
 from charlm.training.optimizer import (
     make_optimizer,
@@ -26,7 +26,7 @@ from charlm.training.step import (
     init_state,
     make_train_step,
     make_train_steps,
-    shardings_of,
+    state_shardings,
 )
 from charlm.workdir.metadata import choose
 from charlm.workdir.metrics import read_metrics
@@ -209,7 +209,7 @@ def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compil
             mesh,
         )
         state = init_state(lm, optimizer, batch_size=4, seed=1)
-        state = jax.device_put(state, shardings_of(mesh))
+        state = jax.device_put(state, state_shardings(mesh))
         ids = jax.device_put(streams.ids, sharding.whole(mesh))
         losses, programs = [], []
         for count in (1, 5, 14):
@@ -219,7 +219,7 @@ def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compil
         assert programs[0] > 0 and programs == programs[:1] * 3
         return losses
 
-    one, two = run(sharding.mesh_of(4)), run(sharding.mesh_of(4, rows=2))
+    one, two = run(sharding.make_mesh(4)), run(sharding.make_mesh(4, rows=2))
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
@@ -238,7 +238,7 @@ def run_fit(workdir, **kwargs):
         sample_length=30,
         **{
             "steps": 60,
-            "periods": Periods(log=7, evaluate=20, checkpoint=15, sample=20),
+            "intervals": Intervals(log=7, evaluate=20, checkpoint=15, sample=20),
             **kwargs,
         },
     )
@@ -248,7 +248,7 @@ GOLDEN = 2.4053
 
 
 def test_golden_loss_after_20_steps(tmp_path):
-    run_fit(tmp_path, steps=20, streams=streams_of(), periods=Periods(log=1))
+    run_fit(tmp_path, steps=20, streams=streams_of(), intervals=Intervals(log=1))
     nats = [r["nats_per_char"] for r in read_metrics(tmp_path) if r["split"] == "train"]
     assert abs(nats[-1] - GOLDEN) < 2e-3, (
         f"the loss after 20 steps is {nats[-1]:.4f}, and was {GOLDEN}. If the change to"
@@ -346,7 +346,7 @@ def test_an_update_that_is_no_number_stops_the_run_before_it_is_made(tmp_path):
     with pytest.raises(UserError, match="step 0 .* its update is not finite"):
         run_fit(
             tmp_path,
-            periods=Periods(log=1, checkpoint=0),
+            intervals=Intervals(log=1, checkpoint=0),
             optimizer=optax.GradientTransformation(optimizer.init, broken),
         )
 
@@ -361,7 +361,7 @@ def test_stopped_before_the_first_step_the_best_stays_the_best(tmp_path):
     run_fit(tmp_path, steps=20)
     assert choose(tmp_path) == 20
     run_fit(tmp_path, should_stop=lambda: True)
-    run_fit(tmp_path, steps=21, periods=Periods(evaluate=0))
+    run_fit(tmp_path, steps=21, intervals=Intervals(evaluate=0))
     assert json.loads((tmp_path / "checkpoints/20/_CHECKPOINT_METADATA").read_text())[
         "custom_metadata"
     ]["metrics"]["nats_per_char"]

@@ -12,7 +12,7 @@ import pytest
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.files import differing, write_sums
+from charlm.files import changed_files, write_checksums
 from charlm.model.lm import make_language_model
 from charlm.workdir import metadata
 from charlm.workdir.checkpoints import (
@@ -55,7 +55,7 @@ def test_trees_come_back_as_they_were(tmp_path):
 
 def test_the_newest_two_and_the_best_are_kept(tmp_path):
     saved(tmp_path, {1: 3.0, 2: 1.0, 3: 2.0, 4: None, 5: 2.5, 6: None})
-    assert metadata.steps_in(tmp_path / "checkpoints") == [2, 5, 6]
+    assert metadata.list_steps(tmp_path / "checkpoints") == [2, 5, 6]
     assert choose(tmp_path) == 2
     assert choose(tmp_path, "latest") == 6
     assert choose(tmp_path, "5") == choose(tmp_path, 5) == 5
@@ -116,19 +116,19 @@ def test_the_sums_of_a_folder_know_each_file(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("a/x", "a/b/y"):
         (tmp_path / name).write_text(name)
-    assert differing(tmp_path / "a") == []  # it has no sums
-    write_sums(tmp_path / "a")
+    assert changed_files(tmp_path / "a") == []  # it has no sums
+    write_checksums(tmp_path / "a")
     check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
     assert subprocess.run(check, cwd=tmp_path / "a").returncode == 0
-    assert differing(tmp_path / "a") == []
+    assert changed_files(tmp_path / "a") == []
     (tmp_path / "a" / "b" / "y").write_text("a/b/z")
-    assert differing(tmp_path / "a") == ["b/y"]
+    assert changed_files(tmp_path / "a") == ["b/y"]
     (tmp_path / "a" / "b" / "y").unlink()
-    assert differing(tmp_path / "a") == ["b/y"]
+    assert changed_files(tmp_path / "a") == ["b/y"]
     (tmp_path / "a" / "SHA256SUMS").write_bytes(b"\xff")
-    assert differing(tmp_path / "a") == ["SHA256SUMS"]
+    assert changed_files(tmp_path / "a") == ["SHA256SUMS"]
     os.mkfifo(tmp_path / "a" / "pipe")  # from which one would read for ever
-    assert differing(tmp_path / "a") == ["pipe"]
+    assert changed_files(tmp_path / "a") == ["pipe"]
 
 
 def test_a_seal_is_of_the_values():
@@ -159,7 +159,7 @@ def as_format_99(checkpoint):
     read = json.loads(path.read_text())
     read["custom_metadata"] |= {"format": 99, "charlm": "7.8"}
     path.write_text(json.dumps(read))
-    write_sums(checkpoint)
+    write_checksums(checkpoint)
 
 
 def test_a_checkpoint_of_the_first_charlm_is_read(tmp_path):

@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from charlm.data.streams import Streams
 from charlm.evaluation import score
-from charlm.generation.sampler import READ, Taste, Writer, make_sampler
+from charlm.generation.sampler import READ, SamplerState, SamplingParams, make_sampler
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, make_language_model
 from charlm.training.optimizer import make_optimizer
@@ -21,7 +21,7 @@ from charlm.training.step import (
     init_state,
     make_train_step,
     make_train_steps,
-    shardings_of,
+    state_shardings,
 )
 
 SYMBOLS = 96  # v, of a text in English
@@ -100,7 +100,7 @@ def lower_training(size: Size, mesh: Mesh, platform: str):
     ids = np.zeros(batch * size.length * WINDOWS + 1, np.uint8)
     streams = Streams(ids, batch, size.length, reset_probability=0.02)
     state = jax.eval_shape(lambda: init_state(lm, optimizer, batch_size=batch))
-    state = TrainState(*map(place, state, shardings_of(mesh)))
+    state = TrainState(*map(place, state, state_shardings(mesh)))
     text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), sharding.whole(mesh))
     count = place(jax.ShapeDtypeStruct((), jnp.int32), sharding.whole(mesh))
     train_steps = make_train_steps(
@@ -120,7 +120,7 @@ def lower_scoring(size: Size, mesh: Mesh, platform: str):
     counted = jax.ShapeDtypeStruct(ids.shape, jnp.bool_, sharding=window)
     traced = score.make_scorer(lm).trace(
         place(params, sharding.whole(mesh)),
-        place(carry, sharding.by_rows(mesh)),
+        place(carry, sharding.shard_rows(mesh)),
         *(ids, ids, counted),
     )
     return traced.lower(lowering_platforms=(platform,))
@@ -144,9 +144,11 @@ def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
     logits, zero = jnp.zeros((texts, SYMBOLS)), jnp.int32(0)
     given = (
         jax.eval_shape(sampler.prepare, params),
-        jax.eval_shape(lambda: Writer(lm.initial_carry(texts), logits, zero)),
+        jax.eval_shape(lambda: SamplerState(lm.initial_carry(texts), logits, zero)),
         jax.eval_shape(lambda: jax.random.split(jax.random.key(0), texts)),
-        jax.eval_shape(lambda: Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))),
+        jax.eval_shape(
+            lambda: SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
+        ),
         jax.ShapeDtypeStruct((), jnp.int32),
     )
     traced = sampler.draw.trace(*place(given, whole))

@@ -16,7 +16,7 @@ def saturation(
     """(left[h], right[h]): the fractions of time below 0.1 and above 0.9.
 
     Args:
-      gate: integers, as in a Trace.
+      gate: integers, as in Activations.
       scale: what one of them is worth.
     """
     left = (gate < math.ceil(0.1 / scale)).mean(axis=0)
@@ -33,7 +33,7 @@ def time_scales(f: Integer[np.ndarray, "t h"], scale: float) -> Float[np.ndarray
     character: scales beyond 2 / scale characters (254) are of the right order only.
 
     Args:
-      f: forget gates, integers, as in a Trace.
+      f: forget gates, integers, as in Activations.
       scale: what one of them is worth.
     """
     highest = max(1, int(f.max()))

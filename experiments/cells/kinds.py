@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from charlm.interpret.ablation import Cost
+from charlm.interpret.ablation import AblationEffect
 from charlm.interpret.units.results import Finding, beats
 
 # Each with the labels of charlm.interpret.labels.selection that say it.
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
     net: str
     finding: Finding
-    cost: Cost | None
+    cost: AblationEffect | None
 
 
 def fails(cell: Cell) -> list[str]:
@@ -48,7 +48,7 @@ def fails(cell: Cell) -> list[str]:
     return [name for name, is_wrong in wrong.items() if is_wrong]
 
 
-def is_used(cost: Cost) -> bool:
+def is_used(cost: AblationEffect) -> bool:
     """Whether clamping costs something where the label holds, and more than of most."""
     return cost.inside > 0 and cost.beaten >= BEATEN
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.activations import Trace
+from charlm.interpret.activations import Activations
 from charlm.interpret.viewer.html import page, sizes
 from charlm.interpret.viewer.quantize import packed
 from charlm.model.lm import make_language_model
@@ -70,7 +70,7 @@ def made_page() -> str:
             drawn = random.integers(-one, one, (LENGTH, FEATURES), kind)
             signals[f"layer_{layer}/{name}"] = drawn
             scales[f"layer_{layer}/{name}"] = 1 / one
-    seen = Trace(
+    seen = Activations(
         vocab=vocab,
         cell="lstm",
         layers=LAYERS,

@@ -16,14 +16,14 @@ from charlm.interpret.activations import trace
 from charlm.interpret.labels.selection import labels
 from charlm.interpret.units.baselines import context_controls
 from charlm.interpret.units.selection import best_scores, find
-from charlm.model.jax_setup import use_machine
+from charlm.model.jax_setup import configure_jax
 from charlm.model.sharding import machine_name
 
 CHARACTERS, UNITS, LABELS = 200_000, 500, 20
 
 
 def main() -> None:
-    use_machine()
+    configure_jax()
     corpus = open_corpus(fetch.fetch("python_stdlib"))
     text = corpus.vocab.decode(corpus.ids[:CHARACTERS])
     vocab = Vocab.of(text)

@@ -38,7 +38,7 @@ EPOCHS = {64: 10, 128: 6}
 RATES = {"lstm": 8e-3, "gru": 8e-3, "rnn": 3e-3}  # at budget 64
 RECIPE = {
     "model.dropout": 0.0,
-    "model.initialiser": "torch_rnn",
+    "model.initializer": "torch_rnn",
     "model.embedding": 64,
     "model.forget_bias": -1.0,
     "optim.name": "adamw",

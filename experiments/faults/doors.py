@@ -28,7 +28,7 @@ import charlm.training.loop
 import charlm.workdir.lock  # noqa: F401
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 120.0  # seconds: a child that takes longer hangs
+MAX_DISPATCH_SECONDS = 120.0  # seconds: a child that takes longer hangs
 
 
 class Done(NamedTuple):
@@ -56,7 +56,7 @@ class Child:
         """Whether it has ended; the status is kept for `wait`."""
         return bool(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
-    def wait(self, patience: float = PATIENCE) -> Done:
+    def wait(self, patience: float = MAX_DISPATCH_SECONDS) -> Done:
         """Its end, which is brought about when it hangs."""
         until = time.monotonic() + patience
         while not self.ended():

@@ -218,18 +218,18 @@ def _at(record, path):
 
 def notes(folder: Path):
     """What is kept beside the arrays, as a stranger may have written it."""
-    from charlm.files import write_sums
+    from charlm.files import write_checksums
     from charlm.training.loop import check_resumable
     from charlm.workdir import model_files
-    from charlm.workdir.metadata import FOLDER, METADATA, steps_in
+    from charlm.workdir.metadata import FOLDER, METADATA, list_steps
 
-    step = steps_in(folder / "run" / FOLDER)[-1]
+    step = list_steps(folder / "run" / FOLDER)[-1]
     path = folder / "run" / FOLDER / str(step) / METADATA
     good = json.loads(path.read_bytes())
 
     def check(value):
         path.write_text(json.dumps(value))
-        write_sums(path.parent)
+        write_checksums(path.parent)
         model_files.load(folder / "run", "best")
         check_resumable(folder / "run", "")
 

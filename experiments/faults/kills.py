@@ -55,10 +55,10 @@ def kill_saving(times: int, draw: random.Random, folder: Path) -> Tally:
 
     def save():
         from charlm.workdir.checkpoints import Checkpoints
-        from charlm.workdir.metadata import FOLDER, steps_in
+        from charlm.workdir.metadata import FOLDER, list_steps
 
         with Checkpoints(workdir) as kept:
-            step = [0, *steps_in(workdir / FOLDER)][-1]
+            step = [0, *list_steps(workdir / FOLDER)][-1]
             while True:
                 step += 1
                 kept.save(step, trees(step), notes={"at": step}, nats_per_char=1 / step)

@@ -8,7 +8,7 @@ from typing import Any
 
 from doors import Done
 
-from charlm.workdir.metadata import FOLDER, METADATA, steps_in
+from charlm.workdir.metadata import FOLDER, METADATA, list_steps
 from charlm.workdir.metrics import read_metrics
 
 IDENTICAL, REFUSED, BUG = "identical", "one line", "BUG"
@@ -36,7 +36,7 @@ class Tally:
 
 def result_of(workdir: Path) -> dict[str, Any]:
     """All that a run has made: the digests of its arrays, its records, its samples."""
-    last = steps_in(workdir / FOLDER)[-1]
+    last = list_steps(workdir / FOLDER)[-1]
     kept = json.loads((workdir / FOLDER / str(last) / METADATA).read_bytes())
     records = [
         {key: value for key, value in record.items() if key not in TIMED}

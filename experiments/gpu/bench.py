@@ -124,9 +124,9 @@ def contend(job: Job, name: str, who: str, dtype: str) -> None:
     if who == TORCH:
         make, get_peak = torch_steps, get_torch_peak
     else:
-        from charlm.model.jax_setup import use_machine
+        from charlm.model.jax_setup import configure_jax
 
-        use_machine()
+        configure_jax()
         make, get_peak = charlm_steps, get_jax_peak
     shape, count = Shape(*job.plan.shapes[name])._replace(dtype=dtype), job.plan.steps
     steps = make(shape)

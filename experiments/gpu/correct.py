@@ -47,10 +47,10 @@ def run(job: Job) -> None:
 
 def check_path(job: Job, path: str) -> None:
     """Reports how far a path is from float64, at each width and precision."""
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from experiments.accelerators.mends import without
 
-    use_machine()
+    configure_jax()
     # Nothing is dropped: both layers are one call of cuDNN.
     case = {"width": job.plan.widths[-1], "dtype": "float32", "dropout": 0.0}
     if path == WITHOUT_PINS:
@@ -82,7 +82,7 @@ def compare(width: int, dtype: str, dropout: float) -> dict:
         layers=LAYERS,
         features=width,
         dropout=dropout,
-        initialiser="torch_rnn",
+        initializer="torch_rnn",
         dtype=dtype,
     )
     params, reference = lm.init(jax.random.key(1)), make_reference(LAYERS, dropout)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
-from charlm.model.matmul import look_up, sum_of_outer, window_product
+from charlm.model.matmul import embedding_lookup, matmul_over_time, weight_gradient
 from experiments.gpu.hopper_packing import (
     pack_backward_weights,
     pack_forward_weights,
@@ -46,9 +46,9 @@ def make_unroll(forward: Callable, backward: Callable) -> Unroll:
 
     def unroll(params, state, xs):
         if jnp.issubdtype(xs.dtype, jnp.integer):
-            zs = look_up(params["wx"].astype(jnp.float32), xs)
+            zs = embedding_lookup(params["wx"].astype(jnp.float32), xs)
         else:
-            zs = window_product(xs, params["wx"])
+            zs = matmul_over_time(xs, params["wx"])
         return loop(params["wh"], state, zs + params["b"])
 
     return unroll
@@ -81,7 +81,7 @@ def _make_loop(forward, backward):
         d_zs, d_h, d_c = backward(kept, pack_state(d_hs), weights, *packed)
         d_zs = unpack_gates(d_zs, batch)
         before = jnp.concatenate([first_h[None], hs[:-1]])
-        d_wh = sum_of_outer(before, d_zs, wh.dtype)
+        d_wh = weight_gradient(before, d_zs, wh.dtype)
         d_state = LSTMState(unpack_state(d_c, batch), unpack_state(d_h, batch))
         return d_wh, d_state, d_zs
 

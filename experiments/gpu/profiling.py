@@ -20,10 +20,10 @@ MOST = 1_000_000  # bytes of a trace that is kept: there is little room for logs
 def main(job: Job) -> None:
     import jax
 
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from experiments.speed.peers import Shape, charlm_program
 
-    use_machine()
+    configure_jax()
     shape = Shape(*job.plan.shapes[job.plan.profiled])._replace(dtype="tf32")
     run, state, ids = charlm_program(shape)
     text = run.lower(state, ids, STEPS).compile().as_text()

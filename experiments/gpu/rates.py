@@ -11,11 +11,11 @@ STREAMS = (1, 64)
 
 
 def run(job: Job) -> None:
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from experiments.speed.peers import Shape
     from experiments.speed.writing import charlm_reads, charlm_writes
 
-    use_machine()
+    configure_jax()
     plan = job.plan
     layers, width, batch, length, symbols, *_ = plan.shapes[plan.profiled]
     net = Shape(layers, width, batch, length, symbols)

@@ -68,9 +68,9 @@ def has_logged(workdir: Path) -> bool:
 
 def read_step(workdir: Path) -> int:
     """Returns the step of the newest checkpoint, 0 without one."""
-    from charlm.workdir.metadata import FOLDER, steps_in
+    from charlm.workdir.metadata import FOLDER, list_steps
 
-    return max(steps_in(workdir / FOLDER), default=0)
+    return max(list_steps(workdir / FOLDER), default=0)
 
 
 def read_digests(workdir: Path) -> dict:
@@ -78,10 +78,10 @@ def read_digests(workdir: Path) -> dict:
 
     Without a checkpoint it is empty.
     """
-    from charlm.workdir.metadata import FOLDER, kept_at
+    from charlm.workdir.metadata import FOLDER, read_metadata
 
     step = read_step(workdir)
     if not step:
         return {}
-    sha256 = kept_at(workdir / FOLDER / str(step))["sha256"]
+    sha256 = read_metadata(workdir / FOLDER / str(step))["sha256"]
     return {"step": step, "params": sha256["params"], "rest": sha256["run"]}

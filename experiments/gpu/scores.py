@@ -60,11 +60,11 @@ def pack_model(job: Job, each: Run, params, restored) -> None:
     """Writes the weights to what comes back, and what they belong to to the workdir."""
     import jax
 
-    from charlm.workdir.metadata import FOLDER, loss_at
+    from charlm.workdir.metadata import FOLDER, read_loss
     from experiments.gpu.weights import write_weights
 
     workdir = job.folder / each.name
-    nats = loss_at(workdir / FOLDER / str(restored.step))
+    nats = read_loss(workdir / FOLDER / str(restored.step))
     notes = {
         name: restored.notes[name]
         for name in ("seconds", "text_sha256", "trained_on")
@@ -84,9 +84,9 @@ def pack_model(job: Job, each: Run, params, restored) -> None:
 
 
 if __name__ == "__main__":
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
 
-    use_machine()
+    configure_jax()
     given = read_job(sys.argv[1])
     [chosen] = [
         each for lane in given.plan.lanes for each in lane if each.name == sys.argv[2]

@@ -69,7 +69,7 @@ def read_log(path: Path) -> dict[str, dict[str, bytes]]:
 def make_workdir(folder: Path, workdir: Path, files: dict[str, bytes]) -> Path:
     """Writes a workdir with one checkpoint, that of the weights."""
     from charlm.workdir.checkpoints import Checkpoints
-    from charlm.workdir.logs import marks_of
+    from charlm.workdir.logs import log_checksums
 
     about = json.loads(files[MODEL])
     params = read_weights(folder, workdir.name)
@@ -81,7 +81,7 @@ def make_workdir(folder: Path, workdir: Path, files: dict[str, bytes]) -> Path:
         **about["notes"],
         "weights": about["weights"],
         "weights_from": about["machine"],
-        "logs": marks_of(workdir),
+        "logs": log_checksums(workdir),
     }
     with Checkpoints(workdir) as kept:
         kept.save(

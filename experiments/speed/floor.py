@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charlm.model.lm import as_exact_as
+from charlm.model.lm import with_matmul_precision
 from experiments.speed.peers import Shape, set_torch_precision, torch_device
 
 Product = tuple[int, int, int, int]  # m, k, n, and how many in a row
@@ -99,7 +99,7 @@ def _in_jax(product, dtype):
         return jnp.dot(a, b, preferred_element_type=jnp.float32)
 
     @jax.jit
-    @as_exact_as(dtype)
+    @with_matmul_precision(dtype)
     def run(a, b):
         if count == 1:
             return dot(a, b)

@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 
 from charlm import Streams, init_state, make_language_model, make_optimizer
 from charlm.model import sharding
-from charlm.model.lm import as_exact_as
-from charlm.training.step import make_train_step, make_train_steps, shardings_of
+from charlm.model.lm import with_matmul_precision
+from charlm.training.step import make_train_step, make_train_steps, state_shardings
 
 Steps = Callable[[int], None]
 
@@ -64,14 +64,14 @@ def charlm_program(shape: Shape, mesh: Mesh | None = None):
     """(train_steps, state, data) as `fit` makes them: the text on the device."""
     lm, optimizer = model_of(shape), make_optimizer(learning_rate=2e-3, name="adam")
     streams = Streams(text_of(shape), shape.batch, shape.length)
-    mesh = mesh or sharding.mesh_of(shape.batch)
+    mesh = mesh or sharding.make_mesh(shape.batch)
     run = make_train_steps(
         make_train_step(lm, optimizer),
         lambda ids, step, _: streams.cut(ids, step),
         mesh,
     )
     state = init_state(lm, optimizer, batch_size=shape.batch)
-    state = jax.device_put(state, shardings_of(mesh))
+    state = jax.device_put(state, state_shardings(mesh))
     return run, state, jax.device_put(streams.ids, sharding.whole(mesh))
 
 
@@ -95,7 +95,7 @@ def by_optax(shape: Shape, params, loss: Callable) -> Steps:
     window = jnp.asarray(window.reshape(shape.batch, -1), jnp.int32)
 
     @jax.jit
-    @as_exact_as(shape.dtype)  # a GPU's default is TF32
+    @with_matmul_precision(shape.dtype)  # a GPU's default is TF32
     def step(params, opt_state, key):
         gradient = jax.grad(loss)(params, window[:, :-1], window[:, 1:], key)
         updates, opt_state = optimizer.update(gradient, opt_state)

@@ -14,14 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm import lstm
-from charlm.generation.sampler import DRAW, Taste, make_sampler
+from charlm.generation.sampler import DRAW, SamplingParams, make_sampler
 from charlm.model import sharding
 from charlm.model.dropout import drop
 from charlm.model.jax_setup import set_environment
-from charlm.model.matmul import by_one_hot, scattered, window_product
+from charlm.model.matmul import (
+    matmul_over_time,
+    row_gradient_by_matmul,
+    row_gradient_by_scatter,
+)
 from charlm.model.recurrence import unroll_layer
 from charlm.model.sharding import available_cores
-from charlm.training.step import shardings_of
+from charlm.training.step import state_shardings
 from experiments.speed.peers import Shape, charlm_program, model_of
 
 TURNS = 9
@@ -76,7 +80,9 @@ def pieces() -> Iterator[Pair]:
     # Its readers are a product and the gradient of one, as in the next layer.
     w = jax.random.normal(key(), (512, 2048)) / 23
     pair = [
-        ready(jax.grad(lambda x, w, f=f: window_product(f(x), w).sum(), (0, 1)), xs, w)
+        ready(
+            jax.grad(lambda x, w, f=f: matmul_over_time(f(x), w).sum(), (0, 1)), xs, w
+        )
         for f in (dropped, bernoulli)
     ]
     yield "dropout into a product", "jax.random.bernoulli", *pair
@@ -85,13 +91,13 @@ def pieces() -> Iterator[Pair]:
     gradient = jax.random.normal(key(), (50, 100, 2048))
     pair = [
         ready(lambda ids, g, form=form: form(96, ids, g), ids, gradient)
-        for form in (scattered, by_one_hot)
+        for form in (row_gradient_by_scatter, row_gradient_by_matmul)
     ]
     yield "gradient of a look-up", "a product", *pair
 
     pair = [
         ready(jax.grad(lambda x, w, f=f: (f(x, w) ** 2).sum(), (0, 1)), xs, w)
-        for f in (window_product, jnp.dot)
+        for f in (matmul_over_time, jnp.dot)
     ]
     yield "product of a window", "its gradient by autodiff", *pair
 
@@ -102,9 +108,9 @@ def steps() -> Iterator[Pair]:
         shape, count = Shape(layers_, h, b, 50, 96), 10 if h == 128 else 3
 
         def run(rows, shape=shape, count=count):
-            mesh = sharding.mesh_of(shape.batch, rows=rows)
+            mesh = sharding.make_mesh(shape.batch, rows=rows)
             steps, state, ids = charlm_program(shape, mesh)
-            now = [jax.device_put(state, shardings_of(mesh))]
+            now = [jax.device_put(state, state_shardings(mesh))]
 
             def go():
                 now[0], metrics = steps(now[0], ids, count)
@@ -132,14 +138,14 @@ def writing() -> Iterator[Pair]:
     for h in (128, 512):
         lm = model_of(Shape(2, h, 64, 1, 96))
         params, keys = lm.init(key()), jax.random.split(key(), 64)
-        taste = Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))
+        sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
 
-        def run(lm, params=params, keys=keys, taste=taste):
+        def run(lm, params=params, keys=keys, sampling=sampling):
             sampler = make_sampler(lm)
             weights = sampler.prepare(params)
             writer = sampler.read(params, np.zeros(1, np.int32), 64)
             return lambda: jax.block_until_ready(
-                sampler.draw(weights, writer, keys, taste, DRAW)
+                sampler.draw(weights, writer, keys, sampling, DRAW)
             )
 
         ours, plain = run(lm), run(lm._replace(stepper=None))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm import evaluate
-from charlm.generation.sampler import DRAW, Taste, make_sampler
+from charlm.generation.sampler import DRAW, SamplingParams, make_sampler
 from experiments.speed.peers import (
     Shape,
     model_of,
@@ -22,13 +22,13 @@ def charlm_writes(shape: Shape) -> Callable[[], None]:
     params, sampler = lm.init(jax.random.key(0)), make_sampler(lm)
     weights = sampler.prepare(params)
     keys = jax.random.split(jax.random.key(1), shape.batch)
-    taste = Taste(jnp.float32(1), jnp.int32(0), jnp.float32(1))
+    sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     start = sampler.read(params, np.zeros(1, np.int32), shape.batch)
 
     def run():
         writer = start
         for _ in range(shape.length // DRAW):
-            writer, ids = sampler.draw(weights, writer, keys, taste, DRAW)
+            writer, ids = sampler.draw(weights, writer, keys, sampling, DRAW)
             np.asarray(ids)
 
     return run

@@ -17,7 +17,7 @@ BATCH, LENGTH, WIDTH, EMBEDDING, RATE = 50, 50, 128, 64, 2e-3
 
 
 class Net(torch.nn.Module):
-    """2 x 128 with torch-rnn's initialisers (its LSTM.lua, LanguageModel.lua)."""
+    """2 x 128 with torch-rnn's initializers (its LSTM.lua, LanguageModel.lua)."""
 
     def __init__(self, symbols: int, two_biases: bool):
         super().__init__()

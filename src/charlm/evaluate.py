@@ -14,10 +14,10 @@ from charlm.errors import UserError
 def main() -> None:
     from charlm.cli.text_source import read_text
     from charlm.evaluation.score import evaluate
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from charlm.workdir import model_files
 
-    use_machine()
+    configure_jax()
     given = flags.FLAGS
     if not given.workdir:
         raise UserError("say whose model is scored with --workdir=runs/NAME")

@@ -22,7 +22,7 @@ def file_sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_whole(path: Path, text: str) -> None:
+def atomic_write(path: Path, text: str) -> None:
     """Writes a file, whole or not at all."""
     beside = path.with_name(f"{path.name}.tmp")
     try:
@@ -36,16 +36,16 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
-def write_sums(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
     """Puts all files of a folder on the disk, and their sums into its SHA256SUMS."""
     names = sorted(p.relative_to(folder).as_posix() for p in _files(folder))
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
-    write_whole(folder / SUMS, "".join(lines))
+    atomic_write(folder / SUMS, "".join(lines))
     for path in [*folder.rglob("*"), folder, folder.parent]:
         _sync(path)
 
 
-def differing(folder: Path, *, only: str = "") -> list[str]:
+def changed_files(folder: Path, *, only: str = "") -> list[str]:
     """The files of a folder that are not as its SHA256SUMS says; [] if it has none.
 
     With `only`, that one of them is looked at and no other.

@@ -17,10 +17,10 @@ from charlm.errors import UserError
 
 def main() -> None:
     from charlm.generation.stream import sample, stream
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from charlm.workdir.model_files import load_model, read_config
 
-    use_machine()
+    configure_jax()
     given = flags.FLAGS
     if not given.workdir:
         raise UserError("say whose model writes with --workdir=runs/NAME")
@@ -32,7 +32,7 @@ def main() -> None:
         data = read_config(given.workdir).get("data", {})
         encoding = data.get("encoding", "utf-8") if vocab.unit == "char" else ""
         prompt = read_prompt(given.prompt, given.prompt_file, encoding)
-    taste = {
+    sampling = {
         "prompt": prompt,
         "length": None if given.endless else given.length,
         "temperature": given.temperature,
@@ -45,14 +45,14 @@ def main() -> None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     shown = vocab.decode(vocab.encode(prompt, what="the prompt")) if prompt else ""
     if given.json:
-        texts = sample(lm, params, vocab, samples=given.samples, **taste)
+        texts = sample(lm, params, vocab, samples=given.samples, **sampling)
         print(json.dumps({"prompt": shown, "samples": texts}))
     elif given.samples != 1:
-        texts = sample(lm, params, vocab, samples=given.samples, **taste)
+        texts = sample(lm, params, vocab, samples=given.samples, **sampling)
         for number, text in enumerate(texts, 1):
             print(f"--- sample {number} ---\n{shown}{text}")
     else:
-        pieces = stream(lm, params, vocab, **taste)
+        pieces = stream(lm, params, vocab, **sampling)
         sys.stdout.write(shown)
         for [piece] in pieces:
             sys.stdout.write(piece)

@@ -20,14 +20,14 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from charlm.model.lm import resolve_dtype
     from charlm.training import build
     from charlm.training.loop import check_resumable
     from charlm.workdir.lock import hold
     from charlm.workdir.model_files import write_bundle
 
-    use_machine()
+    configure_jax()
     given = given_config()
     build.check_knobs(given.to_dict())
     workdir = Path(flags.FLAGS.workdir or default_workdir())
@@ -53,7 +53,7 @@ def main() -> int:
 def train(workdir: Path, config, made, params) -> int:
     """Trains the run that was made of a config; the exit status."""
     from charlm.training.build import summary
-    from charlm.training.loop import Periods, fit
+    from charlm.training.loop import Intervals, fit
     from charlm.training.reporters import make_reporter
 
     train, stopped = config["train"], []
@@ -74,7 +74,7 @@ def train(workdir: Path, config, made, params) -> int:
             valid=made.valid,
             steps=made.steps,
             workdir=workdir,
-            periods=Periods(
+            intervals=Intervals(
                 log=train["log_every"],
                 evaluate=train["eval_every"],
                 checkpoint=train["checkpoint_every"],

@@ -22,10 +22,10 @@ def main() -> None:
 
     from charlm.cli.text_source import read_text
     from charlm.interpret.viewer.notebook import show
-    from charlm.model.jax_setup import use_machine
+    from charlm.model.jax_setup import configure_jax
     from charlm.workdir import model_files
 
-    use_machine()
+    configure_jax()
     config = model_files.read_config(given.workdir)
     model, kept = model_files.load(given.workdir, given.checkpoint)
     text = read_text(
@@ -83,10 +83,10 @@ def write_trace(lm, params, vocab, text, folder: str) -> None:
 
 
 def write(path: str, text: str) -> None:
-    from charlm.files import write_whole
+    from charlm.files import atomic_write
 
     try:
-        write_whole(Path(path), text)
+        atomic_write(Path(path), text)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); give another path"

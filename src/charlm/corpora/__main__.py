@@ -11,7 +11,7 @@ from absl import flags
 
 from charlm.cli.app import run
 from charlm.corpora import fetch
-from charlm.corpora.builders import Derived, Download, Joined, Pages
+from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
 
@@ -45,12 +45,12 @@ def _entry(name: str, source: Source) -> str:
     here = fetch.find(name)
     size = here.stat().st_size if here else source.size
     match source.how:
-        case Download(url) | Pages(url):
+        case FromUrl(url) | Crawled(url):
             origin = url
-        case Joined() as how:
+        case FromArchive() as how:
             sha256 = f", SHA-256 {how.sha256}" if how.sha256 else ""
             origin = (how.url or Path(how.file).name) + sha256
-        case Derived(of, _):
+        case FromCorpus(of, _):
             origin = f"the corpus {of}"
         case _:
             origin = ""

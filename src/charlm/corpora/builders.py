@@ -11,13 +11,13 @@ from charlm.errors import UserError
 PREFIX = 4_154_399  # bytes of enwik8: what there is of it where it cannot be had whole
 
 
-class Download(NamedTuple):
+class FromUrl(NamedTuple):
     """The file at an address."""
 
     url: str
 
 
-class Joined(NamedTuple):
+class FromArchive(NamedTuple):
     """Files of an archive, one after another.
 
     Attributes:
@@ -42,20 +42,20 @@ class Joined(NamedTuple):
     tidy: Callable[[str], str] | None = None
 
 
-class Derived(NamedTuple):
+class FromCorpus(NamedTuple):
     """Made of another corpus by build(its file, target)."""
 
     of: str
     build: Callable[[Path, Path], None]
 
 
-class Built(NamedTuple):
+class Generated(NamedTuple):
     """Made of what is here by build(target)."""
 
     build: Callable[[Path], None]
 
 
-class Pages(NamedTuple):
+class Crawled(NamedTuple):
     """The pages of a site that an index links to."""
 
     url: str

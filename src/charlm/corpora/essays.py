@@ -13,7 +13,7 @@ import requests
 from charlm.corpora.progress import progress
 from charlm.corpora.web import Page, page, reason, site
 from charlm.errors import UserError
-from charlm.files import write_whole
+from charlm.files import atomic_write
 
 PAUSE = 1.0  # seconds between two requests
 MOST = 1000  # essays; the site has some 230
@@ -126,7 +126,7 @@ def _gather(
         for n, (name, address) in enumerate(links.items(), 1):
             if not (pages / name).exists():
                 try:
-                    write_whole(pages / name, read(address).text)
+                    atomic_write(pages / name, read(address).text)
                 except requests.RequestException:
                     raise
                 except ValueError as error:

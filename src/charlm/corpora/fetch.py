@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from charlm.corpora.archive import join
-from charlm.corpora.builders import Built, Derived, Download, Joined, Pages
+from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
 from charlm.corpora.progress import progress
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
@@ -34,7 +34,7 @@ def fetch(name: str) -> Path:
     target = _writable_folder() / source.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(source.how, Download):
+        if isinstance(source.how, FromUrl):
             _download(name, source, target, size=source.size, sha256=source.sha256)
         else:
             _make(name, source, target)
@@ -71,8 +71,8 @@ def join_archive(name: str, archive: Path, target: Path) -> None:
         at `target` already.
     """
     how = source_of(name).how
-    if not isinstance(how, Joined):
-        made = [name for name in SOURCES if isinstance(SOURCES[name].how, Joined)]
+    if not isinstance(how, FromArchive):
+        made = [name for name in SOURCES if isinstance(SOURCES[name].how, FromArchive)]
         raise UserError(
             f"{name} is not made of an archive; those that are: {', '.join(made)}"
         )
@@ -137,7 +137,7 @@ def _download(
     """Downloads a corpus, or the archive that it is made of."""
     from charlm.corpora.download import download  # loads requests, seldom needed
 
-    assert isinstance(source.how, Download | Joined)
+    assert isinstance(source.how, FromUrl | FromArchive)
     url, hint = source.how.url, _places(source)
     download(url, target, what=name, size=size, sha256=sha256, hint=hint)
 
@@ -145,7 +145,7 @@ def _download(
 def _places(source: Source) -> str:
     """Where else what could not be had may be put, for the end of a message."""
     known = f" ({source.size:,} bytes, SHA-256 {source.sha256})" * bool(source.sha256)
-    if not isinstance(source.how, Joined):
+    if not isinstance(source.how, FromArchive):
         return f"{known}, or as {source.file} in a folder that CHARLM_DATA names"
     sha256 = f" (SHA-256 {source.how.sha256})" * bool(source.how.sha256)
     return (
@@ -179,13 +179,13 @@ def _make(name: str, source: Source, target: Path) -> None:
 def _write(name: str, source: Source, part: Path) -> list[Path]:
     """Writes a corpus; gives what need not be kept when it is safe."""
     match source.how:
-        case Joined() as how:
+        case FromArchive() as how:
             return _write_joined(name, source, how, part)
-        case Derived(of, build):
+        case FromCorpus(of, build):
             build(fetch(of), part)
-        case Built(build):
+        case Generated(build):
             build(part)
-        case Pages(url):
+        case Crawled(url):
             from charlm.corpora.essays import collect
 
             pages, place = part.with_suffix(".pages"), part.with_suffix("")
@@ -195,7 +195,9 @@ def _write(name: str, source: Source, part: Path) -> list[Path]:
     return []
 
 
-def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Path]:
+def _write_joined(
+    name: str, source: Source, how: FromArchive, part: Path
+) -> list[Path]:
     """Joins a corpus from its archive, which is downloaded if it is not there.
 
     One that was there stays, and so does one that another corpus is to be made of.
@@ -230,7 +232,7 @@ def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Pa
         raise
     others = (other for other in SOURCES.values() if other is not source)
     wanted = any(
-        isinstance(other.how, Joined)
+        isinstance(other.how, FromArchive)
         and other.how.file == how.file
         and not any(_there(other.file))
         for other in others
@@ -238,7 +240,7 @@ def _write_joined(name: str, source: Source, how: Joined, part: Path) -> list[Pa
     return [] if theirs or wanted else [archive]
 
 
-def _join(name: str, how: Joined, archive: Path, target: Path) -> None:
+def _join(name: str, how: FromArchive, archive: Path, target: Path) -> None:
     with progress(f"{name}: joining") as show:
         join(
             archive,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from charlm.corpora import builders
 from charlm.corpora.archive import by_hash, by_name
-from charlm.corpora.builders import Built, Derived, Download, Joined, Pages
+from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
 
 
 class Source(NamedTuple):
@@ -28,7 +28,7 @@ class Source(NamedTuple):
     about: str
     licence: str
     file: str
-    how: Download | Joined | Derived | Built | Pages
+    how: FromUrl | FromArchive | FromCorpus | Generated | Crawled
     rule: str = ""
     size: int = 0
     sha256: str = ""
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 KARPATHY = "https://cs.stanford.edu/people/karpathy/char-rnn"
 STACKS = "4ac4815d5a00dc2eacab7824cf4e4baafe2773ac"
 NLTK = "5db857e6f7df11eabb5e5665836db9ec8df07e28"
-LINUX = Joined(
+LINUX = FromArchive(
     file="linux/linux-4.0.tar.xz",
     url="https://cdn.kernel.org/pub/linux/kernel/v4.x/linux-4.0.tar.xz",
     packed=100_000_000,  # a bound: it is about 80 MB
@@ -53,7 +53,7 @@ SOURCES = {
         about="the word hello, over and over: the post's own example",
         licence="public domain",
         file="hello/hello.txt",
-        how=Built(builders.write_hello),
+        how=Generated(builders.write_hello),
         rule="hello, 200 times",
         size=1_000,
     ),
@@ -61,14 +61,14 @@ SOURCES = {
         about="the sources of the running Python's standard library, without tests",
         licence="PSF-2.0",
         file=f"python_stdlib/python-{platform.python_version()}.txt",
-        how=Built(builders.write_python_stdlib),
+        how=Generated(builders.write_python_stdlib),
         rule="every .py but tests, in the order of the SHA-256 of its path",
     ),
     "tiny_shakespeare": Source(
         about="40,000 lines of Shakespeare, as in char-rnn and nanoGPT",
         licence="public domain",
         file="shakespeare/tinyshakespeare.txt",
-        how=Download(
+        how=FromUrl(
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
             "tinyshakespeare/input.txt"
         ),
@@ -79,7 +79,7 @@ SOURCES = {
         about="Shakespeare's plays, all 37, as the post has them",
         licence="public domain",
         file="shakespeare/shakespeare_input.txt",
-        how=Download(f"{KARPATHY}/shakespeare_input.txt"),
+        how=FromUrl(f"{KARPATHY}/shakespeare_input.txt"),
         size=4_573_338,
         sha256="59a0ad62833b2e15ec811c548618876359e902717431236e52699a0e2bc253ca",
     ),
@@ -87,7 +87,7 @@ SOURCES = {
         about="Tolstoy's War and Peace in English, as the post has it",
         licence="public domain",
         file="warpeace/warpeace_input.txt",
-        how=Download(f"{KARPATHY}/warpeace_input.txt"),
+        how=FromUrl(f"{KARPATHY}/warpeace_input.txt"),
         size=3_258_246,
         sha256="fb66ba999dafe24017cdd59e04c56d385a9c8466993d374fd4c6f08b2142985e",
     ),
@@ -96,7 +96,7 @@ SOURCES = {
         licence="copyright Paul Graham, all rights reserved: for experiments of your"
         " own, not to be passed on",
         file="paul_graham/essays.txt",
-        how=Pages("http://www.paulgraham.com/articles.html"),
+        how=Crawled("http://www.paulgraham.com/articles.html"),
         rule="the text of every essay that the site has on that day, in its index's"
         " order",
     ),
@@ -104,7 +104,7 @@ SOURCES = {
         about="enwik8, the first 100,000,000 bytes of the English Wikipedia of 2006",
         licence="GFDL and CC BY-SA",
         file="wikipedia/enwik8",
-        how=Joined(
+        how=FromArchive(
             file="wikipedia/enwik8.zip",
             url="http://mattmahoney.net/dc/enwik8.zip",
             packed=36_445_475,
@@ -121,7 +121,7 @@ SOURCES = {
         about=f"the first {builders.PREFIX:,} bytes of enwik8",
         licence="GFDL and CC BY-SA",
         file="wikipedia/enwik8_prefix.xml",
-        how=Derived("wikipedia", builders.cut_prefix),
+        how=FromCorpus("wikipedia", builders.cut_prefix),
         rule="its first bytes",
         size=builders.PREFIX,
         sha256="d502ac7ecb9dd47a062e7d19b8dcd3c753b07c142e48b13dcd521cb747116bdd",
@@ -130,7 +130,7 @@ SOURCES = {
         about="the Stacks project, a book of algebraic geometry, in LaTeX",
         licence="GFDL 1.2",
         file="latex/stacks.tex",
-        how=Joined(
+        how=FromArchive(
             file=f"latex/stacks-project-{STACKS}.tar.gz",
             url=f"https://github.com/stacks/stacks-project/archive/{STACKS}.tar.gz",
             packed=50_000_000,
@@ -163,7 +163,7 @@ SOURCES = {
         about="the C of the folder kernel/ of Debian's Linux 6.1.192-2",
         licence="GPL-2.0",
         file="linux/kernel.txt",
-        how=Joined(
+        how=FromArchive(
             file="linux/linux-source-6.1.tar.xz",
             url="",
             packed=200_000_000,
@@ -181,7 +181,7 @@ SOURCES = {
         about="the post's list of 8,000 names as it is, 366 of them twice",
         licence="free with credit to Mark Kantrowitz; to be passed on with its README",
         file="names/kantrowitz.txt",
-        how=Joined(
+        how=FromArchive(
             file="names/names.zip",
             url="https://raw.githubusercontent.com/nltk/nltk_data/"
             f"{NLTK}/packages/corpora/names.zip",
@@ -200,7 +200,7 @@ SOURCES = {
         about="the 7,578 distinct names of that list",
         licence="free with credit to Mark Kantrowitz; to be passed on with its README",
         file="names/distinct.txt",
-        how=Derived("names_list", builders.shuffle_names),
+        how=FromCorpus("names_list", builders.shuffle_names),
         rule="each name once, a line each, in the order of its SHA-256",
         size=53_605,
         sha256="9856c503d2a1c886de87d26172af286ba8bd60e3db7213cfd0702aa59d0d230b",

@@ -12,7 +12,7 @@ import numpy as np
 
 from charlm.data.vocab import MAX_CODE, Unit, Vocab
 from charlm.errors import UserError
-from charlm.files import cache_folder, differing, file_sha256, write_sums
+from charlm.files import cache_folder, changed_files, file_sha256, write_checksums
 from charlm.locks import locked
 
 PIECE = 1 << 22  # bytes read at a time: memory stays at a few times this
@@ -212,7 +212,7 @@ def _write_ids(folder, path, unit, encoding, vocab, length) -> None:
         for codes in _pieces(path, unit, encoding):
             file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
     (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
-    write_sums(folder)
+    write_checksums(folder)
 
 
 def _read_entry(entry: Path, sha256: str) -> Corpus | None:
@@ -222,6 +222,6 @@ def _read_entry(entry: Path, sha256: str) -> Corpus | None:
         vocab = Vocab.from_json((entry / "vocab.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, EOFError):
         return None
-    if ids.dtype != vocab.dtype or differing(entry):
+    if ids.dtype != vocab.dtype or changed_files(entry):
         return None
     return Corpus(ids, vocab, sha256)

@@ -151,9 +151,9 @@ def _read(
     """
     pad = width - len(starts)  # the shape stays, so that nothing recompiles
     starts, ends = np.pad(starts, (0, pad)), np.pad(ends, (0, pad))
-    mesh = sharding.mesh_of(len(starts))
+    mesh = sharding.make_mesh(len(starts))
     params = jax.device_put(params, sharding.whole(mesh))
-    carry = jax.device_put(lm.initial_carry(len(starts)), sharding.by_rows(mesh))
+    carry = jax.device_put(lm.initial_carry(len(starts)), sharding.shard_rows(mesh))
     longest, symbols = int((ends - starts).max()), params["head"]["b"].size
     seq_length = _length_of_dispatch(carry, symbols, seq_length, longest)
     score = _scorer_of(lm)

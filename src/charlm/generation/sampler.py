@@ -18,7 +18,7 @@ DRAW = 256  # characters drawn by one dispatch, at most
 PyTree = Any
 
 
-class Taste(NamedTuple):
+class SamplingParams(NamedTuple):
     """How to choose among the predictions; all are data, so none recompiles.
 
     Attributes:
@@ -32,7 +32,7 @@ class Taste(NamedTuple):
     top_p: float | Array = 1.0
 
 
-class Writer(NamedTuple):
+class SamplerState(NamedTuple):
     """Where a text stands: data, from which drawing goes on.
 
     Attributes:
@@ -51,14 +51,14 @@ class Sampler(NamedTuple):
 
     Attributes:
       prepare: (params) -> weights, laid out as `draw` reads them.
-      read: (params, prompt ids[n], samples) -> Writer, after the prompt.
-      draw: (weights, writer, keys[b], taste, count) -> (writer, ids[DRAW, b]), of which
-        the first `count` are drawn and the rest are not.
+      read: (params, prompt ids[n], samples) -> SamplerState, after the prompt.
+      draw: (weights, state, keys[b], sampling, count) -> (state, ids[DRAW, b]), of
+        which the first `count` are drawn and the rest are not.
     """
 
     prepare: Callable[[PyTree], PyTree]
-    read: Callable[[PyTree, np.ndarray, int], Writer]
-    draw: Callable[..., tuple[Writer, Int[Array, "n b"]]]
+    read: Callable[[PyTree, np.ndarray, int], SamplerState]
+    draw: Callable[..., tuple[SamplerState, Int[Array, "n b"]]]
 
 
 def make_sampler(lm: LanguageModel) -> Sampler:
@@ -91,34 +91,34 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         carry, logits = jax.tree.map(
             lambda x: jnp.repeat(x, samples, axis=0), (carry, logits)
         )
-        return Writer(carry, logits, jnp.int32(0))
+        return SamplerState(carry, logits, jnp.int32(0))
 
     @jax.jit
-    def draw(weights, writer, keys, taste, count):
-        uniforms = _uniforms(keys, writer.position)
+    def draw(weights, sampler_state, keys, sampling, count):
+        uniforms = _uniforms(keys, sampler_state.position)
 
         def body(choose, t, loop):
             state, logits, drawn = loop
-            ids = choose(uniforms[t], logits, taste)
+            ids = choose(uniforms[t], logits, sampling)
             state, logits = stepper.step(weights, state, ids)
             return state, logits, drawn.at[t].set(ids)
 
-        state = stepper.enter(writer.carry)
-        loop = (state, writer.logits, jnp.zeros((DRAW, len(keys)), jnp.int32))
+        state = stepper.enter(sampler_state.carry)
+        loop = (state, sampler_state.logits, jnp.zeros((DRAW, len(keys)), jnp.int32))
         fold = _fold_by_data if get_platform() == "cpu" else _fold_without_waits
-        state, logits, drawn = fold(body, taste, count, loop)
-        position = writer.position + count
-        return Writer(stepper.leave(state), logits, position), drawn
+        state, logits, drawn = fold(body, sampling, count, loop)
+        position = sampler_state.position + count
+        return SamplerState(stepper.leave(state), logits, position), drawn
 
     return Sampler(jax.jit(stepper.prepare), read, draw)
 
 
-def _fold_by_data(body, taste, count, loop):
-    """Draws `count` characters, by the branches that `taste` needs."""
+def _fold_by_data(body, sampling, count, loop):
+    """Draws `count` characters, by the branches that `sampling` needs."""
     return jax.lax.fori_loop(0, count, functools.partial(body, choose), loop)
 
 
-def _fold_without_waits(body, taste, count, loop):
+def _fold_without_waits(body, sampling, count, loop):
     """The same, for a device that the host would wait for at each branch in the loop.
 
     It always takes DRAW steps, of which those from `count` on change nothing.
@@ -134,7 +134,7 @@ def _fold_without_waits(body, taste, count, loop):
         return jax.lax.fori_loop(0, DRAW, body_if_due, loop)
 
     branches = (functools.partial(draw_all, narrow=narrow) for narrow in (True, False))
-    return jax.lax.cond(_is_narrow(taste), *branches, loop)
+    return jax.lax.cond(_is_narrow(sampling), *branches, loop)
 
 
 def _as_it_is(tree: PyTree) -> PyTree:
@@ -152,60 +152,60 @@ def _uniforms(keys, position):
 
 
 def choose(
-    uniforms: Float[Array, " b"], logits: Float[Array, "b v"], taste: Taste
+    uniforms: Float[Array, " b"], logits: Float[Array, "b v"], sampling: SamplingParams
 ) -> Int[Array, " b"]:
-    """ids[b] drawn from the softmax of logits / temperature, as `taste` narrows it.
+    """ids[b] drawn from the softmax of logits / temperature, as `sampling` narrows it.
 
     Args:
       uniforms: in [0, 1): which share of the probability lies before the symbol drawn.
       logits: of each symbol.
-      taste: how to choose.
+      sampling: how to choose.
     """
 
     def drawn(logits):
-        logits = _scaled(logits, taste)
+        logits = _scaled(logits, sampling)
         keep = jax.lax.cond(
-            _is_narrow(taste),
-            lambda x: _kept(x, taste),
+            _is_narrow(sampling),
+            lambda x: _kept(x, sampling),
             lambda x: jnp.ones(x.shape, bool),
             logits,
         )
         return _inverse(jnp.where(keep, jnp.exp(logits), 0), uniforms)
 
-    logits, positive = logits.astype(jnp.float32), jnp.asarray(taste.temperature) > 0
+    logits, positive = logits.astype(jnp.float32), jnp.asarray(sampling.temperature) > 0
     return jax.lax.cond(positive, drawn, _likeliest, logits)
 
 
 def choose_without_branches(
     uniforms: Float[Array, " b"],
     logits: Float[Array, "b v"],
-    taste: Taste,
+    sampling: SamplingParams,
     *,
     narrow: bool,
 ) -> Int[Array, " b"]:
-    """What `choose` gives; `narrow` says whether `taste` has a top_k or a top_p."""
-    scaled = _scaled(logits.astype(jnp.float32), taste)
+    """What `choose` gives; `narrow` says whether `sampling` has a top_k or a top_p."""
+    scaled = _scaled(logits.astype(jnp.float32), sampling)
     p = jnp.exp(scaled)
-    p = jnp.where(_kept(scaled, taste), p, 0) if narrow else p
-    positive = jnp.asarray(taste.temperature) > 0
+    p = jnp.where(_kept(scaled, sampling), p, 0) if narrow else p
+    positive = jnp.asarray(sampling.temperature) > 0
     return jnp.where(positive, _inverse(p, uniforms), _likeliest(logits))
 
 
-def _is_narrow(taste: Taste) -> Array:
-    return jnp.asarray((taste.top_k > 0) | (taste.top_p < 1))
+def _is_narrow(sampling: SamplingParams) -> Array:
+    return jnp.asarray((sampling.top_k > 0) | (sampling.top_p < 1))
 
 
 def _likeliest(logits):
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
-def _scaled(logits, taste: Taste):
+def _scaled(logits, sampling: SamplingParams):
     """logits / temperature, the largest of them 0.
 
     Shifted first: a tiny temperature must not make an infinity of each.
     """
     logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits / jnp.maximum(jnp.asarray(taste.temperature, jnp.float32), 1e-6)
+    return logits / jnp.maximum(jnp.asarray(sampling.temperature, jnp.float32), 1e-6)
 
 
 def _inverse(p: Float[Array, "b v"], uniforms: Float[Array, " b"]) -> Int[Array, " b"]:
@@ -221,14 +221,14 @@ def _inverse(p: Float[Array, "b v"], uniforms: Float[Array, " b"]) -> Int[Array,
     return jnp.where(cumulated > points[:, None], symbols, last).min(axis=-1)
 
 
-def _kept(logits: Float[Array, "b v"], taste: Taste) -> Bool[Array, "b v"]:
+def _kept(logits: Float[Array, "b v"], sampling: SamplingParams) -> Bool[Array, "b v"]:
     """Which symbols top-k and then top-p leave; the likeliest always."""
     order = jnp.argsort(-logits, axis=-1)
     rank = jnp.argsort(order, axis=-1)
-    top_k = jnp.where(taste.top_k > 0, taste.top_k, logits.shape[-1])
+    top_k = jnp.where(sampling.top_k > 0, sampling.top_k, logits.shape[-1])
     among = jnp.where(rank < top_k, logits, -jnp.inf)
     sorted_p = jnp.take_along_axis(jax.nn.softmax(among, axis=-1), order, axis=-1)
     # A symbol stays if those likelier than it do not reach p yet.
     before = jnp.cumsum(sorted_p, axis=-1) - sorted_p
-    within = jnp.take_along_axis(before, rank, axis=-1) < taste.top_p
+    within = jnp.take_along_axis(before, rank, axis=-1) < sampling.top_p
     return (rank == 0) | ((rank < top_k) & within)

@@ -12,7 +12,7 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.generation.sampler import DRAW, Sampler, Taste, make_sampler
+from charlm.generation.sampler import DRAW, Sampler, SamplingParams, make_sampler
 from charlm.model.lm import LanguageModel
 
 PyTree = Any
@@ -105,7 +105,7 @@ def stream(
         params,
         [_Text(vocab, stop) for _ in range(samples)],
         prompt_ids,
-        Taste(jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)),
+        SamplingParams(jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)),
         seed,
         length,
         pace,
@@ -113,19 +113,19 @@ def stream(
 
 
 def _pieces(
-    sampler: Sampler, params, texts, prompt_ids, taste, seed, length, pace
+    sampler: Sampler, params, texts, prompt_ids, sampling, seed, length, pace
 ) -> Iterator[list[str]]:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(
         jax.random.key(seed), jnp.arange(len(texts))
     )
     params = jax.device_put(params, jax.local_devices()[0])
-    writer = sampler.read(params, prompt_ids, len(texts))
+    sampler_state = sampler.read(params, prompt_ids, len(texts))
     weights = sampler.prepare(params)
     for drawn in itertools.count(step=pace):
         count = pace if length is None else min(pace, length - drawn)
         if count <= 0 or all(text.ended for text in texts):
             break
-        writer, ids = sampler.draw(weights, writer, keys, taste, count)
+        sampler_state, ids = sampler.draw(weights, sampler_state, keys, sampling, count)
         rows = np.asarray(ids)[:count].T
         yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
     last = [text.finish() for text in texts]

@@ -14,17 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from charlm.interpret.activations import Trace, cell_of
+from charlm.interpret.activations import Activations, cell_of
 from charlm.model.cells import CELLS, LSTMState
-from charlm.model.lm import LanguageModel, as_exact_as
-from charlm.model.matmul import look_up, product
+from charlm.model.lm import LanguageModel, with_matmul_precision
+from charlm.model.matmul import embedding_lookup, product
 
 PyTree = Any
 PIECE = 1024  # characters of one dispatch
 LANES = 32  # clamps tried side by side
 
 
-class Clamp(NamedTuple):
+class Hold(NamedTuple):
     """A unit held at a value: an LSTM's c, with h as o tanh(c) follows; else h."""
 
     layer: int
@@ -32,7 +32,7 @@ class Clamp(NamedTuple):
     value: float
 
 
-class Cost(NamedTuple):
+class AblationEffect(NamedTuple):
     """What clamping a unit at its mean costs, in nats per character of a text.
 
     Attributes:
@@ -53,8 +53,8 @@ class Cost(NamedTuple):
     symbols: dict[str, float]
 
 
-def clamped_nats(
-    lm: LanguageModel, params: PyTree, ids: np.ndarray, clamps: Sequence[Clamp | None]
+def ablated_nats(
+    lm: LanguageModel, params: PyTree, ids: np.ndarray, clamps: Sequence[Hold | None]
 ) -> Float[np.ndarray, "n t"]:
     """nats[n, t], -ln p of character t with the n-th clamp; nan at 0; None is none."""
     rows = [
@@ -65,7 +65,7 @@ def clamped_nats(
 
 
 def _lanes(lm, params, ids, clamps):
-    """`clamped_nats` of at most LANES clamps."""
+    """`ablated_nats` of at most LANES clamps."""
     used = len(clamps)
     clamps += [None] * (LANES - used if used > 8 else 8 - used)  # two shapes compile
     carry = lm.initial_carry(len(clamps))
@@ -99,13 +99,15 @@ def _reader_of(cell: str):
         return LSTMState(c, jnp.where(mask, gates.o * jnp.tanh(c), state.h))
 
     @jax.jit
-    @as_exact_as("float32")
+    @with_matmul_precision("float32")
     def read(params, carry, log_p, mask, values, ids):
         def body(loop, id):
             carry, log_p = loop
             nats = -log_p[:, id]
             same = jnp.broadcast_to(id, (len(values),))
-            x: Any = look_up(params["embed"], same) if "embed" in params else same
+            x: Any = (
+                embedding_lookup(params["embed"], same) if "embed" in params else same
+            )
             states = []
             for n, before in enumerate(carry):
                 layer = params[f"layer_{n}"]
@@ -122,22 +124,24 @@ def _reader_of(cell: str):
     return read
 
 
-def matched_units(trace: Trace, signal: str, unit: int, *, count: int) -> list[int]:
+def matched_units(
+    trace: Activations, signal: str, unit: int, *, count: int
+) -> list[int]:
     """The `count` other units of a layer whose variance is nearest to a unit's."""
     deviations = trace.signals[signal].astype(np.float32).std(axis=0)
     order = np.argsort(np.abs(np.log((deviations + 1e-6) / (deviations[unit] + 1e-6))))
     return [int(other) for other in order if other != unit][:count]
 
 
-def costs_of(
+def ablation_effects(
     lm: LanguageModel,
     params: PyTree,
-    trace: Trace,
+    trace: Activations,
     cells: Sequence[tuple[int, int]],
     holds: Sequence[np.ndarray],
     *,
     controls: int = 10,
-) -> list[Cost]:
+) -> list[AblationEffect]:
     """What clamping each of some units costs on the text of a trace.
 
     Args:
@@ -154,10 +158,10 @@ def costs_of(
         signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
         units = [unit, *matched_units(trace, signal, unit, count=controls)]
         means = [float(trace.real(signal, u).mean()) for u in units]
-        groups.append([Clamp(layer, u, m) for u, m in zip(units, means, strict=True)])
+        groups.append([Hold(layer, u, m) for u, m in zip(units, means, strict=True)])
     ids = np.asarray(trace.ids)
     clamps = dict.fromkeys(clamp for group in groups for clamp in group)
-    plain, *nats = clamped_nats(lm, params, ids, [None, *clamps])
+    plain, *nats = ablated_nats(lm, params, ids, [None, *clamps])
     added = {c: (n - plain)[1:] for c, n in zip(clamps, nats, strict=True)}
     return [
         _cost([added[clamp] for clamp in group], held[:-1].astype(bool), trace)
@@ -165,14 +169,16 @@ def costs_of(
     ]
 
 
-def _cost(added: list[np.ndarray], holds: np.ndarray, trace: Trace) -> Cost:
-    """The Cost of a unit, by what it and its controls add at each character."""
+def _cost(
+    added: list[np.ndarray], holds: np.ndarray, trace: Activations
+) -> AblationEffect:
+    """The effect of a unit, by what it and its controls add at each character."""
     own = added[0]
     inside, *matched = (
         float(nats[holds].mean()) if holds.any() else math.nan for nats in added
     )
     compared = bool(matched) and holds.any()
-    return Cost(
+    return AblationEffect(
         total=float(own.mean()),
         inside=inside,
         outside=float(own[~holds].mean()) if not holds.all() else math.nan,

@@ -13,7 +13,7 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.files import write_whole
+from charlm.files import atomic_write
 from charlm.interpret.arrays import new_arrays, open_arrays
 from charlm.model.cells import CELLS, LSTMState
 from charlm.model.lm import LanguageModel
@@ -29,7 +29,7 @@ SIGNALS = {
 }
 
 
-class Trace(NamedTuple):
+class Activations(NamedTuple):
     """What a model did at each of the t characters of a text, read from the zero carry.
 
     Row t of each array is of the moment after character t was read. Arrays are NumPy's,
@@ -83,7 +83,7 @@ def trace(
     top_k: int = 5,
     signals: Sequence[str] = (),
     folder: str | os.PathLike | None = None,
-) -> Trace:
+) -> Activations:
     """The trace of a text, in one reading, a piece at a time.
 
     Args:
@@ -125,11 +125,11 @@ def trace(
     arrays["ids"][:] = ids
     _fill(arrays, lm, params, tuple(_names(about)), top_k)
     if folder is not None:  # last: a folder that has it is whole
-        write_whole(Path(folder) / ABOUT, json.dumps(about) + "\n")
+        atomic_write(Path(folder) / ABOUT, json.dumps(about) + "\n")
     return _as_trace(about, vocab, arrays)
 
 
-def open_trace(folder: str | os.PathLike) -> Trace:
+def open_trace(folder: str | os.PathLike) -> Activations:
     """The trace that lies in a folder, memory-mapped.
 
     Raises:
@@ -173,9 +173,9 @@ def _shapes(about, vocab: Vocab, length: int, top_k: int):
     }
 
 
-def _as_trace(about, vocab: Vocab, arrays) -> Trace:
+def _as_trace(about, vocab: Vocab, arrays) -> Activations:
     names = _names(about)
-    return Trace(
+    return Activations(
         vocab=vocab,
         cell=about["cell"],
         layers=about["layers"],

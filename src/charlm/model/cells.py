@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from charlm.model.matmul import look_up, product
+from charlm.model.matmul import embedding_lookup, product
 
 Params = dict[str, Array]
 State = Any
@@ -91,7 +91,7 @@ def sigmoid(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 def project(params: Params, x: Input) -> Float[Array, "*b kh"]:
     """wx x + b, the part of a step that knows no state."""
     if jnp.issubdtype(x.dtype, jnp.integer):
-        return look_up(params["wx"], x).astype(jnp.float32) + params["b"]
+        return embedding_lookup(params["wx"], x).astype(jnp.float32) + params["b"]
     return product(jnp.asarray(x), params["wx"]) + params["b"]
 
 
@@ -142,7 +142,7 @@ def gru_gates(params: Params, state: RNNState, x: Input) -> GRUGates:
     return _gru_gates(params, state, project(params, x))
 
 
-def one_tanh(width: int) -> tuple[np.ndarray, np.ndarray]:
+def fused_gate_affine(width: int) -> tuple[np.ndarray, np.ndarray]:
     """(scale[4h], shift[4h]): the activations i f g o are tanh(z scale) scale + shift.
 
     sigmoid(z) = 1/2 + tanh(z / 2) / 2, so that one tanh serves all four blocks.
@@ -152,7 +152,7 @@ def one_tanh(width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lstm_gates(params: Params, state: LSTMState, z: Array) -> LSTMGates:
-    scale, shift = one_tanh(state.h.shape[-1])
+    scale, shift = fused_gate_affine(state.h.shape[-1])
     z = z + product(state.h, params["wh"])
     return LSTMGates(*jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1))
 

@@ -11,7 +11,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
 
 from charlm.model.cells import Input, LSTMState, Params
-from charlm.model.matmul import precision_now
+from charlm.model.matmul import current_matmul_precision
 from charlm.model.platform import get_platform, is_switched_on
 
 SWITCH = "CHARLM_CUDNN"  # the environment variable; 0 is off
@@ -64,7 +64,7 @@ def unroll_by_cudnn(
             jnp.full((batch,), length, jnp.int32),
             *(d, layers[0]["wh"].shape[0], len(layers)),
             *(0.0, False),  # dropout, bidirectional
-            lax.Precision.HIGHEST if precision_now() == "float32" else None,
+            lax.Precision.HIGHEST if current_matmul_precision() == "float32" else None,
         ),
     )
     after = tuple(LSTMState(c[n], h[n]) for n in range(len(layers)))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from charlm.model.cells import LSTMState, one_tanh
-from charlm.model.matmul import precision_now
+from charlm.model.cells import LSTMState, fused_gate_affine
+from charlm.model.matmul import current_matmul_precision
 
 PyTree = Any
 
@@ -53,7 +53,7 @@ def lstm_stepper(
         scaled = []
         for n in range(layers):
             layer = params[f"layer_{n}"]
-            scale, _ = one_tanh(layer["wh"].shape[0])
+            scale, _ = fused_gate_affine(layer["wh"].shape[0])
             scaled.append(jax.tree.map(lambda p, scale=scale: p * scale, layer))
         first, *others = scaled
         rows = first["wx"].astype(dtype)
@@ -90,14 +90,14 @@ def _dot(w, x):
     return jnp.dot(
         w,
         x.astype(w.dtype),
-        precision=precision_now(),
+        precision=current_matmul_precision(),
         preferred_element_type=jnp.float32,
     )
 
 
 def _advance(state: LSTMState, z: Float[Array, "k b"]) -> LSTMState:
     """c' = f c + i g, h' = o tanh(c'), of a z scaled for the one tanh."""
-    scale, shift = (column[:, None] for column in one_tanh(len(state.c)))
+    scale, shift = (column[:, None] for column in fused_gate_affine(len(state.c)))
     i, f, g, o = jnp.split(jnp.tanh(z) * scale + shift, 4)
     c = f * state.c + i * g
     return LSTMState(c, o * jnp.tanh(c))

@@ -1,4 +1,4 @@
-"""Parameters: names, shapes, initialisers (the only file that knows Flax)."""
+"""Parameters: names, shapes, initializers (the only file that knows Flax)."""
 
 import math
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ PyTree = Any
 
 
 class Parameters(nn.Module):
-    """The parameters' names, shapes and initialisers; the computation is elsewhere."""
+    """The parameters' names, shapes and initializers; the computation is elsewhere."""
 
     cell: Cell
     vocab_size: int
     layers: int
     features: int
     embedding: int
-    initialiser: str
+    initializer: str
     forget_bias: float
 
     @nn.compact
     def __call__(self):
-        draw_embed, draw_layer, draw_head = INITIALISERS[self.initialiser]
+        draw_embed, draw_layer, draw_head = INITIALIZERS[self.initializer]
         v, h = self.vocab_size, self.features
         if self.embedding:
             self.param("embed", draw_embed, (v, self.embedding))
@@ -83,13 +83,13 @@ def _torch_rnn_head(key, h, v):
     return {"w": _uniform(w, (h, v), bound), "b": _uniform(b, (v,), bound)}
 
 
-INITIALISERS = {
+INITIALIZERS = {
     "char_rnn": (_char_rnn_embed, _char_rnn_layer, _char_rnn_head),
     "torch_rnn": (jax.random.normal, _torch_rnn_layer, _torch_rnn_head),
 }
 
 
-def grow(old: PyTree, fresh: PyTree, places: Sequence[int]) -> PyTree:
+def expand_vocab(old: PyTree, fresh: PyTree, places: Sequence[int]) -> PyTree:
     """The parameters `old` for a larger vocabulary.
 
     Args:

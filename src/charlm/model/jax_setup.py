@@ -25,7 +25,7 @@ GPU_VARIABLES = {
 }
 
 
-def use_machine() -> None:
+def configure_jax() -> None:
     """Makes each core a device, or uses one GPU; keeps compiled programs."""
     set_environment()
     jax.config.update("jax_num_cpu_devices", available_cores())

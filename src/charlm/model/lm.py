@@ -13,8 +13,8 @@ from charlm.errors import UserError
 from charlm.model.cells import CELLS, lstm
 from charlm.model.dropout import drop
 from charlm.model.fast_step import Stepper, lstm_stepper
-from charlm.model.init import INITIALISERS, Parameters
-from charlm.model.matmul import look_up, window_product
+from charlm.model.init import INITIALIZERS, Parameters
+from charlm.model.matmul import embedding_lookup, matmul_over_time
 from charlm.model.platform import get_platform
 from charlm.model.recurrence import stack, unroll_layers
 
@@ -52,7 +52,7 @@ def make_language_model(
     features: int = 128,
     embedding: int = 0,
     dropout: float = 0.0,
-    initialiser: str = "char_rnn",
+    initializer: str = "char_rnn",
     forget_bias: float = 1.0,
     dtype: str = "auto",
 ) -> LanguageModel:
@@ -68,7 +68,7 @@ def make_language_model(
         the way forward in time: into the next layer and into the head. char-rnn's
         places and torch-rnn's are the same (char-rnn model/LSTM.lua, torch-rnn
         LanguageModel.lua): neither drops the inputs of the first layer.
-      initialiser: "char_rnn", U(-0.08, 0.08) for all; or "torch_rnn", N(0, 1 / (d + h))
+      initializer: "char_rnn", U(-0.08, 0.08) for all; or "torch_rnn", N(0, 1 / (d + h))
         for a layer of d inputs, zero biases, N(0, 1) for the embedding and torch's
         U(-1 / sqrt(h), 1 / sqrt(h)) for the head.
       forget_bias: what the forget gates' biases start from (an LSTM's only).
@@ -82,11 +82,11 @@ def make_language_model(
       UserError: a value that no model can have.
     """
     check_model(
-        cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
+        cell, layers, features, embedding, dropout, initializer, forget_bias, dtype
     )
     kind, dtype = CELLS[cell], resolve_dtype(dtype)
     module = Parameters(
-        kind, vocab_size, layers, features, embedding, initialiser, forget_bias
+        kind, vocab_size, layers, features, embedding, initializer, forget_bias
     )
 
     def init(key):
@@ -97,11 +97,11 @@ def make_language_model(
 
     narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
 
-    @as_exact_as(dtype)
+    @with_matmul_precision(dtype)
     def run(through, params, carry, ids, key):
         """through(layers, states, x) -> (states, y), for layers with no dropout."""
         params, ids = _cast(params, narrow), jnp.asarray(ids)
-        x = look_up(params["embed"], ids) if embedding else ids
+        x = embedding_lookup(params["embed"], ids) if embedding else ids
         all_layers = [params[f"layer_{n}"] for n in range(layers)]
         if not dropout or key is None:
             states, x = through(all_layers, carry, x)
@@ -111,7 +111,7 @@ def make_language_model(
                 after, x = through([layer], carry[n : n + 1], x)
                 states += after
                 x: Any = drop(dropout, jax.random.fold_in(key, n), x)
-        logits = window_product(x, params["head"]["w"]) + params["head"]["b"]
+        logits = matmul_over_time(x, params["head"]["w"]) + params["head"]["b"]
         return tuple(states), logits
 
     def step(params, carry, ids):
@@ -130,17 +130,21 @@ def make_language_model(
     def unroll(params, carry, ids, key=None):
         return run(functools.partial(unroll_layers, kind), params, carry, ids, key)
 
-    stepper = lstm_stepper(layers, narrow, as_exact_as(dtype)) if kind is lstm else None
+    stepper = (
+        lstm_stepper(layers, narrow, with_matmul_precision(dtype))
+        if kind is lstm
+        else None
+    )
     return LanguageModel(init, initial_carry, step, unroll, observe, stepper)
 
 
 def check_model(
-    cell, layers, features, embedding, dropout, initialiser, forget_bias, dtype
+    cell, layers, features, embedding, dropout, initializer, forget_bias, dtype
 ) -> None:
     """Raises UserError for a value that no model can have."""
     choices = {
         "cell": (cell, tuple(CELLS)),
-        "initialiser": (initialiser, tuple(INITIALISERS)),
+        "initializer": (initializer, tuple(INITIALIZERS)),
         "dtype": (dtype, ("auto", *PRECISIONS)),
     }
     for name, (value, allowed) in choices.items():
@@ -177,7 +181,7 @@ def resolve_dtype(dtype: str) -> str:
     return "bfloat16" if get_platform() == "tpu" else "float32"
 
 
-def as_exact_as(dtype: str) -> Callable[[Callable], Callable]:
+def with_matmul_precision(dtype: str) -> Callable[[Callable], Callable]:
     """A decorator: within the function, products are as exact as `dtype` says.
 
     On a CPU they are exact in any case, and asking for it could cost a fast path.

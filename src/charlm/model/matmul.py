@@ -18,7 +18,7 @@ Precision = Any  # None, or the name of one that jax.default_matmul_precision ta
 ONE_HOT_ROWS = {"float32": 128, "bfloat16": 512}
 
 
-def precision_now() -> Precision:
+def current_matmul_precision() -> Precision:
     """That of products made now: derivatives are worked out later, and must know it."""
     config: Any = jax.config
     return config.jax_default_matmul_precision
@@ -33,7 +33,7 @@ def product(
     )
 
 
-def window_product(
+def matmul_over_time(
     xs: Float[Array, "*b d"], w: Float[Array, "d n"]
 ) -> Float[Array, "*b n"]:
     """xs w of all rows of a window at once: `product`, with a gradient of its own.
@@ -41,7 +41,7 @@ def window_product(
     Autodiff would have the gradient of w as the transpose of the product of the
     gradient with xs, and so transpose the larger of the two in memory.
     """
-    return _window_product(precision_now(), xs, w)
+    return _window_product(current_matmul_precision(), xs, w)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -56,13 +56,13 @@ def _product_forward(precision, xs, w):
 def _product_backward(precision, kept, gradient):
     xs, w = kept
     d_xs = product(gradient, w.T, precision).astype(xs.dtype)
-    return d_xs, sum_of_outer(xs, gradient, w.dtype, precision)
+    return d_xs, weight_gradient(xs, gradient, w.dtype, precision)
 
 
 _window_product.defvjp(_product_forward, _product_backward)
 
 
-def sum_of_outer(
+def weight_gradient(
     xs: Float[Array, "*b d"],
     gradients: Float[Array, "*b n"],
     dtype: Any,
@@ -80,7 +80,7 @@ def sum_of_outer(
     return total.astype(dtype)
 
 
-def look_up(
+def embedding_lookup(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
     """table[ids]; the gradient is a scatter on a CPU, elsewhere a product.
@@ -89,7 +89,7 @@ def look_up(
     on a CPU the product with one-hot ids is the slower one. A TPU takes rows of a small
     table by a product as well.
     """
-    return _look_up(precision_now(), table, ids)
+    return _look_up(current_matmul_precision(), table, ids)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -105,11 +105,11 @@ def _look_up_forward(precision, table, ids):
 def _take_rows(table, ids):
     most = ONE_HOT_ROWS.get(jnp.dtype(table.dtype).name, 0)
     if get_platform() == "tpu" and len(table) <= most:
-        return take_by_one_hot(table, ids)
+        return take_rows_by_matmul(table, ids)
     return table[ids]
 
 
-def take_by_one_hot(
+def take_rows_by_matmul(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
     """Return table[ids] as a product with the one-hot ids, exact to the bit.
@@ -123,23 +123,23 @@ def take_by_one_hot(
 def _look_up_backward(precision, kept, gradient):
     like, ids = kept
     if get_platform() == "cpu":
-        rows = scattered(len(like), ids, gradient)
+        rows = row_gradient_by_scatter(len(like), ids, gradient)
     else:
-        rows = by_one_hot(len(like), ids, gradient, precision)
+        rows = row_gradient_by_matmul(len(like), ids, gradient, precision)
     return rows.astype(like.dtype), None
 
 
 _look_up.defvjp(_look_up_forward, _look_up_backward)
 
 
-def scattered(
+def row_gradient_by_scatter(
     height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
 ) -> Float[Array, "v n"]:
     """The sum of the gradients of each of `height` rows, added up row by row."""
     return jnp.zeros((height, gradient.shape[-1])).at[ids].add(gradient)
 
 
-def by_one_hot(
+def row_gradient_by_matmul(
     height: int,
     ids: Integer[Array | np.ndarray, "*b"],
     gradient: Float[Array, "*b n"],

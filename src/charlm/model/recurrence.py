@@ -12,14 +12,22 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from charlm.model.cells import Cell, Input, LSTMState, Params, State, lstm, one_tanh
+from charlm.model.cells import (
+    Cell,
+    Input,
+    LSTMState,
+    Params,
+    State,
+    fused_gate_affine,
+    lstm,
+)
 from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
 from charlm.model.matmul import (
-    look_up,
-    precision_now,
+    current_matmul_precision,
+    embedding_lookup,
+    matmul_over_time,
     product,
-    sum_of_outer,
-    window_product,
+    weight_gradient,
 )
 from charlm.model.platform import get_platform
 from charlm.model.tpu import unroll_lstm_on_tpu
@@ -71,7 +79,7 @@ def unroll_layer(
     if jnp.issubdtype(xs.dtype, jnp.integer):
         zs = cell.project(params, xs)
     else:
-        zs = window_product(xs, params["wx"]) + params["b"]
+        zs = matmul_over_time(xs, params["wx"]) + params["b"]
     return lax.scan(functools.partial(cell.advance, params), state, zs)
 
 
@@ -79,11 +87,11 @@ def unroll_lstm(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """The LSTM with the derivative of `_unroll_lstm`."""
-    loop = functools.partial(_unroll_lstm, precision_now(), params["wh"])
+    loop = functools.partial(_unroll_lstm, current_matmul_precision(), params["wh"])
     if jnp.issubdtype(xs.dtype, jnp.integer):  # the bias goes into the small table
         rows = params["wx"].astype(jnp.float32) + params["b"]
-        return loop(None, state, look_up(rows, xs))
-    return loop(params["b"], state, window_product(xs, params["wx"]))
+        return loop(None, state, embedding_lookup(rows, xs))
+    return loop(params["b"], state, matmul_over_time(xs, params["wx"]))
 
 
 class _Kept(NamedTuple):
@@ -124,7 +132,7 @@ def _unroll_lstm(precision, wh, b, state, zs):
 
 def _gates_of(precision, wh, b):
     """(state, z) -> i, f, g, o; the halves of the one tanh are folded into wh and b."""
-    scale, shift = one_tanh(wh.shape[0])
+    scale, shift = fused_gate_affine(wh.shape[0])
     wh = wh * scale.astype(wh.dtype)
     b = 0.0 if b is None else b * scale
 
@@ -174,7 +182,7 @@ def _lstm_backward(precision, residuals, gradients):
         return before, _put(d_zs, dz, t)
 
     d_state, d_zs = lax.fori_loop(0, length, tick, (d_last, kept.slopes))
-    d_wh = sum_of_outer(kept.h, d_zs, wh.dtype, precision)
+    d_wh = weight_gradient(kept.h, d_zs, wh.dtype, precision)
     d_b = None if b is None else d_zs.sum(axis=(0, 1))
     return d_wh, d_b, d_state, d_zs
 

@@ -26,7 +26,7 @@ AXIS = "rows"
 ROWS = 8  # of a batch a device, at least: fewer gain nothing (experiments/speed)
 
 
-def mesh_of(batch_size: int, *, rows: int = ROWS) -> Mesh:
+def make_mesh(batch_size: int, *, rows: int = ROWS) -> Mesh:
     """The devices that a batch is worked on: the most CPU devices that share it evenly.
 
     Of accelerators it is the first.
@@ -52,7 +52,7 @@ def mesh_of(batch_size: int, *, rows: int = ROWS) -> Mesh:
     )
 
 
-def by_rows(mesh: Mesh) -> NamedSharding:
+def shard_rows(mesh: Mesh) -> NamedSharding:
     """Of arrays whose first axis is the batch's."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
 

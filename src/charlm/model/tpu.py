@@ -7,7 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.cells import LSTMState, Params
-from charlm.model.matmul import look_up, precision_now, window_product
+from charlm.model.matmul import (
+    current_matmul_precision,
+    embedding_lookup,
+    matmul_over_time,
+)
 from charlm.model.platform import get_platform, is_switched_on
 
 SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
@@ -90,16 +94,16 @@ def unroll_lstm_in_vmem(
     """Return (state after the window, ys) of a padded layer, by the kernels."""
     from charlm.model.tpu_kernels import unroll_in_vmem
 
-    project = look_up if jnp.issubdtype(xs.dtype, jnp.integer) else _product
+    project = embedding_lookup if jnp.issubdtype(xs.dtype, jnp.integer) else _product
     zs = project(params["wx"], xs)
     # A kernel's products have no precision between bfloat16's and float32's.
-    precision = None if precision_now() is None else "float32"
+    precision = None if current_matmul_precision() is None else "float32"
     unroll: Any = unroll_in_vmem
     return unroll(precision, params["wh"], params["b"], state, zs)
 
 
 def _product(wx, xs):
-    return window_product(xs, wx)
+    return matmul_over_time(xs, wx)
 
 
 def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:

@@ -6,7 +6,7 @@ waits for what it moves, and where the window is large it leaves the weights out
 (experiments/accelerators). The equations are those of recurrence.py.
 
 XLA cannot split a kernel over devices: a program for several chips would have to call
-these under `jax.shard_map`. charlm takes one (devices.mesh_of).
+these under `jax.shard_map`. charlm takes one (devices.make_mesh).
 """
 
 import functools
@@ -18,8 +18,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
-from charlm.model.cells import LSTMState, one_tanh
-from charlm.model.matmul import product, sum_of_outer
+from charlm.model.cells import LSTMState, fused_gate_affine
+from charlm.model.matmul import product, weight_gradient
 from charlm.model.platform import get_platform
 from charlm.model.tpu import LANES, count_bytes
 
@@ -37,7 +37,7 @@ def unroll_in_vmem(
     What the backward loop reads is stored in the type of wh.
 
     Args:
-      precision: of products, as `precision_now` gives it.
+      precision: of products, as `current_matmul_precision` gives it.
       wh: recurrent weights; h is a multiple of LANES.
       b: bias.
       state: before the window.
@@ -56,7 +56,7 @@ def _forward(precision, wh, b, state, zs):
 def _backward(precision, residuals, gradients):
     wh, (slopes, through, f, before), like = residuals
     d_state, d_zs = _run_backward(precision, wh, slopes, through, f, *gradients)
-    d_wh = sum_of_outer(before, d_zs, wh.dtype, precision)
+    d_wh = weight_gradient(before, d_zs, wh.dtype, precision)
     d_b = d_zs.sum(axis=(0, 1), dtype=jnp.float32)
     return d_wh, d_b, d_state, d_zs.astype(like.dtype)
 
@@ -71,7 +71,7 @@ def _run_forward(precision, wh, b, state, zs, *, store):
     narrow = whole(batch, width, jnp.float32)
     hs, of_h = step(batch, width, jnp.float32), step(batch, width, wh.dtype)
     stored = [step(batch, wide, wh.dtype), of_h, of_h, of_h] if store else []
-    scale, _ = one_tanh(width)
+    scale, _ = fused_gate_affine(width)
     *stored, hs, c, h = _call(
         "lstm_forward",
         functools.partial(_forward_step, precision),

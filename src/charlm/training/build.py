@@ -15,11 +15,11 @@ from charlm.data.corpus import Corpus, open_corpus, parts
 from charlm.data.streams import Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.model.init import grow
+from charlm.model.init import expand_vocab
 from charlm.model.lm import LanguageModel, make_language_model
 from charlm.training.optimizer import make_optimizer, make_schedule, restart_at_decay
 from charlm.workdir import lock, model_files
-from charlm.workdir.metadata import FOLDER, steps_in
+from charlm.workdir.metadata import FOLDER, list_steps
 
 Config = Mapping[str, Any]
 # What may differ between a run and its continuation: how long, and what is told of it.
@@ -202,7 +202,7 @@ def _picked(section: Config, names) -> dict[str, Any]:
 
 def begun(workdir: Path) -> bool:
     """Whether a run has come to its first checkpoint in `workdir`."""
-    return bool(steps_in(workdir / FOLDER))
+    return bool(list_steps(workdir / FOLDER))
 
 
 def check_vocabulary(workdir: Path, vocab: Vocab) -> None:
@@ -233,7 +233,7 @@ def adopted(start: model_files.Model, run: Run, *, seed: int) -> Any:
     places = run.vocab.translate(
         np.arange(len(start.vocab)), start.vocab, what="train.init_from"
     )
-    return grow(start.params, fresh, places.tolist())
+    return expand_vocab(start.params, fresh, places.tolist())
 
 
 def summary(run: Run) -> str:

@@ -20,21 +20,21 @@ from charlm.training.step import (
     TrainState,
     init_state,
     make_train_step,
-    shardings_of,
+    state_shardings,
 )
 from charlm.workdir.checkpoints import Checkpoints, restore_newest
-from charlm.workdir.logs import check_logs, forget_begun_after
+from charlm.workdir.logs import check_logs, remove_logs_started_after
 from charlm.workdir.metadata import (
     has_only_weights,
+    list_steps,
     newest_notes,
-    steps_in,
     unreadable,
 )
 
 PyTree = Any
 
 
-class Periods(NamedTuple):
+class Intervals(NamedTuple):
     """How often, in steps, each thing is done; 0 is never, but at the end."""
 
     log: int = 100
@@ -43,7 +43,7 @@ class Periods(NamedTuple):
     sample: int = 1000
 
 
-DEFAULT_PERIODS = Periods()
+DEFAULT_INTERVALS = Intervals()
 SILENT = Reporter()
 
 
@@ -57,7 +57,7 @@ def fit(
     steps: int,
     workdir: Path,
     valid: np.ndarray | None = None,
-    periods: Periods = DEFAULT_PERIODS,
+    intervals: Intervals = DEFAULT_INTERVALS,
     seed: int = 0,
     params: PyTree | None = None,
     sample_length: int = 500,
@@ -83,7 +83,7 @@ def fit(
       steps: when to end.
       workdir: holds config.json and vocab.json already.
       valid: ids[n] of the text to evaluate on.
-      periods: how often to log, evaluate, checkpoint and sample.
+      intervals: how often to log, evaluate, checkpoint and sample.
       seed: of the parameters, and of dropout.
       params: to start from, in place of drawn ones.
       sample_length: characters of the samples on the way.
@@ -102,7 +102,7 @@ def fit(
     Raises:
       UserError: the workdir cannot be continued, or a step was bad.
     """
-    mesh = sharding.mesh_of(streams.batch_size)
+    mesh = sharding.make_mesh(streams.batch_size)
     state = init_state(
         lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
     )
@@ -110,7 +110,7 @@ def fit(
     state, notes = _resume(workdir, state, reporter)
     if other_text and notes.get("text_sha256", text_sha256) != text_sha256:
         state = state._replace(carry=lm.initial_carry(streams.batch_size))
-    state = jax.device_put(state, shardings_of(mesh))
+    state = jax.device_put(state, state_shardings(mesh))
     train_step = make_train_step(lm, optimizer, bad_steps=bad_steps)
     train_steps, feed = make_dispatch(train_step, streams, device_bytes, mesh)
     with Checkpoints(workdir) as checkpoints:
@@ -133,11 +133,11 @@ def fit(
         try:
             step, wrong = int(state.step), ""
             while step < steps and not wrong and not should_stop():
-                end = step + _to_next(step, steps, periods)
+                end = step + _to_next(step, steps, intervals)
                 state, step, wrong = dispatcher.run(state, step, end, should_stop)
                 if not wrong:
-                    _do_what_is_due(journal, state, step, steps, periods)
-            if (step < steps or wrong) and step not in steps_in(checkpoints.folder):
+                    _do_what_is_due(journal, state, step, steps, intervals)
+            if (step < steps or wrong) and step not in list_steps(checkpoints.folder):
                 journal.save(state, step)
             if wrong:
                 skip = ", or leave such steps out with --config.train.bad_steps=skip"
@@ -152,24 +152,24 @@ def fit(
     return state
 
 
-def _do_what_is_due(journal, state, step, steps, periods) -> None:
+def _do_what_is_due(journal, state, step, steps, intervals) -> None:
     """Logs, evaluates, samples and saves, in this order, at the steps for it."""
 
     def due(every):
         return step == steps or (every and step % every == 0)
 
-    if due(periods.log):
+    if due(intervals.log):
         journal.log(step)
-    better = due(periods.evaluate) and journal.evaluate(state.params, step)
-    if due(periods.sample):
+    better = due(intervals.evaluate) and journal.evaluate(state.params, step)
+    if due(intervals.sample):
         journal.sample(state.params, step)
-    if better or due(periods.checkpoint):
+    if better or due(intervals.checkpoint):
         journal.save(state, step)
 
 
-def _to_next(step: int, steps: int, periods: Periods) -> int:
+def _to_next(step: int, steps: int, intervals: Intervals) -> int:
     """Steps until something is due."""
-    ends = [every - step % every for every in periods if every]
+    ends = [every - step % every for every in intervals if every]
     return min([steps - step, *ends])
 
 
@@ -185,7 +185,7 @@ def _resume(
         if skipped:
             raise UserError(unreadable(workdir))
         return state, {}
-    forget_begun_after(workdir, restored.notes.get("logs", {}), restored.step)
+    remove_logs_started_after(workdir, restored.notes.get("logs", {}), restored.step)
     reporter.say(f"resumed from step {restored.step}")
     changed = _describe_changes(restored.notes.get("trained_on", {}))
     if changed:

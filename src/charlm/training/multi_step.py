@@ -17,7 +17,7 @@ from charlm.training.step import (
 
 # Seconds that a dispatch may take before anyone can stop the run. A short one costs:
 # XLA allocates all that a dispatch needs anew, and the system maps it page by page.
-PATIENCE = 2.0
+MAX_DISPATCH_SECONDS = 2.0
 TEXT_BYTES = 1 << 28  # of a text that lies in the memory of a CPU
 
 
@@ -119,5 +119,5 @@ def told(metrics: StepMetrics, n: int) -> str:
 
 def _new_pace(pace: int, count: int, spent: float) -> int:
     """The steps of the next dispatch: more while it is quick, up to DISPATCH."""
-    fitting = int(PATIENCE * count / max(spent, 1e-9))
+    fitting = int(MAX_DISPATCH_SECONDS * count / max(spent, 1e-9))
     return max(1, min(fitting, 2 * pace, DISPATCH))

@@ -20,7 +20,7 @@ from charlm.training.losses import bits
 from charlm.training.reporters import Reporter
 from charlm.training.step import StepMetrics, TrainState
 from charlm.workdir.checkpoints import Checkpoints
-from charlm.workdir.logs import SAMPLES, marks_of
+from charlm.workdir.logs import SAMPLES, log_checksums
 from charlm.workdir.metrics import Metrics
 
 
@@ -152,7 +152,7 @@ class Journal:
             "pending": self._pending,
             "best": self._best,
             "seconds": self.seconds,
-            "logs": marks_of(self._workdir),
+            "logs": log_checksums(self._workdir),
             "text_sha256": self._text_sha256,
             "trained_on": describe_machine(),
         }

@@ -22,7 +22,7 @@ PyTree = Any
 DISPATCH = 64  # steps of one dispatch, at most
 # A loss above so many times that of a guess among all symbols has exploded: char-rnn
 # stops at three times its first loss, which is that of a guess (train.lua).
-EXPLODED = 3.0
+MAX_LOSS_RATIO = 3.0
 BAD_STEPS = ("stop", "skip")
 
 
@@ -116,7 +116,7 @@ def make_train_step(
 
     def loss(params, carry, window, key):
         carry, logits = lm.unroll(params, carry, window.inputs, key)
-        limit = EXPLODED * math.log(logits.shape[-1] + 1)
+        limit = MAX_LOSS_RATIO * math.log(logits.shape[-1] + 1)
         return nats_per_char(logits, window.targets), (carry, limit)
 
     def train_step(state, window, due=True):
@@ -160,11 +160,11 @@ def reset(carry: PyTree, fresh: Bool[Array | np.ndarray, " b"]) -> PyTree:
     return jax.tree.map(lambda c: jnp.where(fresh[:, None], 0, c), carry)
 
 
-def shardings_of(mesh: Mesh) -> TrainState:
+def state_shardings(mesh: Mesh) -> TrainState:
     """Where each part of a state lives: the carry's rows apart, the rest everywhere."""
     everywhere: Any = sharding.whole(mesh)
     state = TrainState(*(everywhere for _ in TrainState._fields))
-    return state._replace(carry=sharding.by_rows(mesh))
+    return state._replace(carry=sharding.shard_rows(mesh))
 
 
 def make_train_steps(
@@ -184,7 +184,7 @@ def make_train_steps(
       window: (data, step, place in the dispatch) -> the batch of that step.
       mesh: the devices that share the batch's rows; by default, where the state is.
     """
-    shardings = None if mesh is None else (shardings_of(mesh), sharding.whole(mesh))
+    shardings = None if mesh is None else (state_shardings(mesh), sharding.whole(mesh))
 
     @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
     def train_steps(state, data, count, first=None):

@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 import jax
 
 from charlm.errors import UserError
-from charlm.files import write_sums
+from charlm.files import write_checksums
 from charlm.version import VERSION
 from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metadata import (
     FOLDER,
     FORMAT,
-    OtherFormat,
+    IncompatibleCheckpoint,
     choose,
     damaged,
-    kept_at,
-    loss_at,
-    steps_in,
+    list_steps,
+    read_loss,
+    read_metadata,
 )
 
 PyTree = Any
@@ -100,7 +100,7 @@ class Checkpoints:
             saved = self._orbax.save_checkpointables(step, trees, custom_metadata=kept)
             if not saved:
                 raise ValueError("there is a later one")
-            write_sums(self.folder / str(step))
+            write_checksums(self.folder / str(step))
         except Exception as error:  # Orbax and TensorStore raise many kinds
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}:"
@@ -128,10 +128,10 @@ class Checkpoints:
 def _losses_in(folder: Path) -> dict[int, float]:
     """The validation loss of each checkpoint that is ours to drop, or infinity."""
     losses = {}
-    for step in steps_in(folder):
+    for step in list_steps(folder):
         try:
-            losses[step] = loss_at(folder / str(step))
-        except OtherFormat:
+            losses[step] = read_loss(folder / str(step))
+        except IncompatibleCheckpoint:
             continue
         except UserError:  # damaged: it is named, and put aside, when it is restored
             losses[step] = math.inf
@@ -148,16 +148,16 @@ def restore_newest(
     that are not what was saved.
 
     Raises:
-      OtherFormat: the newest was written by another charlm.
+      IncompatibleCheckpoint: the newest was written by another charlm.
     """
     folder, wrong, restored = Path(workdir) / FOLDER, {}, None
-    for step in reversed(steps_in(folder)):
+    for step in reversed(list_steps(folder)):
         try:
             if restored is None:
                 restored = restore(workdir, step, like)
             else:
-                kept_at(folder / str(step))
-        except OtherFormat:
+                read_metadata(folder / str(step))
+        except IncompatibleCheckpoint:
             if restored is None:
                 raise
         except UserError as error:
@@ -174,11 +174,11 @@ def restore_chosen(
 ) -> Restored:
     """The checkpoint that `choose` chooses, also while a run puts new ones there."""
     while True:
-        there = steps_in(Path(workdir) / FOLDER)
+        there = list_steps(Path(workdir) / FOLDER)
         try:
             return restore(workdir, choose(workdir, which), like)
         except (UserError, OSError):
-            if steps_in(Path(workdir) / FOLDER) == there:
+            if list_steps(Path(workdir) / FOLDER) == there:
                 raise  # else the run has just dropped one, or saved one
 
 
@@ -198,7 +198,7 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
     from orbax.checkpoint import v1 as ocp
 
     path = Path(workdir).absolute() / FOLDER / str(step)
-    kept = kept_at(path)
+    kept = read_metadata(path)
     place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     wanted = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), like

@@ -15,7 +15,7 @@ FIRST = re.compile(rb'\{"step": (\d{1,18}),|=== step (\d{1,18}),')
 Marks = dict[str, list]  # of each file that is there: its bytes, and their SHA-256
 
 
-def marks_of(workdir: Path) -> Marks:
+def log_checksums(workdir: Path) -> Marks:
     """How the logs stand now; what they hold is on the disk when this returns."""
     marks = {}
     for name in LOGS:
@@ -46,7 +46,7 @@ def check_logs(workdir: Path, marks: Marks, step: int) -> None:
             )
 
 
-def forget_begun_after(workdir: Path, marks: Marks, step: int) -> None:
+def remove_logs_started_after(workdir: Path, marks: Marks, step: int) -> None:
     """Removes logs that were moved away and begun again after the checkpoint."""
     for path, mark in _marked(workdir, marks):
         if _differs(path, mark) and _begun_after(path, step):

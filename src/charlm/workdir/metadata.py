@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charlm.errors import UserError
-from charlm.files import differing
+from charlm.files import changed_files
 
 FORMAT = 1  # of what a checkpoint holds; raised when an older one could not be read
 FOLDER = "checkpoints"
@@ -25,11 +25,11 @@ UNREADABLE = (
 )
 
 
-class OtherFormat(UserError):
+class IncompatibleCheckpoint(UserError):
     """A checkpoint that another charlm wrote, and that is whole for all we know."""
 
 
-def steps_in(folder: Path) -> list[int]:
+def list_steps(folder: Path) -> list[int]:
     """The steps that a folder of checkpoints has, in rising order."""
     if not folder.is_dir():
         return []
@@ -50,14 +50,14 @@ def choose(workdir: str | os.PathLike, which: str | int = "best") -> int:
         of them is damaged.
     """
     folder = Path(workdir) / FOLDER
-    steps = steps_in(folder)
+    steps = list_steps(folder)
     if not steps:
         raise UserError(
             f"{workdir} has no checkpoint; train first, with charlm.train"
             f" --workdir={workdir}"
         )
     if which == "best":
-        losses = {step: loss_at(folder / str(step)) for step in steps}
+        losses = {step: read_loss(folder / str(step)) for step in steps}
         return min(steps, key=lambda step: (losses[step], -step))
     if which == "latest":
         return steps[-1]
@@ -70,23 +70,23 @@ def choose(workdir: str | os.PathLike, which: str | int = "best") -> int:
     )
 
 
-def notes_of(workdir: str | os.PathLike, step: int) -> dict[str, Any]:
+def read_notes(workdir: str | os.PathLike, step: int) -> dict[str, Any]:
     """The notes kept with a checkpoint."""
-    return kept_at(Path(workdir) / FOLDER / str(step))["notes"]
+    return read_metadata(Path(workdir) / FOLDER / str(step))["notes"]
 
 
 def newest_notes(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
     """The step and notes of the newest checkpoint that is whole; of none, 0 and {}.
 
     Raises:
-      OtherFormat: it was written by another charlm.
+      IncompatibleCheckpoint: it was written by another charlm.
       UserError: there are checkpoints, and none is whole.
     """
-    steps = steps_in(Path(workdir) / FOLDER)
+    steps = list_steps(Path(workdir) / FOLDER)
     for step in reversed(steps):
         try:
-            return step, notes_of(workdir, step)
-        except OtherFormat:
+            return step, read_notes(workdir, step)
+        except IncompatibleCheckpoint:
             raise
         except UserError:  # it is named when it is restored
             continue
@@ -97,7 +97,7 @@ def newest_notes(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
 
 def has_only_weights(workdir: str | os.PathLike, step: int) -> bool:
     """Returns whether a checkpoint holds weights, without the rest of a run's state."""
-    kept = kept_at(Path(workdir) / FOLDER / str(step), whole=False)
+    kept = read_metadata(Path(workdir) / FOLDER / str(step), whole=False)
     return "run" not in kept["sha256"]
 
 
@@ -106,17 +106,17 @@ def unreadable(workdir: str | os.PathLike) -> str:
     return f"no checkpoint of {workdir} can be read; train in another --workdir"
 
 
-def kept_at(path: Path, *, whole: bool = True) -> dict[str, Any]:
+def read_metadata(path: Path, *, whole: bool = True) -> dict[str, Any]:
     """What was kept beside the arrays of the checkpoint at `path`.
 
     All its files are checked, or if it need not be `whole`, the one that is read.
 
     Raises:
-      OtherFormat: another charlm wrote it.
+      IncompatibleCheckpoint: another charlm wrote it.
       UserError: it is damaged.
     """
     try:
-        wrong = differing(path, only="" if whole else METADATA)
+        wrong = changed_files(path, only="" if whole else METADATA)
     except OSError as error:  # of the disk, say
         raise UserError(damaged(path, f"it cannot be read ({error})")) from error
     if wrong:
@@ -129,7 +129,7 @@ def kept_at(path: Path, *, whole: bool = True) -> dict[str, Any]:
     if version == FORMAT and not _is_ours(kept):
         raise UserError(damaged(path, "its metadata is not what charlm writes"))
     if version != FORMAT:
-        raise OtherFormat(
+        raise IncompatibleCheckpoint(
             f"checkpoint {path.name} of {path.parent.parent} was written by charlm"
             f" {writer} in format {version}, and this charlm reads {FORMAT}; use the"
             " release that wrote it"
@@ -170,7 +170,7 @@ def _is_mark(mark: Any) -> bool:
 
 def damaged(path: Path, how: str) -> str:
     """The message of a checkpoint that is not whole, and which others there are."""
-    others = [step for step in steps_in(path.parent) if str(step) != path.name]
+    others = [step for step in list_steps(path.parent) if str(step) != path.name]
     also = f"of step {others[-1]}, if that is whole" if others else "elsewhere"
     return (
         f"checkpoint {path.name} of {path.parent.parent} is damaged: {how};"
@@ -178,7 +178,7 @@ def damaged(path: Path, how: str) -> str:
     )
 
 
-def loss_at(path: Path) -> float:
+def read_loss(path: Path) -> float:
     """The validation loss at which a checkpoint was saved; infinite if unknown."""
-    metrics = kept_at(path, whole=False).get("metrics") or {}
+    metrics = read_metadata(path, whole=False).get("metrics") or {}
     return float(metrics.get("nats_per_char", math.inf))

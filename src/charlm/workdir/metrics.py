@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from charlm.files import write_whole
+from charlm.files import atomic_write
 
 Record = dict[str, Any]
 FILE = "metrics.jsonl"
@@ -77,7 +77,7 @@ def cut_back(path: Path, step: int) -> None:
     kept = [r for r in read_metrics(path.parent) if r["step"] <= step]
     text = "".join(json.dumps(record) + "\n" for record in kept)
     if text.encode() != path.read_bytes():
-        write_whole(path, text)
+        atomic_write(path, text)
 
 
 @contextlib.contextmanager

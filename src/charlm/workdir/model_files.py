@@ -11,7 +11,7 @@ import jax
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.files import write_whole
+from charlm.files import atomic_write
 from charlm.model.lm import LanguageModel, make_language_model
 from charlm.workdir import checkpoints
 from charlm.workdir.checkpoints import Restored
@@ -93,6 +93,8 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
                     f"{path} has {name}.{knob} {section[knob]!r}, which is no"
                     f" {kind.__name__}; put it back as it was"
                 )
+    if "initialiser" in config.get("model", {}):  # its name before 0.2
+        config["model"]["initializer"] = config["model"].pop("initialiser")
     return config
 
 
@@ -117,7 +119,7 @@ def write_bundle(
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         for name, record in records.items():
-            write_whole(workdir / name, json.dumps(sealed(record), indent=1) + "\n")
+            atomic_write(workdir / name, json.dumps(sealed(record), indent=1) + "\n")
     except OSError as error:
         raise UserError(
             f"{workdir} cannot be written ({error.strerror}); choose another --workdir"

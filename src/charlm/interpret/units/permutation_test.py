@@ -46,7 +46,7 @@ def scored(
     """All units on all labels over a stretch of text, with their null.
 
     Args:
-      signals: as in a Trace.
+      signals: as in Activations.
       labels: fit for the stretch.
       span: the stretch.
       amounts: how far labels are shifted, in 0..1 of all allowed shifts; the same for

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.ablation import Cost, costs_of
-from charlm.interpret.activations import SIGNALS, Trace, cell_of, trace
+from charlm.interpret.ablation import AblationEffect, ablation_effects
+from charlm.interpret.activations import SIGNALS, Activations, cell_of, trace
 from charlm.interpret.labels.labels import Label
 from charlm.interpret.labels.selection import labels
 from charlm.interpret.units.baselines import context_controls
@@ -33,11 +33,11 @@ class Study(NamedTuple):
         none if not asked for.
     """
 
-    trace: Trace
+    trace: Activations
     labels: list[Label]
     findings: Findings
     twin: Findings | None
-    costs: dict[Finding, Cost]
+    costs: dict[Finding, AblationEffect]
 
 
 def study(
@@ -95,10 +95,10 @@ def _scored(cell: str, signals: Sequence[str]) -> list[str]:
 def clamped(
     lm: LanguageModel,
     params: PyTree,
-    seen: Trace,
+    seen: Activations,
     of_text: Sequence[Label],
     findings: Sequence[Finding],
-) -> dict[Finding, Cost]:
+) -> dict[Finding, AblationEffect]:
     """What clamping their units costs, of the findings that passed with WORTH or more.
 
     Measured on a part of the half on which no unit was chosen.
@@ -109,7 +109,7 @@ def clamped(
     names = {each.label for each in passed}
     holds = {label.name: holding(label) for label in of_text if label.name in names}
     part = richest(list(holds.values()), len(seen.ids))
-    costs = costs_of(
+    costs = ablation_effects(
         lm,
         params,
         cut(seen, part),
@@ -146,7 +146,7 @@ def holding(label: Label) -> np.ndarray:
     return holds if label.where is None else holds & label.where
 
 
-def cut(seen: Trace, part: slice) -> Trace:
+def cut(seen: Activations, part: slice) -> Activations:
     """The trace of a part of the text, as it was read with all before it."""
     return seen._replace(
         ids=seen.ids[part],

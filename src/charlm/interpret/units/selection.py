@@ -53,7 +53,7 @@ def find(
     passes is about as much as `family` says.
 
     Args:
-      signals: integers[t, h] by name, as in a Trace; of signals whose values rise
+      signals: integers[t, h] by name, as in Activations; of signals whose values rise
         together, as c and tanh c, give one.
       labels: of the same text.
       shifts: how many make the null.

@@ -17,7 +17,7 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.interpret.activations import Trace
+from charlm.interpret.activations import Activations
 from charlm.interpret.units.permutation_test import LEAST
 from charlm.interpret.viewer.initial_view import opening
 
@@ -38,7 +38,7 @@ SIZES = ("text", "values", "model", "page")
 
 
 def page(
-    trace: Trace,
+    trace: Activations,
     *,
     weights: Mapping[str, Any],
     cells: Sequence[Mapping[str, Any]] | None = None,
@@ -129,7 +129,7 @@ def _script(name: str, kind: str, text: str) -> str:
     return f'<script type="{kind}" id="{name}">{text}</script>'
 
 
-def _check(trace: Trace, weights, cells, start: int | None) -> None:
+def _check(trace: Activations, weights, cells, start: int | None) -> None:
     """Raises the UserErrors of `page`."""
     for name in NEEDED[trace.cell]:
         if f"layer_0/{name}" not in trace.signals:
@@ -154,7 +154,7 @@ def _check(trace: Trace, weights, cells, start: int | None) -> None:
             )
 
 
-def _data_of(trace: Trace) -> dict[str, Any]:
+def _data_of(trace: Activations) -> dict[str, Any]:
     """What data.js reads of a trace."""
     vocab, memory = trace.vocab, "c" if trace.cell == "lstm" else "h"
     ends = [
@@ -209,7 +209,7 @@ def _name_of(code: int, vocab: Vocab) -> str:
     return NAMES.get(code) or unicodedata.name(chr(code), "control or unnamed").lower()
 
 
-def _values_of(trace: Trace, layer: int, name: str) -> str:
+def _values_of(trace: Activations, layer: int, name: str) -> str:
     """All values of a stored signal, unit after unit, a character each.
 
     The character is chr(94 + round(32 value)): from ">" of -1 to "~" of 1, so that none
@@ -225,7 +225,7 @@ def _values_of(trace: Trace, layer: int, name: str) -> str:
     return codes.tobytes().decode("ascii")
 
 
-def _states_of(trace: Trace) -> dict[str, str]:
+def _states_of(trace: Activations) -> dict[str, str]:
     """The state after each EVERY characters, integers[n, l, h] as in the trace."""
     kept = {"h": "<i1"} | ({"c": "<i2"} if trace.cell == "lstm" else {})
     found = {}

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from charlm.interpret.activations import Trace
+from charlm.interpret.activations import Activations
 
 SEEN = 600  # characters: about half of what a screen shows
 
 
 def opening(
-    trace: Trace, cells: Sequence[Mapping[str, Any]], start: int | None
+    trace: Activations, cells: Sequence[Mapping[str, Any]], start: int | None
 ) -> dict[str, Any]:
     """The "layer", "unit" and "signal" that are shown, and "at", the marked character.
 

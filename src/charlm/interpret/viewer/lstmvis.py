@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from charlm.errors import UserError
-from charlm.interpret.activations import Trace
+from charlm.interpret.activations import Activations
 
 PIECE = 4096  # rows written at once
 STATES, WORDS, DICTIONARY, ABOUT = "states.h5", "train.h5", "words.dict", "lstm.yml"
 
 
-def write_lstmvis(trace: Trace, folder: str | os.PathLike, *, name: str) -> None:
+def write_lstmvis(trace: Activations, folder: str | os.PathLike, *, name: str) -> None:
     """Writes a trace as a project of LSTMVis: its three files, and its description.
 
     states.h5 has states1, states2, ... ([t, h] float32, a layer each: an LSTM's c, the
@@ -54,7 +54,7 @@ def write_lstmvis(trace: Trace, folder: str | os.PathLike, *, name: str) -> None
         ) from error
 
 
-def _tables(trace: Trace) -> dict[str, str]:
+def _tables(trace: Activations) -> dict[str, str]:
     """The signal of each table of states.h5."""
     inner = "c" if trace.cell == "lstm" else "h"
     tables = {}
@@ -76,7 +76,7 @@ def word(symbol: str) -> str:
     return symbol if shows else json.dumps(symbol)[1:-1].replace(" ", "\\u0020")
 
 
-def description(trace: Trace, name: str) -> str:
+def description(trace: Activations, name: str) -> str:
     """lstm.yml, of which JSON is a kind."""
     kinds = {"states": "state", "output": "output"}
     types = [
