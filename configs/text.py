@@ -11,19 +11,9 @@ On Tiny Shakespeare's megabyte, two cores of an AMD EPYC (AVX-512): validation l
 seconds (measured before the step was made faster).
 """
 
+from charlm.config import text_config
 from configs import default
 
 
 def get_config(variant: str = ""):
-    config = default.get_config()
-    config.data.split = (0.9, 0.1, 0.0)
-    config.model.features = 256
-    config.model.embedding = 64
-    config.model.initializer = "torch_rnn"
-    config.model.dropout = 0.2
-    default.adamw(config)
-    config.train.batch_size = 32
-    config.train.epochs = 20.0
-    config.train.seq_length = 64
-    config.train.sample_temperature = 0.8
-    return default.pick(config, variant, smoke=default.smoke)
+    return default.pick(text_config(), variant, smoke=default.smoke)

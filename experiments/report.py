@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from charlm.model.sharding import machine_name
+from charlm.model.sharding import get_machine_name
 
 BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
 WIDTH = 60  # characters of a table's cell
@@ -29,7 +29,7 @@ def keep(
     Raises:
       ValueError: the README lacks the marks.
     """
-    about = {"machine": machine_name(), "jax": jax.__version__}
+    about = {"machine": get_machine_name(), "jax": jax.__version__}
     about["python"] = platform.python_version()
     kept = json.dumps(about | results, indent=1)
     suffix = f"-{part}" if part else ""

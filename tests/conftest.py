@@ -1,7 +1,9 @@
-"""What the tests share: made texts, tiny configs, front doors run as by a user."""
+"""Helpers of all tests: small texts and configs, front doors, a browser."""
 
 import contextlib
 import http.server
+import importlib
+import io
 import os
 import shutil
 import subprocess
@@ -14,7 +16,9 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("charlm", "typecheck.typechecker")
+# All but charlm.config, which checks its values itself, with a message for users.
+CHECKED = "api cli corpora data evaluation generation interpret model training workdir"
+install_import_hook([f"charlm.{r}" for r in CHECKED.split()], "typecheck.typechecker")
 hypothesis.settings.register_profile("no clock", deadline=None)
 hypothesis.settings.load_profile("no clock")
 
@@ -198,8 +202,23 @@ def command(door: str, *flags: str) -> list[str]:
     return [sys.executable, "-m", f"charlm.{door}", *flags]
 
 
-def door(name: str, *flags: str, cwd: Path = ROOT, **kwargs):
-    """Runs a front door to its end, as a user would."""
+def door(name: str, *flags: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Runs a front door to its end in this process, which is quick."""
+    module = {"corpora": "corpora.__main__"}.get(name, name)
+    main = importlib.import_module(f"charlm.{module}").main
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        status = main([str(flag) for flag in flags])
+    return subprocess.CompletedProcess(
+        command(name, *flags), status, stdout.getvalue(), stderr.getvalue()
+    )
+
+
+def door_process(name: str, *flags: str, cwd: Path = ROOT, **kwargs):
+    """Runs a front door to its end as a user does, in a process of its own."""
     return subprocess.run(
         command(name, *flags),
         cwd=cwd,
@@ -210,9 +229,9 @@ def door(name: str, *flags: str, cwd: Path = ROOT, **kwargs):
     )
 
 
-def train_flags(text: Path, workdir: Path, **knobs) -> list[str]:
-    """The flags of a small run on a text; knobs are config names with __ for dots."""
-    values = SMALL | {name.replace("__", "."): value for name, value in knobs.items()}
+def train_flags(text: Path, workdir: Path, **options) -> list[str]:
+    """Returns the flags of a small run; options have __ for dots."""
+    values = SMALL | {name.replace("__", "."): value for name, value in options.items()}
     return [
         f"--config={ROOT}/configs/text.py",
         f"--config.data.path={text}",
@@ -221,9 +240,9 @@ def train_flags(text: Path, workdir: Path, **knobs) -> list[str]:
     ]
 
 
-def train(text: Path, workdir: Path, **knobs):
-    """A small run on a text, to its end."""
-    return door("train", *train_flags(text, workdir, **knobs))
+def train(text: Path, workdir: Path, **options) -> subprocess.CompletedProcess:
+    """Trains a small run on a text to its end."""
+    return door("train", *train_flags(text, workdir, **options))
 
 
 def refused(done, message):
@@ -232,6 +251,19 @@ def refused(done, message):
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line, line
+
+
+TIMES = ("seconds", "chars_per_second")
+
+
+def read_untimed(workdir: Path) -> list[dict]:
+    """Returns the records of a run without what differs from time to time."""
+    from charlm.workdir.metrics import read_metrics
+
+    return [
+        {key: value for key, value in record.items() if key not in TIMES}
+        for record in read_metrics(workdir)
+    ]
 
 
 def files(path):

@@ -19,17 +19,17 @@ import charlm
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation import score
-from charlm.generation.sampler import DRAW, SamplingParams, make_sampler
-from charlm.generation.stream import sample
-from charlm.interpret.activations import _reader_of, trace
+from charlm.generation.generate import generate_batch
+from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
+from charlm.interpret.activations import get_reader, record_activations
 from charlm.model import cudnn, platform, sharding
-from charlm.model.dropout import drop
-from charlm.model.lm import make_language_model, resolve_dtype
+from charlm.model.dropout import apply_dropout
+from charlm.model.lm import make_language_model, observe, resolve_dtype
 from charlm.model.matmul import embedding_lookup
 from charlm.model.platform import get_platform, tracing_for
-from charlm.model.recurrence import stack, unroll_layers
+from charlm.model.recurrence import get_lstm_backend, run_stack, unroll_stack
 from charlm.training.losses import cross_entropy_by_mask, nats_per_char
-from charlm.workdir.metadata import FOLDER, METADATA, newest_notes
+from charlm.workdir.metadata import FOLDER, METADATA, read_newest_notes
 from charlm.workdir.model_files import read_config
 from experiments.accelerators import layouts, targets
 from experiments.accelerators.mends import MENDS, without
@@ -103,7 +103,7 @@ def layers_of(count, d=D):
             }
         )
         states.append(
-            charlm.lstm.initial_state((B,), H)._replace(
+            charlm.lstm.initial_state(B, H)._replace(
                 c=jax.random.normal(keys[3], (B, H)),
                 h=jax.random.normal(keys[4], (B, H)),
             )
@@ -130,7 +130,7 @@ def gradients_of(unroll, count, one_hot):
 def by_scan(params, states, xs):
     """The slow path: a scan of the step."""
     return lax.scan(
-        lambda s, x: stack(charlm.lstm.step, params, s, x), tuple(states), xs
+        lambda s, x: run_stack(charlm.lstm.step, params, s, x), tuple(states), xs
     )
 
 
@@ -161,7 +161,7 @@ def test_on_a_gpu_cudnn_under_jit_is_the_scan_in_value_and_gradient(count, one_h
     """t is not b, so that neither can be taken for the other."""
 
     def unroll(params, states, xs):
-        return unroll_layers(charlm.lstm, params, states, xs)
+        return unroll_stack(charlm.lstm, params, states, xs)
 
     with jax.default_matmul_precision("float32"):
         slow = gradients_of(by_scan, count, one_hot)
@@ -251,7 +251,7 @@ def test_masks_of_a_window_at_once_are_those_of_the_loop(rate):
     xs = jax.random.normal(KEY, (20, 10, 51))
 
     def both(xs):
-        ys, pull = jax.vjp(lambda xs: drop(rate, KEY, xs), xs)
+        ys, pull = jax.vjp(lambda xs: apply_dropout(rate, KEY, xs), xs)
         return ys, pull(xs)
 
     looped = jax.jit(both)(xs)
@@ -330,15 +330,17 @@ def test_products_are_bfloat16_on_a_tpu_unless_float32_is_asked_for():
     for name, dtype in (("cpu", "float32"), ("cuda", "float32"), ("tpu", "bfloat16")):
         with tracing_for(name):
             assert resolve_dtype("auto") == dtype
-            assert resolve_dtype("tf32") == "tf32"
+            assert resolve_dtype("float32") == "float32"
 
 
 def test_a_workdir_names_the_type_of_its_products(trained, tmp_path, text_file):
-    assert read_config(trained / "run")["model"]["dtype"] == "float32"
+    assert read_config(trained / "run").model.dtype == "float32"
     flags = train_flags(text_file, tmp_path / "run")
     done = door("train", *flags, "--config.model.dtype=bfloat16")
     assert done.returncode == 0 and "products are in bfloat16" in done.stderr, done
-    done = door("train", *flags, "--config.model.dtype=auto")
+    again = door("train", *flags, "--config.model.dtype=auto")  # that of the workdir
+    assert again.returncode == 0 and "products are in bfloat16" in again.stderr, again
+    done = door("train", *flags, "--config.model.dtype=float32")
     refused(done, "model.dtype is 'bfloat16' there and 'float32' here")
 
 
@@ -347,7 +349,7 @@ def test_the_gates_of_a_trace_are_as_exact_as_the_model(cell):
     lm = make_language_model(vocab_size=V, cell=cell, features=H)
     params, carry = lm.init(KEY), lm.initial_carry(1)
     with tracing_for("cuda"):
-        read = _reader_of(lm, ("layer_0/h",), 2)
+        read = get_reader(lm, ("layer_0/h",), 2)
         text = read.lower(params, carry, jnp.zeros(V), jnp.zeros(5, jnp.int32))
     found = precisions(text.as_text())
     assert len(found) >= 4 and set(found) == {"HIGHEST"}
@@ -357,37 +359,43 @@ def test_a_bfloat16_models_gates_are_those_of_its_own_step():
     lm = make_language_model(vocab_size=V, features=64, layers=2, dtype="bfloat16")
     params, carry = lm.init(KEY), lm.initial_carry(B)
     for ids in jax.random.randint(KEY, (T, B), 0, V):
-        after, logits, gates = lm.observe(params, carry, ids)
+        after, logits, values = observe(lm, params, carry, ids)
         near((after, logits), lm.step(params, carry, ids), 0)
         for n in range(2):
-            c = gates[n].f * carry[n].c + gates[n].i * gates[n].g
-            np.testing.assert_array_equal(after[n].c, c)
+            i, f, g = (values[f"layer_{n}/{gate}"] for gate in "ifg")
+            np.testing.assert_array_equal(after[n].c, f * carry[n].c + i * g)
         carry = after
     vocab = Vocab.of("".join(map(chr, range(97, 97 + V))))
-    assert trace(lm, params, vocab, "abc").signals["layer_1/f"].any()
+    recorded = record_activations((lm, params, vocab), "abc")
+    assert recorded.signals["layer_1/f"].any()
 
 
-@pytest.mark.parametrize("wish", [{}, {"top_k": 3, "top_p": 0.8}, {"temperature": 0.0}])
-def test_drawing_in_static_steps_draws_the_same(wish):
+@pytest.mark.parametrize(
+    "sampling",
+    [SamplingParams(), SamplingParams(1.0, 3, 0.8), SamplingParams(temperature=0.0)],
+)
+def test_drawing_in_static_steps_draws_the_same(sampling):
+    """With a prompt that is read in static steps as well."""
     vocab = Vocab.of("abcdefghijk")
     lm = make_language_model(vocab_size=V, features=H, layers=2)
     params = jax.tree.map(lambda p: 9 * p, lm.init(KEY))
-    wanted = sample(lm, params, vocab, length=DRAW + 9, samples=2, seed=1, **wish)
-    twin = make_language_model(vocab_size=V, features=H, layers=2)
+    options = dict(length=CHUNK_DRAWN + 9, num_samples=2, sampling=sampling, seed=1)
+    model, prompt = (lm, params, vocab), "abcdefgh" * 17
+    expected = generate_batch(model, prompt, **options)
     with tracing_for("cuda"):
-        found = sample(twin, params, vocab, length=DRAW + 9, samples=2, seed=1, **wish)
-    assert found == wanted
+        texts = generate_batch(model, prompt, **options)
+    assert texts == expected
 
 
 def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     lm = make_language_model(vocab_size=V, features=H, layers=1)
     sampler, params = make_sampler(lm), lm.init(KEY)
-    sampler_state = sampler.read(params, np.zeros(1, np.int32), 1)
+    state = sampler.prefill(params, np.zeros(1, np.int32), 1)
     sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     with tracing_for("cuda"):
-        program = sampler.draw.trace(
-            sampler.prepare(params),
-            sampler_state,
+        program = sampler.decode.trace(
+            sampler.pack_params(params),
+            state,
             jax.random.split(KEY, 1),
             sampling,
             5,
@@ -395,7 +403,7 @@ def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     [branch] = [e for e in program.jaxpr.eqns if e.primitive.name == "cond"]
     for inside in branch.params["branches"]:
         [loop] = [e for e in inside.eqns if e.primitive.name == "scan"]
-        assert loop.params["length"] == DRAW
+        assert loop.params["length"] == CHUNK_DRAWN
         assert "cond[" not in str(loop.params["jaxpr"])
 
 
@@ -408,10 +416,10 @@ def test_an_accelerator_scores_in_windows_as_long_as_its_memory_allows(
 ):
     lm = make_language_model(vocab_size=V, features=H)
     carry = lm.initial_carry(B)
-    assert score._length_of_dispatch(carry, V, 50, 500) == 60  # whole pieces
+    assert score._compute_dispatch_length(carry, V, 50, 500) == 60  # whole chunks
     monkeypatch.setattr(sharding, "get_memory", lambda: memory)
     with tracing_for("cuda"):
-        assert score._length_of_dispatch(carry, V, 40, 500) == length
+        assert score._compute_dispatch_length(carry, V, 40, 500) == length
 
 
 def test_a_score_does_not_depend_on_the_length_of_a_dispatch():
@@ -422,7 +430,7 @@ def test_a_score_does_not_depend_on_the_length_of_a_dispatch():
         params = lm.init(KEY)
         with tracing_for(name):
             for way in ({"streams": 4}, {"window": 32, "streams": 3}):
-                results.append(score.evaluate(lm, params, ids, **way))
+                results.append(score.score(lm, params, ids, **way))
     near([s.nats_per_char for s in found], [s.nats_per_char for s in wanted], 1e-6)
     assert [s.characters for s in found] == [300, 300]
 
@@ -455,24 +463,25 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
             said.append(text)
 
     run_fit(tmp_path, steps=4, reporter=Reporter())
-    here = newest_notes(tmp_path)[1]["trained_on"]
+    here = read_newest_notes(tmp_path)[1]["trained_on"]
     assert here == {
-        "machine": sharding.machine_name(),
+        "machine": sharding.get_machine_name(),
         "jax": jax.__version__,
         "lstm": "scan",
     }
     with tracing_for("tpu"):
-        assert sharding.describe_machine()["lstm"] == "Pallas"
+        assert get_lstm_backend() == "Pallas"
     with targets.tracing_target("cuda"):
-        assert sharding.describe_machine()["lstm"] == "cuDNN"
+        assert get_lstm_backend() == "cuDNN"
     run_fit(tmp_path, steps=6, reporter=Reporter())
     assert said == ["resumed from step 4"]
-    monkeypatch.setattr(sharding, "machine_name", lambda: "NVIDIA H100")
+    monkeypatch.setattr(sharding, "get_machine_name", lambda: "NVIDIA H100")
     run_fit(tmp_path, steps=8, reporter=Reporter())
     assert said[1:] == [
         "resumed from step 6",
-        f"trained on otherwise so far: machine was {here['machine']} and is NVIDIA"
-        " H100; its losses go on as they would have, but not to the last bit",
+        "trained on another machine so far: machine was"
+        f" {here['machine']} and is NVIDIA H100; its losses continue as they would"
+        " have, but not to the last bit",
     ]
 
 

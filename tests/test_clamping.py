@@ -8,7 +8,7 @@ import pytest
 from test_trace import TEXT, made
 
 from charlm import Vocab, make_language_model
-from charlm.evaluation.score import log_probabilities
+from charlm.evaluation.score import compute_log_probabilities
 from charlm.interpret import ablation
 from charlm.interpret.ablation import (
     Hold,
@@ -16,25 +16,25 @@ from charlm.interpret.ablation import (
     ablation_effects,
     matched_units,
 )
-from charlm.interpret.activations import trace
+from charlm.interpret.activations import record_activations
 from charlm.interpret.units.results import as_records
-from charlm.model.cells import CELLS, LSTMState
+from charlm.model.cells import MAKERS
+from charlm.model.lstm import LSTMState
 
 
 def by_hand(cell, lm, params, ids, clamp):
     """nats of each id but the first, of a loop that sets one value at each step."""
-    kind, carry, nats = CELLS[cell], list(lm.initial_carry(1)), []
+    kind, carry, nats = MAKERS[cell](), list(lm.initial_carry(1)), []
     for id, after in zip(ids[:-1], ids[1:], strict=True):
         x = np.asarray([id])
         for n in range(2):
             layer, before = params[f"layer_{n}"], carry[n]
-            gates = kind.gates(layer, before, x)
-            carry[n], _ = kind.step(layer, before, x)
+            carry[n], _, gates = kind.activations(layer, before, x)
             if n == clamp.layer:
                 seen = clamp.unit
                 if isinstance(carry[n], LSTMState):
                     c = carry[n].c.at[0, seen].set(clamp.value)
-                    h = gates.o[0, seen] * np.tanh(clamp.value)
+                    h = gates["o"][0, seen] * np.tanh(clamp.value)
                     carry[n] = LSTMState(c, carry[n].h.at[0, seen].set(h))
                 else:
                     carry[n] = carry[n]._replace(
@@ -46,9 +46,9 @@ def by_hand(cell, lm, params, ids, clamp):
     return np.asarray(nats)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
 def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
-    monkeypatch.setattr(ablation, "PIECE", 7)
+    monkeypatch.setattr(ablation, "CHUNK_CHARS", 7)
     lm, params, vocab = made(cell, scale=2.0)
     ids = vocab.encode(TEXT)
     clamps = [Hold(0, 3, 0.9), None, Hold(1, 2, -0.7)]
@@ -58,7 +58,7 @@ def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
         by = by_hand(cell, lm, params, ids, clamps[lane])
         np.testing.assert_allclose(nats[lane, 1:], by, rtol=1e-4)
         assert np.abs(nats[lane, 1:] - nats[1, 1:]).max() > 0.01
-    plain = -log_probabilities(lm, params, ids)
+    plain = -compute_log_probabilities(lm, params, ids)
     np.testing.assert_allclose(nats[1, 1:], plain, rtol=1e-4)
 
 
@@ -77,7 +77,7 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     params = jax.tree.map(np.array, params)
     params["layer_1"]["wh"][2] = params["head"]["w"][2] = 0  # the deaf one
     params["head"]["w"][4] *= 20  # the loud one
-    seen = trace(lm, params, vocab, TEXT)
+    seen = record_activations((lm, params, vocab), TEXT)
     holds = np.arange(len(TEXT)) % 3 == 0
     deaf, loud = ablation_effects(
         lm, params, seen, [(1, 2), (1, 4)], [holds, holds], controls=3
@@ -109,7 +109,7 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
 def test_a_unit_that_has_no_like_beats_none():
     lm = make_language_model(vocab_size=2, cell="rnn", layers=1, features=1)
     params, text = lm.init(jax.random.key(0)), "ab" * 9
-    seen = trace(lm, params, Vocab.of(text), text)
+    seen = record_activations((lm, params, Vocab.of(text)), text)
     [cost] = ablation_effects(lm, params, seen, [(0, 0)], [np.ones(18, bool)])
     assert cost.matched == [] and np.isnan(cost.beaten) and np.isnan(cost.outside)
     [record] = as_records([cost])
@@ -119,7 +119,7 @@ def test_a_unit_that_has_no_like_beats_none():
 
 def test_the_units_of_equal_variance_are_the_nearest():
     lm, params, vocab = made("gru")
-    seen = trace(lm, params, vocab, TEXT)
+    seen = record_activations((lm, params, vocab), TEXT)
     up_and_down = np.where(np.arange(len(TEXT)) % 2, 1, -1)[:, None]
     rows = (up_and_down * [20, 2, 19, 26, 9]).astype(np.int8)
     seen = seen._replace(signals={"layer_0/h": rows})

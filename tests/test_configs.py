@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, SMALL, door
 
+from charlm.config import RunConfig
 from charlm.corpora.registry import SOURCES
-from charlm.training.build import check_knobs, check_values
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import load_model
 
@@ -40,17 +40,15 @@ def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_variant_has_all_knobs_and_a_corpus_that_there_is(name):
+def test_every_variant_has_valid_options_and_a_corpus_that_exists(name):
     config = importlib.import_module(f"configs.{name}")
-    with pytest.raises(ValueError, match="there are") as told:
+    with pytest.raises(ValueError, match="there are") as error:
         config.get_config("no such")
-    variants = str(told.value).partition("there are ")[2].split(", ")
+    variants = str(error.value).partition("there are ")[2].split(", ")
     assert "smoke" in variants
     for variant in ["", *variants]:
-        made = config.get_config(variant).to_dict()
-        check_knobs(made)
-        check_values(made)
-        assert made["data"]["corpus"] in SOURCES or name == "text"
+        run = RunConfig.from_dict(config.get_config(variant))
+        assert run.data.corpus in SOURCES or name == "text"
         if variant not in ("", "smoke"):
             assert f"`:{variant}`" in config.__doc__
 
@@ -85,13 +83,13 @@ def test_hello_knows_its_two_ls_apart(tmp_path):
 def test_every_variant_of_tiny_shakespeare_makes_a_run(
     tmp_path, shakespeare, variant, own, rate
 ):
-    knobs = {**SMALL, "data.path": shakespeare, **own}
-    del knobs["optim.schedule"]
+    options = {**SMALL, "data.path": shakespeare, **own}
+    del options["optim.schedule"]
     done = door(
         "train",
         f"--config=configs/tiny_shakespeare.py{variant}",
         f"--workdir={tmp_path}/run",
-        *(f"--config.{name}={value}" for name, value in knobs.items()),
+        *(f"--config.{name}={value}" for name, value in options.items()),
     )
     assert done.returncode == 0, done.stderr
     last = [r for r in read_metrics(tmp_path / "run") if r["split"] == "train"][-1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charlm.errors import UserError
-from charlm.evaluation.score import evaluate, log_probabilities
+from charlm.evaluation.score import compute_log_probabilities, score
 from charlm.model.lm import make_language_model
 
 V = 7
@@ -30,11 +30,11 @@ def by_hand(ids):
 def test_one_stream_is_one_reading_of_the_whole():
     nats = by_hand(IDS)
     for seq_length in (1, 10, 50, 202, 1000):
-        score = evaluate(LM, PARAMS, IDS, streams=1, seq_length=seq_length)
-        assert abs(score.nats_per_char - nats.mean()) < 1e-5
-        assert score.characters == 202 and score.streams == 1
-    assert abs(score.bits_per_char - nats.mean() / math.log(2)) < 1e-5
-    assert abs(score.perplexity - math.exp(nats.mean())) < 1e-4
+        result = score(LM, PARAMS, IDS, streams=1, seq_length=seq_length)
+        assert abs(result.nats_per_char - nats.mean()) < 1e-5
+        assert result.characters == 202 and result.streams == 1
+    assert abs(result.bits_per_char - nats.mean() / math.log(2)) < 1e-5
+    assert abs(result.perplexity - math.exp(nats.mean())) < 1e-4
 
 
 @pytest.mark.parametrize("streams", [2, 3, 7, 50, 202, 10**12])
@@ -43,10 +43,10 @@ def test_streams_count_each_character_but_the_first_once(streams):
     bounds = [202 * n // count for n in range(count + 1)]
     parts = [by_hand(IDS[a : b + 1])
              for a, b in zip(bounds, bounds[1:], strict=False)]  # fmt: skip
-    score = evaluate(LM, PARAMS, IDS, streams=streams, seq_length=8)
-    assert score.characters == sum(map(len, parts)) == 202
-    assert abs(score.nats_per_char - np.concatenate(parts).mean()) < 1e-5
-    assert abs(score.worst_nats_per_char - max(p.mean() for p in parts)) < 1e-5
+    result = score(LM, PARAMS, IDS, streams=streams, seq_length=8)
+    assert result.characters == sum(map(len, parts)) == 202
+    assert abs(result.nats_per_char - np.concatenate(parts).mean()) < 1e-5
+    assert abs(result.worst_nats_per_char - max(p.mean() for p in parts)) < 1e-5
 
 
 @pytest.mark.parametrize("streams", [1, 3, 202, 10**12])
@@ -56,24 +56,24 @@ def test_each_character_has_its_log_probability(streams):
     parts = [by_hand(IDS[a : b + 1])
              for a, b in zip(bounds, bounds[1:], strict=False)]  # fmt: skip
     for seq_length in (8, 1000):
-        log_p = log_probabilities(
+        log_p = compute_log_probabilities(
             LM, PARAMS, IDS, streams=streams, seq_length=seq_length
         )
         assert np.allclose(-log_p, np.concatenate(parts), atol=1e-5)
     with pytest.raises(UserError, match="needs 2 or more"):
-        log_probabilities(LM, PARAMS, IDS[:1])
+        compute_log_probabilities(LM, PARAMS, IDS[:1])
 
 
 @pytest.mark.parametrize("window", [1, 10, 64, 202, 256])
 def test_windows_start_from_zero(window):
     parts = [by_hand(IDS[a : a + window + 1]) for a in range(0, 202, window)]
-    score = evaluate(LM, PARAMS, IDS, streams=3, seq_length=8, window=window)
-    assert score.characters == sum(map(len, parts)) == 202
-    assert score.streams == len(parts)
-    assert abs(score.nats_per_char - np.concatenate(parts).mean()) < 1e-5
+    result = score(LM, PARAMS, IDS, streams=3, seq_length=8, window=window)
+    assert result.characters == sum(map(len, parts)) == 202
+    assert result.streams == len(parts)
+    assert abs(result.nats_per_char - np.concatenate(parts).mean()) < 1e-5
 
 
 def test_two_characters_are_a_text_and_one_is_not():
-    assert evaluate(LM, PARAMS, IDS[:2], streams=4).characters == 1
+    assert score(LM, PARAMS, IDS[:2], streams=4).characters == 1
     with pytest.raises(UserError, match="needs 2 or more"):
-        evaluate(LM, PARAMS, IDS[:1])
+        score(LM, PARAMS, IDS[:1])

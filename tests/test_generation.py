@@ -9,8 +9,19 @@ import pytest
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.generation.sampler import DRAW, READ, SamplingParams, choose, make_sampler
-from charlm.generation.stream import _Text, sample, stream
+from charlm.generation.generate import (
+    _TextDecoder,
+    generate,
+    generate_batch,
+    generate_stream,
+)
+from charlm.generation.sampler import (
+    CHUNK_DRAWN,
+    CHUNK_READ,
+    SamplingParams,
+    make_sampler,
+    sample_logits,
+)
 from charlm.model.lm import make_language_model
 
 VOCAB = Vocab.of("\n abcdefgh")
@@ -18,8 +29,22 @@ LM = make_language_model(vocab_size=len(VOCAB), features=8, layers=2)
 PARAMS = jax.tree.map(lambda p: 8 * p, LM.init(jax.random.key(3)))
 
 
+MODEL = (LM, PARAMS, VOCAB)
+OPTIONS = SamplingParams._fields
+
+
+def split_options(kwargs):
+    """Returns the arguments with the sampling options gathered."""
+    sampling = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
+    return {"length": 40, "sampling": SamplingParams(**sampling)} | kwargs
+
+
 def write(**kwargs):
-    return sample(LM, PARAMS, VOCAB, **{"length": 40, **kwargs})
+    return generate(MODEL, **split_options(kwargs))
+
+
+def write_batch(**kwargs):
+    return generate_batch(MODEL, **split_options(kwargs))
 
 
 def naive(prompt, length):
@@ -34,55 +59,60 @@ def naive(prompt, length):
     return VOCAB.decode(drawn)
 
 
-@pytest.mark.parametrize("size", [1, 5, READ - 1, READ, READ + 1, 2 * READ + 3])
+@pytest.mark.parametrize(
+    "size", [1, 5, CHUNK_READ - 1, CHUNK_READ, CHUNK_READ + 1, 2 * CHUNK_READ + 3]
+)
 def test_a_prompt_of_any_length_is_read_whole(size):
     prompt = "".join(itertools.islice(itertools.cycle("abc dh"), size))
-    assert write(prompt=prompt, temperature=0.0, length=12) == [naive(prompt, 12)]
+    assert write(prompt=prompt, temperature=0.0, length=12) == naive(prompt, 12)
 
 
 def test_without_a_prompt_a_text_starts_as_after_a_newline():
     assert write(temperature=0.0) == write(prompt="\n", temperature=0.0)
     bare = Vocab.of("abcdefghij")
-    assert len(sample(LM, PARAMS, bare, length=5)[0]) == 5
+    assert len(generate((LM, PARAMS, bare), length=5)) == 5
 
 
 def test_a_seed_and_a_number_name_a_text():
-    together = write(samples=3, seed=5)
-    assert together == write(samples=3, seed=5)
-    assert together[:1] == write(samples=1, seed=5)
-    assert len(set(together)) == 3 and together != write(samples=3, seed=6)
+    together = write_batch(num_samples=3, seed=5)
+    assert together == write_batch(num_samples=3, seed=5)
+    assert together[0] == write(seed=5)
+    assert len(set(together)) == 3
+    assert together != write_batch(num_samples=3, seed=6)
 
 
-@pytest.mark.parametrize("length", [0, 1, DRAW, DRAW + 1, 1000])
+@pytest.mark.parametrize("length", [0, 1, CHUNK_DRAWN, CHUNK_DRAWN + 1, 1000])
 def test_length_counts_new_characters(length):
-    assert [len(text) for text in write(prompt="ab", length=length)] == [length]
+    assert len(write(prompt="ab", length=length)) == length
 
 
-def test_pace_changes_nothing_but_the_pieces():
-    whole = write(length=300)
-    pieces = [piece for [piece] in stream(LM, PARAMS, VOCAB, length=300, pace=7)]
-    assert len(pieces) == 43 and "".join(pieces) == whole[0]
+def test_the_size_of_chunks_does_not_change_the_text():
+    chunks = [*generate_stream(MODEL, length=300, chunk=7)]
+    assert len(chunks) == 43 and "".join(chunks) == write(length=300)
 
 
 def test_an_endless_stream_goes_on():
-    pieces = stream(LM, PARAMS, VOCAB, length=None, pace=50)
-    text = "".join(piece for [piece] in itertools.islice(pieces, 20))
-    assert text == write(length=1000)[0]
+    chunks = generate_stream(MODEL, length=None, chunk=50)
+    assert "".join(itertools.islice(chunks, 20)) == write(length=1000)
 
 
-def test_one_program_for_any_prompt_length_and_taste(compiled):
+def test_one_program_for_any_prompt_length_and_options(compiled):
     sampler = make_sampler(LM)
-    weights = sampler.prepare(PARAMS)
+    weights = sampler.pack_params(PARAMS)
     programs = []
     for length, sampling, count in [
         (150, SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1)), 3),
-        (9, SamplingParams(jnp.float32(0), jnp.int32(2), jnp.float32(0.5)), DRAW),
+        (
+            9,
+            SamplingParams(jnp.float32(0), jnp.int32(2), jnp.float32(0.5)),
+            CHUNK_DRAWN,
+        ),
         (300, SamplingParams(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
         (400, SamplingParams(jnp.float32(2), jnp.int32(0), jnp.float32(1)), 5),
     ]:
-        sampler_state = sampler.read(PARAMS, np.arange(length) % 9, 1)
+        state = sampler.prefill(PARAMS, np.arange(length) % 9, 1)
         keys = jax.random.split(jax.random.key(0), 1)
-        sampler.draw(weights, sampler_state, keys, sampling, count)
+        sampler.decode(weights, state, keys, sampling, count)
         programs.append(len(compiled))
     assert programs[0] > 0 and set(programs) == {programs[0]}
 
@@ -92,7 +122,7 @@ LOGITS = jnp.log(jnp.asarray([[0.1, 0.5, 0.25, 0.15]]))
 
 def shares(sampling, draws=4000):
     uniforms = jax.random.uniform(jax.random.key(0), (draws,))
-    ids = choose(uniforms, jnp.repeat(LOGITS, draws, axis=0), sampling)
+    ids = sample_logits(uniforms, jnp.repeat(LOGITS, draws, axis=0), sampling)
     return np.bincount(ids, minlength=4) / draws
 
 
@@ -113,7 +143,7 @@ def shares(sampling, draws=4000):
         (SamplingParams(top_k=2, top_p=0.6), [0, 1, 0, 0]),
     ],
 )
-def test_taste(sampling, want):
+def test_sampling_options(sampling, want):
     np.testing.assert_allclose(shares(sampling), want, atol=0.03)
 
 
@@ -121,7 +151,7 @@ def test_what_has_no_probability_is_never_drawn_whatever_the_sums_round_to():
     logits = jax.random.normal(jax.random.key(0), (300, 2841)) * 3
     extremes = jnp.tile(jnp.asarray([0.0, 0.5, 1 - 2**-24]), 100)
     for k in (1, 2, 40):
-        ids = np.asarray(choose(extremes, logits, SamplingParams(top_k=k)))
+        ids = np.asarray(sample_logits(extremes, logits, SamplingParams(top_k=k)))
         rank = (logits > logits[np.arange(300), ids][:, None]).sum(axis=-1)
         assert rank.max() < k
     assert len(set(ids.tolist())) > 100
@@ -129,22 +159,22 @@ def test_what_has_no_probability_is_never_drawn_whatever_the_sums_round_to():
 
 def test_top_k_keeps_k_of_equals():
     uniforms = jnp.linspace(0, 1, 500, endpoint=False)
-    ids = choose(uniforms, jnp.zeros((500, 6)), SamplingParams(top_k=2))
+    ids = sample_logits(uniforms, jnp.zeros((500, 6)), SamplingParams(top_k=2))
     assert len(set(np.asarray(ids).tolist())) == 2
 
 
 def test_a_stop_string_ends_a_text_before_it():
-    [free] = write(length=400)
+    free = write(length=400)
     stop = free[100:103]
     ended = free[: free.index(stop)]
-    assert write(length=400, stop=stop) == [ended]
-    pieces = stream(LM, PARAMS, VOCAB, length=400, stop=stop, pace=1)
-    assert "".join(piece for [piece] in pieces) == ended
+    assert write(length=400, stop=stop) == ended
+    chunks = generate_stream(MODEL, length=400, stop=stop, chunk=1)
+    assert "".join(chunks) == ended
 
 
 def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
     vocab = Vocab.of("abc")
-    text = _Text(vocab, "abc")
+    text = _TextDecoder(vocab, "abc")
     said = [text.add(vocab.encode(piece)) for piece in ("a", "b", "ab", "a", "b")]
     assert said == ["", "", "ab", "ab", ""]
     assert text.finish() == "ab"
@@ -153,7 +183,7 @@ def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
 def test_bytes_become_text_once_they_are_whole():
     data = "é→".encode()
     vocab = Vocab.of(data, "byte")
-    text = _Text(vocab, "")
+    text = _TextDecoder(vocab, "")
     said = [text.add(vocab.encode(data[n : n + 1])) for n in range(5)]
     assert said == ["", "é", "", "", "→"]
     assert text.add(vocab.encode(data[:1])) + text.finish() == "\ufffd"
@@ -172,14 +202,14 @@ def test_bytes_become_text_once_they_are_whole():
         {"seed": 2**70},
         {"top_p": 0.0},
         {"top_p": 1.1},
-        {"samples": 0},
+        {"num_samples": 0},
     ],
 )
 def test_impossible_values(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
-        write(**wrong)
+        write_batch(**wrong)
 
 
 def test_an_unseen_prompt_is_refused_before_anything_is_drawn():
     with pytest.raises(UserError, match=r"the prompt .* 'é' \(U\+00E9\) at line 1"):
-        stream(LM, PARAMS, VOCAB, prompt="abé")
+        generate_stream(MODEL, "abé")

@@ -1,4 +1,4 @@
-"""What the front doors tell JAX of the machine."""
+"""How JAX is configured for a machine, and what is known of its devices."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ import sys
 
 import jax
 import pytest
-from conftest import door, train_flags
+from conftest import door_process, train_flags
 
 from charlm.errors import UserError
 from charlm.model import jax_setup, sharding
@@ -26,7 +26,7 @@ def test_compiled_programs_are_kept_for_the_user_alone_and_used_again(
     kept = []
     for number in (1, 2):
         flags = train_flags(text_file, tmp_path / f"run{number}")
-        done = door("train", *flags, env=environment)
+        done = door_process("train", *flags, env=environment)
         assert done.returncode == 0, done.stderr
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         names = {path.name for path in folder.iterdir() if "atime" not in path.name}
@@ -42,7 +42,7 @@ def test_where_programs_cannot_be_kept_they_are_compiled_every_time(
     (tmp_path / "cache" / "compiled").write_text("a file, where the folder would be")
     environment = without_cache_variable() | {"CHARLM_CACHE": str(tmp_path / "cache")}
     flags = train_flags(text_file, tmp_path / "run")
-    done = door("train", *flags, env=environment)
+    done = door_process("train", *flags, env=environment)
     assert done.returncode == 0 and "error" not in done.stderr, done.stderr
 
 
@@ -63,7 +63,7 @@ def test_the_users_own_options_of_xla_stay(monkeypatch):
 
 
 def test_a_process_has_the_cores_that_it_may_use():
-    assert 1 <= sharding.available_cores() <= (os.cpu_count() or 1)
+    assert 1 <= sharding.count_cores() <= (os.cpu_count() or 1)
 
 
 def test_one_gpu_is_asked_for_and_its_memory_is_not_taken_ahead(tmp_path):

@@ -11,10 +11,12 @@ import transcription
 
 from charlm.errors import UserError
 from charlm.model import sharding
-from charlm.model.cells import CELLS
-from charlm.model.dropout import drop
+from charlm.model.cell import Cell
+from charlm.model.cells import MAKERS
+from charlm.model.dropout import apply_dropout
+from charlm.model.fast_step import make_fast_step
 from charlm.model.init import expand_vocab
-from charlm.model.lm import make_language_model
+from charlm.model.lm import make_language_model, observe
 from charlm.model.matmul import (
     embedding_lookup,
     matmul_over_time,
@@ -30,14 +32,14 @@ KEY = jax.random.key(0)
 
 def layer_of(name, d=D):
     """Parameters, a state and inputs of one layer, all random."""
-    cell, keys = CELLS[name], jax.random.split(KEY, 5)
-    width = cell.blocks * H
+    cell, keys = MAKERS[name](), jax.random.split(KEY, 5)
+    width = {"lstm": 4, "gru": 3, "rnn": 1}[name] * H
     params = {
         "wx": jax.random.normal(keys[0], (d, width)) / 2,
         "wh": jax.random.normal(keys[1], (H, width)) / 2,
         "b": jax.random.normal(keys[2], (width,)),
     }
-    zero = cell.initial_state((B,), H)
+    zero = cell.initial_state(B, H)
     state = jax.tree.map(lambda s: jax.random.normal(keys[3], s.shape), zero)
     return cell, params, state, jax.random.normal(keys[4], (T, B, d))
 
@@ -50,7 +52,7 @@ def near(a, b, tolerance=1e-5):
     )
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_a_step_is_its_equations(name):
     cell, params, state, xs = layer_of(name)
     new, y = cell.step(params, state, xs[0])
@@ -61,21 +63,95 @@ def test_a_step_is_its_equations(name):
     near(tuple(new), want if name == "lstm" else (want,))
 
 
-@pytest.mark.parametrize("name", CELLS)
-def test_gates_explain_the_step(name):
+@pytest.mark.parametrize("name", MAKERS)
+def test_activations_explain_the_step(name):
     cell, params, state, xs = layer_of(name)
-    new, _ = cell.step(params, state, xs[0])
-    gates = cell.gates(params, state, xs[0])
-    if name == "rnn":
-        near(new.h, gates.n)
-    elif name == "gru":
-        near(new.h, (1 - gates.z) * state.h + gates.z * gates.n)
-    else:
-        near(new.c, gates.f * state.c + gates.i * gates.g)
-        near(new.h, gates.o * jnp.tanh(new.c))
+    new, y, a = cell.activations(params, state, xs[0])
+    near((new, y), cell.step(params, state, xs[0]), 0)
+    near(a["h"], new.h, 0)
+    if name == "gru":
+        near(new.h, (1 - a["z"]) * state.h + a["z"] * a["n"])
+    elif name == "lstm":
+        near(a["c"], a["f"] * state.c + a["i"] * a["g"])
+        near(new.h, a["o"] * jnp.tanh(new.c))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
+def test_observe_is_step_with_everything_shown(cell):
+    lm, params, ids = model_of(cell, layers=2, embedding=3)
+    carry = lm.initial_carry(B)
+    for now in ids:
+        expected = lm.step(params, carry, now)
+        *shown, activations = observe(lm, params, carry, now)
+        near(tuple(shown), expected, 0)
+        carry = expected[0]
+    for n in range(2):
+        near(activations[f"layer_{n}/h"], carry[n].h, 0)
+
+
+@pytest.mark.parametrize("cell", MAKERS)
+def test_an_edited_value_is_what_the_rest_of_the_step_reads(cell):
+    lm, params, ids = model_of(cell, layers=2)
+    name = "layer_0/c" if cell == "lstm" else "layer_0/h"
+
+    def edit(key, value):
+        return jnp.full_like(value, 0.25) if key == name else value
+
+    carry, logits, shown = observe(lm, params, lm.initial_carry(B), ids[0], edit)
+    assert (shown[name] == 0.25).all()
+    if cell == "lstm":
+        near(shown["layer_0/h"], shown["layer_0/o"] * np.tanh(0.25))
+    near(carry[0].h, shown["layer_0/h"], 0)
+    above = MAKERS[cell]().step(params["layer_1"], lm.initial_carry(B)[1], carry[0].h)
+    near(carry[1], above[0])
+    near(logits, carry[1].h @ params["head"]["w"] + params["head"]["b"])
+
+
+def scaled_input(params, x):
+    """A projection of its own: twice the input."""
+    return 2 * x @ params["wx"]
+
+
+def bare_step(params, state, x):
+    return jnp.tanh(scaled_input(params, x) + state @ params["wh"]), state
+
+
+def delayed_from_projection(params, state, z):
+    return jnp.tanh(z + state @ params["wh"]), state
+
+
+def init_bare(key, d, h):
+    keys = jax.random.split(key)
+    return {
+        "wx": jax.random.normal(keys[0], (d, h)),
+        "wh": jax.random.normal(keys[1], (h, h)) / 2,
+    }
+
+
+BARE = Cell(init_bare, lambda batch, h: jnp.zeros((batch, h)), bare_step)
+
+
+@pytest.mark.parametrize("embedding", [0, 3])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("projects", [False, True])
+def test_a_cell_of_ones_own_unrolls_as_it_steps(embedding, layers, projects):
+    """Also with a projection of its own, which a window must not replace."""
+    cell = BARE
+    if projects:
+        cell = cell._replace(
+            project=scaled_input, step_from_projection=delayed_from_projection
+        )
+    lm, params, ids = model_of(cell, layers=layers, embedding=embedding)
+    carry = lm.initial_carry(B)
+    slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
+    near(slow, lm.unroll(params, carry, ids))
+    _, _, shown = observe(lm, params, carry, ids[0])
+    assert set(shown) == {
+        f"layer_{n}/{s}" for n in range(layers) for s in ("state", "y")
+    }
+
+
+@pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_hot):
     cell, params, state, xs = layer_of(name)
@@ -122,7 +198,7 @@ def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
 def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
     lm, params, _ = model_of(layers=2, dropout=0.5)
     ids = jax.random.randint(KEY, (T + 1, 4), 0, V)
-    two = sharding.make_mesh(4, rows=2)
+    two = sharding.make_mesh(4, min_rows=2)
     placed = jax.device_put(lm.initial_carry(4), sharding.shard_rows(two))
 
     @jax.jit
@@ -133,7 +209,7 @@ def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
 
         return jax.value_and_grad(loss, has_aux=True)(params)
 
-    everywhere = jax.device_put(params, sharding.whole(two))
+    everywhere = jax.device_put(params, sharding.replicate(two))
     (_, carry), _ = shared = of(everywhere, placed)
     near(of(params, lm.initial_carry(4)), shared)
     assert not carry[0].h.sharding.is_fully_replicated
@@ -192,7 +268,7 @@ def model_of(cell="lstm", **kwargs):
     return lm, params, jax.random.randint(KEY, (T, B), 0, V)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
 @pytest.mark.parametrize("embedding", [0, 6])
 def test_unroll_is_a_scan_of_step(cell, embedding):
     lm, params, ids = model_of(cell, layers=3, embedding=embedding)
@@ -203,19 +279,19 @@ def test_unroll_is_a_scan_of_step(cell, embedding):
 
 @pytest.mark.parametrize("layers, embedding", [(1, 0), (1, 6), (3, 0), (3, 6)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_stepper_is_step(layers, embedding, dtype):
+def test_the_fast_step_is_step(layers, embedding, dtype):
     lm, params, ids = model_of(layers=layers, embedding=embedding, dtype=dtype)
-    stepper, carry = lm.stepper, lm.initial_carry(B)
-    weights, state = stepper.prepare(params), stepper.enter(carry)
+    fast, carry = make_fast_step(lm), lm.initial_carry(B)
+    weights, state = fast.pack_params(params), fast.pack_carry(carry)
     tolerance = 1e-5 if dtype == "float32" else 2e-2
     for now in ids:
         carry, want = lm.step(params, carry, now)
-        state, logits = stepper.step(weights, state, now)
+        state, logits = fast.step(weights, state, now)
         near(logits, want, tolerance)
-        near(stepper.leave(state), carry, tolerance)
+        near(fast.unpack_carry(state), carry, tolerance)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
 def test_two_half_windows_are_one(cell):
     lm, params, ids = model_of(cell)
     whole = lm.unroll(params, lm.initial_carry(B), ids)
@@ -232,7 +308,7 @@ def test_vmap_of_step_is_the_batched_step():
     near(jax.tree.map(lambda x: x[:, 0], mapped), lm.step(params, carry, ids[0]))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
 def test_no_prediction_knows_what_follows(cell):
     """Causality, by gradient: logits[t] do not depend on the inputs after t."""
     lm, params, ids = model_of(cell, embedding=D)
@@ -284,7 +360,7 @@ def test_dropout_needs_a_key_and_scales_up():
 @pytest.mark.parametrize("rate", [0.5, 0.013])
 def test_dropout_drops_its_share_and_scales_up_the_rest(rate):
     xs = jnp.ones((20, 10, 501))
-    ys, gradient = jax.value_and_grad(lambda xs: drop(rate, KEY, xs).sum())(xs)
+    ys, gradient = jax.value_and_grad(lambda xs: apply_dropout(rate, KEY, xs).sum())(xs)
     dropped = np.asarray(gradient) == 0
     noise = 5 * math.sqrt(rate * (1 - rate) / dropped.size)
     assert abs(dropped.mean() - rate) < noise + 2**-16
@@ -319,7 +395,7 @@ def test_parameters_are_as_many_as_theirs(layers, embedding, count):
     assert sum(math.prod(p.shape) for p in jax.tree.leaves(shapes)) == count
 
 
-def test_initialisers():
+def test_initializers():
     char = make_language_model(vocab_size=65, features=256, embedding=64).init(KEY)
     forget = char["layer_0"]["b"][256:512]
     assert (forget == 1).all()
@@ -387,11 +463,12 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
         {"cell": "transformer"},
         {"initializer": "zeros"},
         {"dtype": "float8"},
+        {"precision": "low"},
         {"forget_bias": math.inf},
     ],
 )
 def test_impossible_models(wrong):
-    with pytest.raises(UserError, match=f"model.{next(iter(wrong))}"):
+    with pytest.raises(UserError, match=f"^{next(iter(wrong))} is "):
         make_language_model(vocab_size=V, **wrong)
 
 

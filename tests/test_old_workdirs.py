@@ -9,12 +9,9 @@ import pytest
 from conftest import door, files
 
 import charlm
-from charlm.evaluation.score import evaluate
-from charlm.generation.stream import sample
-from charlm.model.sharding import machine_name
+from charlm.model.sharding import get_machine_name
 from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.model_files import load_model
 
 OLD = Path(__file__).parent / "data" / "workdir_0.1.0"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
@@ -29,21 +26,22 @@ def old(tmp_path):
 
 def on_the_same_machine() -> bool:
     """Whether the last bits can be compared: other processors round otherwise."""
-    return (machine_name(), jax.__version__) == (EXPECTED["machine"], EXPECTED["jax"])
+    return (get_machine_name(), jax.__version__) == (
+        EXPECTED["machine"],
+        EXPECTED["jax"],
+    )
 
 
 def test_it_writes_and_scores_as_it_did(old):
     before = files(old)
-    lm, params, vocab = load_model(old)
+    model = charlm.load_model(old)
     texts = [
-        *sample(lm, params, vocab, prompt="the ", length=60, seed=3),
-        *sample(lm, params, vocab, prompt="the ", length=60, temperature=0.0),
-        *sample(
-            lm, params, vocab, length=60, temperature=0.7, top_k=5, top_p=0.9, seed=1
-        ),
+        model.generate("the ", length=60, seed=3),
+        model.generate("the ", length=60, temperature=0.0),
+        model.generate(length=60, temperature=0.7, top_k=5, top_p=0.9, seed=1),
     ]
-    ids = vocab.encode((OLD / "text.txt").read_text())
-    score = evaluate(lm, params, ids, streams=4)
+    ids = model.vocab.encode((OLD / "text.txt").read_text())
+    score = charlm.score(model.lm, model.params, ids, streams=4)
     assert score.nats_per_char == pytest.approx(EXPECTED["nats_per_char"], abs=1e-6)
     if on_the_same_machine():
         assert texts == EXPECTED["samples"]

@@ -13,19 +13,20 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, door, files, refused, train, train_flags
+from conftest import (
+    ROOT,
+    command,
+    door,
+    files,
+    read_untimed,
+    refused,
+    train,
+    train_flags,
+)
 
 from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import load_model
-
-
-def untimed(workdir):
-    timed = ("seconds", "chars_per_second")
-    return [
-        {k: v for k, v in record.items() if k not in timed}
-        for record in read_metrics(workdir)
-    ]
 
 
 def digests(workdir):
@@ -102,9 +103,9 @@ def test_scores(trained):
 def test_a_signal_saves_and_the_same_command_goes_on(
     tmp_path, text_file, number, status
 ):
-    knobs = {"train__steps": 3000, "train__log_every": 50, "train__eval_every": 1000,
+    options = {"train__steps": 3000, "train__log_every": 50, "train__eval_every": 1000,
              "train__checkpoint_every": 1000, "train__sample_every": 1000}  # fmt: skip
-    flags = train_flags(text_file, tmp_path / "stopped", **knobs)
+    flags = train_flags(text_file, tmp_path / "stopped", **options)
     process = subprocess.Popen(
         command("train", *flags), cwd=ROOT, stderr=subprocess.PIPE
     )
@@ -115,10 +116,10 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert "the same command goes on" in said
     resumed = door("train", *flags)
     assert resumed.returncode == 0 and "resumed from step" in resumed.stderr
-    whole = train(text_file, tmp_path / "whole", **knobs)
+    whole = train(text_file, tmp_path / "whole", **options)
     assert whole.returncode == 0
     assert digests(tmp_path / "stopped") == digests(tmp_path / "whole")
-    assert untimed(tmp_path / "stopped") == untimed(tmp_path / "whole")
+    assert read_untimed(tmp_path / "stopped") == read_untimed(tmp_path / "whole")
 
 
 def wait_for_lines(workdir, count, process):
@@ -131,11 +132,11 @@ def wait_for_lines(workdir, count, process):
 @pytest.mark.slow
 def test_killed_at_random_times_and_resumed(tmp_path, text_file):
     """kill -9, over and over, until the run ends; an epoch is 450 steps."""
-    knobs = {"train__steps": 4000, "train__log_every": 50, "train__sample_length": 0,
+    options = {"train__steps": 4000, "train__log_every": 50, "train__sample_length": 0,
              "train__eval_every": 500, "train__checkpoint_every": 100}  # fmt: skip
-    whole = train(text_file, tmp_path / "whole", **knobs)
+    whole = train(text_file, tmp_path / "whole", **options)
     assert whole.returncode == 0
-    flags = train_flags(text_file, tmp_path / "killed", **knobs)
+    flags = train_flags(text_file, tmp_path / "killed", **options)
     random.seed(1)
     hits = 0
     for _ in range(6):
@@ -151,20 +152,20 @@ def test_killed_at_random_times_and_resumed(tmp_path, text_file):
     done = door("train", *flags)
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
-    assert untimed(tmp_path / "killed") == untimed(tmp_path / "whole")
+    assert read_untimed(tmp_path / "killed") == read_untimed(tmp_path / "whole")
 
 
 def test_more_steps_for_a_finished_run(tmp_path, text_file):
     """`epochs` schedules know nothing of the end, so that it may be moved."""
-    knobs = {"optim__schedule": "epochs"}
-    train(text_file, tmp_path / "run", **knobs)
-    longer = train(text_file, tmp_path / "run", train__steps=60, **knobs)
+    options = {"optim__schedule": "epochs"}
+    train(text_file, tmp_path / "run", **options)
+    longer = train(text_file, tmp_path / "run", train__steps=60, **options)
     assert longer.returncode == 0, longer.stderr
     cosine = {"optim__schedule": "cosine"}
     train(text_file, tmp_path / "cosine", **cosine)
     moved = train(text_file, tmp_path / "cosine", train__steps=60, **cosine)
     refused(moved, "train.steps is 40 there and 60 here")
-    train(text_file, tmp_path / "whole", train__steps=60, **knobs)
+    train(text_file, tmp_path / "whole", train__steps=60, **options)
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
 
 

@@ -281,14 +281,14 @@ def test_streams_are_contiguous_and_lose_only_the_tail(length, batch_size, seq_l
             Streams(ids, batch_size=batch_size, seq_length=seq_length)
         return
     streams = Streams(ids, batch_size=batch_size, seq_length=seq_length)
-    epoch = [streams[i] for i in range(streams.windows)]
+    epoch = [streams[i] for i in range(streams.steps_per_epoch)]
     read = np.concatenate([batch.inputs for batch in epoch])
     told = np.concatenate([batch.targets for batch in epoch])
     np.testing.assert_array_equal(told, read + 1)
-    used = streams.windows * seq_length * batch_size
+    used = streams.steps_per_epoch * seq_length * batch_size
     np.testing.assert_array_equal(read.T.reshape(-1), ids[:used])
     assert length - used <= batch_size * seq_length
-    again = streams[streams.windows]
+    again = streams[streams.steps_per_epoch]
     np.testing.assert_array_equal(again.inputs, epoch[0].inputs)
 
 
@@ -296,7 +296,7 @@ def test_streams_are_contiguous_and_lose_only_the_tail(length, batch_size, seq_l
 def test_cutting_on_the_device_equals_cutting_on_the_host(i):
     ids = np.random.default_rng(0).integers(0, 99, 300, np.uint8)
     streams = Streams(ids, batch_size=5, seq_length=8, reset_probability=0.3, seed=4)
-    host, device = streams[i], streams.cut(jnp.asarray(ids), jnp.int32(i))
+    host, device = streams[i], streams.device_batch(jnp.asarray(ids), jnp.int32(i))
     for a, b in zip(host, device, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -304,12 +304,12 @@ def test_cutting_on_the_device_equals_cutting_on_the_host(i):
 def test_fresh_at_an_epochs_start_and_now_and_then():
     ids = np.zeros(4001, np.uint8)
     streams = Streams(ids, batch_size=20, seq_length=10, reset_probability=0.1)
-    fresh = np.stack([streams[i].fresh for i in range(3 * streams.windows)])
-    assert fresh[:: streams.windows].all()
-    share = np.delete(fresh, np.s_[:: streams.windows], axis=0).mean()
+    fresh = np.stack([streams[i].reset for i in range(3 * streams.steps_per_epoch)])
+    assert fresh[:: streams.steps_per_epoch].all()
+    share = np.delete(fresh, np.s_[:: streams.steps_per_epoch], axis=0).mean()
     assert 0.05 < share < 0.15
     never = Streams(ids, batch_size=20, seq_length=10)
-    assert not any(never[i].fresh.any() for i in range(1, never.windows))
+    assert not any(never[i].reset.any() for i in range(1, never.windows))
 
 
 def test_vocab_json_is_readable():

@@ -97,7 +97,7 @@ def test_thirty_steps_of_training_are_torchs():
         batch = streams[i]
         state, metrics = train_step(state, batch)
         ours.append(float(metrics.nats_per_char))
-        carry = None if batch.fresh.all() else tuple(c.detach() for c in carry)
+        carry = None if batch.reset.all() else tuple(c.detach() for c in carry)
         hidden, carry = theirs["rnn"](theirs["embed"](tensor(batch.inputs)), carry)
         loss = torch.nn.functional.cross_entropy(
             theirs["head"](hidden).view(-1, V), tensor(batch.targets).long().view(-1)

@@ -180,7 +180,12 @@ def test_a_layer_too_large_for_vmem_is_left_to_the_scan():
 def test_a_model_lowers_for_a_tpu_with_two_kernels_a_layer(monkeypatch, dtype):
     """As far as a machine without a TPU's compiler gets."""
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    lm = make_language_model(vocab_size=D, layers=2, features=200, dtype=dtype)
+    options = (
+        dict(dtype="float32", precision="tf32")
+        if dtype == "tf32"
+        else dict(dtype=dtype)
+    )
+    lm = make_language_model(vocab_size=D, layers=2, features=200, **options)
     params = jax.eval_shape(lm.init, KEY)
 
     def loss(params):

@@ -1,14 +1,14 @@
-"""What every unit did: the trace against the step itself, in memory and on disk."""
+"""Activations against the step itself, in memory and on disk."""
 
 import jax
 import numpy as np
 import pytest
 
 from charlm import UserError, Vocab, make_language_model
-from charlm.evaluation.score import log_probabilities
-from charlm.interpret import activations as tracing
-from charlm.interpret.activations import SIGNALS, open_trace, trace
-from charlm.model.cells import CELLS
+from charlm.evaluation.score import compute_log_probabilities
+from charlm.interpret import activations as activations_module
+from charlm.interpret.activations import open_activations, record_activations
+from charlm.model.cells import MAKERS
 
 TEXT = "the cat sat on a mat, and the rat ran."
 
@@ -33,23 +33,21 @@ def by_steps(lm, params, vocab, cell):
         if "embed" in params:
             x = params["embed"][x]
         for n, state in enumerate(carry):
-            gates = CELLS[cell].gates(params[f"layer_{n}"], before[n], x)
-            values = state._asdict() | gates._asdict()
-            if "c" in values:
-                values["tanh_c"] = np.tanh(values["c"])
-            row |= {f"layer_{n}/{key}": values[key][0] for key in SIGNALS[cell]}
+            layer = params[f"layer_{n}"]
+            _, _, values = MAKERS[cell]().activations(layer, before[n], x)
+            row |= {f"layer_{n}/{key}": value[0] for key, value in values.items()}
             x = state.h
         rows.append(row)
         logits.append(y[0])
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}, logits
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", MAKERS)
 @pytest.mark.parametrize("embedding", [0, 3])
 def test_it_is_what_the_steps_give(monkeypatch, cell, embedding):
-    monkeypatch.setattr(tracing, "PIECE", 7)  # and the last piece is not whole
+    monkeypatch.setattr(activations_module, "CHUNK_CHARS", 7)  # the last is shorter
     lm, params, vocab = made(cell, embedding=embedding)
-    seen = trace(lm, params, vocab, TEXT, top_k=3)
+    seen = record_activations((lm, params, vocab), TEXT, top_k=3)
     signals, logits = by_steps(lm, params, vocab, cell)
     assert (seen.cell, seen.layers, seen.features) == (cell, 2, 5)
     assert seen.text == TEXT and set(seen.signals) == set(signals)
@@ -61,10 +59,10 @@ def test_it_is_what_the_steps_give(monkeypatch, cell, embedding):
             assert off.max() <= 0.501 * seen.scales[name]
     p = np.asarray(jax.nn.softmax(np.stack(logits)))
     order = np.argsort(-p, axis=1)[:, :3]
-    assert (seen.guesses == order).all()
+    assert (seen.top_k_ids == order).all()
     chances = np.take_along_axis(p, order, axis=1)
-    np.testing.assert_allclose(seen.chances / 65535, chances, atol=1e-5)
-    log_p = log_probabilities(lm, params, vocab.encode(TEXT))
+    np.testing.assert_allclose(seen.top_k_probs / 65535, chances, atol=1e-5)
+    log_p = compute_log_probabilities(lm, params, vocab.encode(TEXT))
     np.testing.assert_allclose(seen.nats[1:], -log_p, rtol=1e-4, atol=1e-5)
     assert np.isnan(seen.nats[0])
 
@@ -74,16 +72,18 @@ def test_a_cell_beyond_its_integers_stays_at_their_end():
     lm = make_language_model(vocab_size=1, layers=1, features=2)
     params = jax.tree.map(np.array, lm.init(jax.random.key(0)))
     params["layer_0"]["b"][:] = 50.0  # every gate open: c grows by one a character
-    seen = trace(lm, params, vocab, "a" * 200)
+    seen = record_activations((lm, params, vocab), "a" * 200)
     np.testing.assert_allclose(seen.real("layer_0/c", 0)[:120], np.arange(1, 121))
     assert (seen.real("layer_0/c", 1)[130:] == 32767 / 256).all()
 
 
 def test_a_folder_keeps_it(tmp_path):
     model = made()
-    here = trace(*model, TEXT, signals=("h", "f"))
-    there = trace(*model, TEXT, signals=("h", "f"), folder=tmp_path / "a" / "b")
-    again = open_trace(tmp_path / "a" / "b")
+    here = record_activations(model, TEXT, signals=("h", "f"))
+    there = record_activations(
+        model, TEXT, signals=("h", "f"), folder=tmp_path / "a" / "b"
+    )
+    again = open_activations(tmp_path / "a" / "b")
     assert set(again.signals) == {f"layer_{n}/{s}" for n in (0, 1) for s in "hf"}
     for kept in (there, again):
         assert isinstance(kept.ids, np.memmap)
@@ -98,7 +98,7 @@ def test_a_folder_keeps_it(tmp_path):
 def test_bytes_are_a_character_each():
     data = "aé\n".encode()
     lm, params, vocab = made(unit="byte", text=data)
-    assert trace(lm, params, vocab, data).text == "a\ufffd\ufffd\n"
+    assert record_activations((lm, params, vocab), data).text == "a\ufffd\ufffd\n"
 
 
 def test_mistakes_end_in_a_sentence(tmp_path, monkeypatch):
@@ -108,28 +108,26 @@ def test_mistakes_end_in_a_sentence(tmp_path, monkeypatch):
         ("Q", {}, "never seen: 'Q'"),
         (np.asarray([0, -1]), {}, "ids must be 0 to 1[0-9]; or give the text"),
         (np.asarray([0, 99]), {}, "ids must be 0 to 1[0-9]; or give the text"),
-        ("the", {"signals": ("h", "c")}, "have no 'c'; choose among h, r, z, n"),
+        ("the", {"signals": ("h", "c")}, "have no 'c'; choose among h, n, r, z"),
     ]:
         with pytest.raises(UserError, match=message):
-            trace(*model, text, **given)
+            record_activations(model, text, **given)
     (tmp_path / "mine.txt").write_text("kept")
     with pytest.raises(UserError, match="is not empty; name a new folder"):
-        trace(*model, "the", folder=tmp_path)
+        record_activations(model, "the", folder=tmp_path)
     with pytest.raises(UserError, match="cannot be written"):
-        trace(*model, "the", folder=tmp_path / "mine.txt" / "below")
+        record_activations(model, "the", folder=tmp_path / "mine.txt" / "below")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
     with pytest.raises(UserError, match="holds no whole trace"):
-        open_trace(tmp_path)
+        open_activations(tmp_path)
     no_room = type("Usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda _: no_room)
     with pytest.raises(UserError, match="has room for 0.0 GB"):
-        trace(*model, "the", folder=tmp_path / "new")
+        record_activations(model, "the", folder=tmp_path / "new")
 
 
 def test_ids_are_a_text_too():
-    lm, params, vocab = made()
-    of_text, of_ids = (
-        trace(lm, params, vocab, TEXT),
-        trace(lm, params, vocab, vocab.encode(TEXT)),
-    )
-    np.testing.assert_array_equal(of_text.nats, of_ids.nats)
+    model = made()
+    by_text = record_activations(model, TEXT)
+    by_ids = record_activations(model, model[2].encode(TEXT))
+    np.testing.assert_array_equal(by_text.nats, by_ids.nats)

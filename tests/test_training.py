@@ -1,4 +1,4 @@
-"""The room `training`: optimisers, schedules, the step and the loop."""
+"""The room `training`: optimizers, schedules, the step and the loop."""
 
 import json
 
@@ -7,28 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import read_untimed
 
+from charlm.config import OptimConfig, RunConfig
 from charlm.data.streams import Batch, Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.lm import make_language_model
-from charlm.training.loop import Intervals, fit
-from charlm.training.losses import bits, nats_per_char
-from charlm.training.optimizer import (
-    make_optimizer,
-    make_schedule,
-    restart_at_decay,
-)
-from charlm.training.reporters import clock, line_of
-from charlm.training.step import (
-    DISPATCH,
-    init_state,
-    make_train_step,
-    make_train_steps,
-    state_shardings,
-)
-from charlm.workdir.metadata import choose
+from charlm.training.build import Run
+from charlm.training.guard import make_guarded_step
+from charlm.training.loop import train
+from charlm.training.losses import nats_per_char, nats_to_bits
+from charlm.training.multi_step import MAX_STEPS, make_train_steps, state_shardings
+from charlm.training.optimizer import make_optimizer, make_restart, make_schedule
+from charlm.training.reporters import format_record, format_seconds
+from charlm.training.step import init_state, make_train_step
+from charlm.workdir.metadata import choose_step
 from charlm.workdir.metrics import read_metrics
 
 TEXT = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 30
@@ -50,7 +45,7 @@ def test_the_loss_is_the_mean_cross_entropy_in_nats():
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     rows = [-np.log(p[t, b, targets[t, b]]) for t in range(3) for b in range(2)]
     assert abs(float(nats_per_char(logits, targets)) - np.mean(rows)) < 1e-6
-    assert abs(bits(np.log(2)) - 1) < 1e-12
+    assert abs(nats_to_bits(np.log(2)) - 1) < 1e-12
 
 
 def test_rmsprop_is_torchs():
@@ -78,7 +73,8 @@ def test_adamw_decays_matrices_alone():
 
 def test_moments_start_anew_at_each_decay():
     """At the ends of epochs 1 and 3, as after torch-rnn's new table of state."""
-    restart = restart_at_decay(windows=10, decay_after=1, decay_every=2)
+    config = OptimConfig(restart_at_decay=True, decay_after=1, decay_every=2)
+    restart = make_restart(config, steps_per_epoch=10)
     assert [n for n in range(45) if restart(jnp.int32(n))] == [10, 30]
     ours = make_optimizer(learning_rate=1.0, name="adam", clip=0.0, restart=restart)
     plain = make_optimizer(learning_rate=1.0, name="adam", clip=0.0)
@@ -110,10 +106,10 @@ def rates(at, **kwargs):
 
 def test_schedules_of_char_rnn_and_torch_rnn():
     char = dict(schedule="epochs", decay=0.97, decay_after=10, decay_every=1)
-    got = rates([0, 999, 1000, 1099, 1100, 1200], windows=100, **char)
+    got = rates([0, 999, 1000, 1099, 1100, 1200], steps_per_epoch=100, **char)
     np.testing.assert_allclose(got, [1, 1, 0.97, 0.97, 0.97**2, 0.97**3], rtol=1e-6)
     torch = dict(schedule="epochs", decay=0.5, decay_after=4, decay_every=5)
-    got = rates([0, 399, 400, 899, 900, 1400], windows=100, **torch)
+    got = rates([0, 399, 400, 899, 900, 1400], steps_per_epoch=100, **torch)
     np.testing.assert_allclose(got, [1, 1, 0.5, 0.5, 0.25, 0.125], rtol=1e-6)
 
 
@@ -121,7 +117,7 @@ def test_cosine_constant_and_warm_up():
     got = rates([0, 5, 10, 60, 110], schedule="cosine", warmup=10, steps=110, decay=0.1)
     np.testing.assert_allclose(got, [0, 0.5, 1, 0.55, 0.1], rtol=1e-5)
     assert rates([0, 10**6], schedule="constant") == [1, 1]
-    late = dict(schedule="epochs", decay=0.5, decay_after=1, windows=100)
+    late = dict(schedule="epochs", decay=0.5, decay_after=1, steps_per_epoch=100)
     np.testing.assert_allclose(rates([99, 100], warmup=10, **late), [1, 0.5])
 
 
@@ -137,7 +133,7 @@ def test_cosine_constant_and_warm_up():
     ],
 )
 def test_impossible_schedules(wrong):
-    with pytest.raises(UserError, match="optim."):
+    with pytest.raises(UserError, match=f"^{next(iter(wrong))} is "):
         make_schedule(**{"learning_rate": 1.0, **wrong})
 
 
@@ -153,7 +149,7 @@ def test_impossible_schedules(wrong):
     ],
 )
 def test_impossible_optimizers(wrong):
-    with pytest.raises(UserError, match="optim."):
+    with pytest.raises(UserError, match=f"^{next(iter(wrong))} is "):
         make_optimizer(learning_rate=1.0, **wrong)
 
 
@@ -174,12 +170,17 @@ def test_gradients_go_back_one_window_and_the_carry_is_handed_on():
     assert reset.nats_per_char == started.nats_per_char
 
 
+def guard(train_step):
+    return make_guarded_step(train_step, vocab_size=len(VOCAB))
+
+
 def test_dispatches_of_any_length_give_the_same_bits_and_one_program():
     lm = small(dropout=0.3)
     optimizer = make_optimizer(learning_rate=1e-2)
     streams = streams_of(reset_probability=0.2)
     train_steps = make_train_steps(
-        make_train_step(lm, optimizer), lambda ids, step, _: streams.cut(ids, step)
+        guard(make_train_step(lm, optimizer)),
+        lambda ids, step, _: streams.device_batch(ids, step),
     )
     ids = jnp.asarray(streams.ids)
 
@@ -188,14 +189,14 @@ def test_dispatches_of_any_length_give_the_same_bits_and_one_program():
         losses = []
         for count in counts:
             state, metrics = train_steps(state, ids, count)
-            losses += np.asarray(metrics.nats_per_char)[:count].tolist()
+            losses += np.asarray(metrics.metrics.nats_per_char)[:count].tolist()
         return losses, jax.tree.map(np.asarray, state._replace(key=0))
 
     whole, pieces = run([40]), run([1, 2, 30, 7])
     assert whole[0] == pieces[0]
     jax.tree.map(np.testing.assert_array_equal, whole[1], pieces[1])
     assert train_steps._cache_size() == 1
-    assert DISPATCH >= 40
+    assert MAX_STEPS >= 40
 
 
 def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compiled):
@@ -204,51 +205,65 @@ def test_devices_that_share_a_batch_run_one_program_and_train_as_one_does(compil
 
     def run(mesh):
         train_steps = make_train_steps(
-            make_train_step(lm, optimizer),
-            lambda ids, step, _: streams.cut(ids, step),
+            guard(make_train_step(lm, optimizer)),
+            lambda ids, step, _: streams.device_batch(ids, step),
             mesh,
         )
         state = init_state(lm, optimizer, batch_size=4, seed=1)
         state = jax.device_put(state, state_shardings(mesh))
-        ids = jax.device_put(streams.ids, sharding.whole(mesh))
+        ids = jax.device_put(streams.ids, sharding.replicate(mesh))
         losses, programs = [], []
         for count in (1, 5, 14):
             state, metrics = train_steps(state, ids, count)
-            losses += np.asarray(metrics.nats_per_char)[:count].tolist()
+            losses += np.asarray(metrics.metrics.nats_per_char)[:count].tolist()
             programs.append(len(compiled))
         assert programs[0] > 0 and programs == programs[:1] * 3
         return losses
 
-    one, two = run(sharding.make_mesh(4)), run(sharding.make_mesh(4, rows=2))
+    one, two = run(sharding.make_mesh(4)), run(sharding.make_mesh(4, min_rows=2))
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
-def run_fit(workdir, **kwargs):
-    lm = kwargs.pop("lm", small())
+INTERVALS = {
+    "log_every": 7,
+    "eval_every": 20,
+    "checkpoint_every": 15,
+    "sample_every": 20,
+}
+
+
+def make_run(lm=None, optimizer=None, streams=None, text_sha256="", **options):
+    """Returns a small run; the options are those of TrainConfig and DataConfig."""
     schedule = make_schedule(learning_rate=1e-2)
-    optimizer = kwargs.pop("optimizer", make_optimizer(learning_rate=schedule))
-    return fit(
-        lm=lm,
+    data = {key: options.pop(key) for key in ("device_bytes",) if key in options}
+    values = {"steps": 60, "sample_length": 30} | INTERVALS | options
+    config = RunConfig.from_dict({"seed": 0, "data": data, "train": values})
+    return Run(
+        config=config,
+        lm=lm or small(),
         vocab=VOCAB,
-        optimizer=optimizer,
+        optimizer=optimizer or make_optimizer(learning_rate=schedule, clip=5.0),
         learning_rate=schedule,
-        streams=kwargs.pop("streams", streams_of(reset_probability=0.1)),
+        streams=streams or streams_of(reset_probability=0.1),
         valid=IDS[:200],
-        workdir=workdir,
-        sample_length=30,
-        **{
-            "steps": 60,
-            "intervals": Intervals(log=7, evaluate=20, checkpoint=15, sample=20),
-            **kwargs,
-        },
+        steps=config.train.steps,
+        text_sha256=text_sha256,
     )
+
+
+LOOP = ("params", "other_text", "reporter", "should_stop")
+
+
+def run_fit(workdir, **kwargs):
+    loop = {key: kwargs.pop(key) for key in LOOP if key in kwargs}
+    return train(make_run(**kwargs), workdir, **loop)
 
 
 GOLDEN = 2.4053
 
 
 def test_golden_loss_after_20_steps(tmp_path):
-    run_fit(tmp_path, steps=20, streams=streams_of(), intervals=Intervals(log=1))
+    run_fit(tmp_path, steps=20, streams=streams_of(), log_every=1)
     nats = [r["nats_per_char"] for r in read_metrics(tmp_path) if r["split"] == "train"]
     assert abs(nats[-1] - GOLDEN) < 2e-3, (
         f"the loss after 20 steps is {nats[-1]:.4f}, and was {GOLDEN}. If the change to"
@@ -260,14 +275,6 @@ def same_state(a, b):
     for x, y in zip(jax.tree.leaves(a._replace(key=0)),
                     jax.tree.leaves(b._replace(key=0)), strict=True):  # fmt: skip
         np.testing.assert_array_equal(x, y)
-
-
-def lines(workdir):
-    timed = ("seconds", "chars_per_second")
-    return [
-        {k: v for k, v in record.items() if k not in timed}
-        for record in read_metrics(workdir)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +292,7 @@ def test_a_run_stopped_and_resumed_is_the_run_never_stopped(
     assert 0 < int(stopped.step) < 60
     resumed = run_fit(tmp_path / "parts", **streams)
     same_state(whole, resumed)
-    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
+    assert read_untimed(tmp_path / "whole") == read_untimed(tmp_path / "parts")
     texts = [(tmp_path / n / "samples.txt").read_text() for n in ("whole", "parts")]
     assert texts[0] == texts[1]
 
@@ -301,7 +308,7 @@ def test_a_run_that_lost_its_last_steps_writes_them_again_once(tmp_path):
         file.write('{"step": 56, "nats')
     resumed = run_fit(workdir)
     same_state(whole, resumed)
-    assert lines(tmp_path / "whole") == lines(workdir)
+    assert read_untimed(tmp_path / "whole") == read_untimed(workdir)
     assert (tmp_path / "whole" / "samples.txt").read_bytes() == (
         workdir / "samples.txt"
     ).read_bytes()
@@ -346,7 +353,8 @@ def test_an_update_that_is_no_number_stops_the_run_before_it_is_made(tmp_path):
     with pytest.raises(UserError, match="step 0 .* its update is not finite"):
         run_fit(
             tmp_path,
-            intervals=Intervals(log=1, checkpoint=0),
+            log_every=1,
+            checkpoint_every=0,
             optimizer=optax.GradientTransformation(optimizer.init, broken),
         )
 
@@ -359,16 +367,16 @@ def test_the_callers_parameters_stay_theirs(tmp_path):
 
 def test_stopped_before_the_first_step_the_best_stays_the_best(tmp_path):
     run_fit(tmp_path, steps=20)
-    assert choose(tmp_path) == 20
+    assert choose_step(tmp_path) == 20
     run_fit(tmp_path, should_stop=lambda: True)
-    run_fit(tmp_path, steps=21, intervals=Intervals(evaluate=0))
+    run_fit(tmp_path, steps=21, eval_every=0)
     assert json.loads((tmp_path / "checkpoints/20/_CHECKPOINT_METADATA").read_text())[
         "custom_metadata"
     ]["metrics"]["nats_per_char"]
 
 
 def test_clock_and_lines():
-    assert [clock(s) for s in (None, 7, 65, 3723, 93784)] == [
+    assert [format_seconds(s) for s in (None, 7, 65, 3723, 93784)] == [
         "--:--", "0:07", "1:05", "1:02:03", "1d 02:03:04",
     ]  # fmt: skip
     record = {
@@ -380,7 +388,7 @@ def test_clock_and_lines():
         "seconds": 61.0,
         "chars_per_second": 12345,
     }
-    assert line_of(record) == (
+    assert format_record(record) == (
         "step 3  epoch 0.50  train  1.5000 nats/char  2.1640 bits/char"
         "  12.3k chars/s  1:01"
     )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from charlm.config import RunConfig
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.files import changed_files, write_checksums
@@ -20,10 +21,11 @@ from charlm.workdir.checkpoints import (
     restore,
     restore_newest,
 )
-from charlm.workdir.checksums import sealed, tree_sha256, unsealed
-from charlm.workdir.metadata import choose
+from charlm.workdir.checksums import tree_sha256
+from charlm.workdir.metadata import choose_step
 from charlm.workdir.metrics import Metrics, read_metrics
-from charlm.workdir.model_files import load_model, read_config, write_bundle
+from charlm.workdir.model_files import load_model, read_config, write_model_files
+from charlm.workdir.samples import Samples
 
 TREES = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3)},
@@ -56,16 +58,16 @@ def test_trees_come_back_as_they_were(tmp_path):
 def test_the_newest_two_and_the_best_are_kept(tmp_path):
     saved(tmp_path, {1: 3.0, 2: 1.0, 3: 2.0, 4: None, 5: 2.5, 6: None})
     assert metadata.list_steps(tmp_path / "checkpoints") == [2, 5, 6]
-    assert choose(tmp_path) == 2
-    assert choose(tmp_path, "latest") == 6
-    assert choose(tmp_path, "5") == choose(tmp_path, 5) == 5
+    assert choose_step(tmp_path) == 2
+    assert choose_step(tmp_path, "latest") == 6
+    assert choose_step(tmp_path, "5") == choose_step(tmp_path, 5) == 5
     with pytest.raises(UserError, match="it has 2, 5, 6"):
-        choose(tmp_path, "4")
+        choose_step(tmp_path, "4")
 
 
 def test_without_a_validation_loss_the_latest_is_best(tmp_path):
     saved(tmp_path, {1: None, 2: float("nan")})
-    assert choose(tmp_path) == 2
+    assert choose_step(tmp_path) == 2
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
@@ -85,9 +87,9 @@ def test_a_damaged_checkpoint_hides_no_other(tmp_path):
     saved(tmp_path, {1: 1.0, 2: 2.0, 3: 3.0})
     (tmp_path / "checkpoints" / "1" / "_CHECKPOINT_METADATA").write_text("{")
     with pytest.raises(UserError, match="checkpoint 1 of .* use another, of step 3"):
-        choose(tmp_path)  # it may have been the best
+        choose_step(tmp_path)  # it may have been the best
     (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
-    assert metadata.newest_notes(tmp_path) == (2, {"at": 2})
+    assert metadata.read_newest_notes(tmp_path) == (2, {"at": 2})
     with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
         restore(tmp_path, 3, TREES)
 
@@ -129,15 +131,6 @@ def test_the_sums_of_a_folder_know_each_file(tmp_path):
     assert changed_files(tmp_path / "a") == ["SHA256SUMS"]
     os.mkfifo(tmp_path / "a" / "pipe")  # from which one would read for ever
     assert changed_files(tmp_path / "a") == ["pipe"]
-
-
-def test_a_seal_is_of_the_values():
-    record = sealed({"b": [1.5, "é"], "a": (1, None)})
-    read = json.loads(json.dumps(record))
-    assert unsealed(read) == {"a": [1, None], "b": [1.5, "é"]}
-    with pytest.raises(ValueError, match="not as it was written"):
-        unsealed({**read, "a": [2, None]})
-    assert unsealed({"a": 2}) == {"a": 2}
 
 
 def test_a_digest_knows_names_types_shapes_and_values():
@@ -188,7 +181,7 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
 
 def test_looking_for_a_checkpoint_creates_nothing(tmp_path):
     with pytest.raises(UserError, match="has no checkpoint"):
-        choose(tmp_path / "absent")
+        choose_step(tmp_path / "absent")
     assert files(tmp_path) == []
 
 
@@ -202,12 +195,24 @@ def test_metrics_are_json_lines(tmp_path):
     assert json.loads(second)["nats_per_char"] is None
 
 
-def test_metrics_are_cut_back_to_the_step_and_broken_lines_dropped(tmp_path):
+def test_metrics_are_cut_at_the_first_later_step_or_a_broken_last_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 3}\n{"step": 2}\n[1]\n{"step": 2, "na')
-    Metrics(tmp_path, step=2).close()
-    assert read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
-    assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+    kept = '{"step": 1}\n# my note\n{"step": 2}\n[1]\n'
+    for rest in ('{"step": 3}\n{"step": 4}\n', '{"step": 2, "na', ""):
+        path.write_text(kept + rest)
+        Metrics(tmp_path, step=2).close()
+        assert read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
+        assert path.read_text() == kept
+
+
+def test_samples_are_cut_at_the_first_later_step(tmp_path):
+    samples = Samples(tmp_path)
+    samples.write("step 5, epoch 0.10", "=== a text that begins like a title")
+    samples.write("step 10, epoch 0.20", "abc")
+    before = (tmp_path / "samples.txt").read_bytes()
+    samples.write("step 15, epoch 0.30", "def")
+    Samples(tmp_path, step=10)
+    assert (tmp_path / "samples.txt").read_bytes() == before
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):
@@ -243,7 +248,8 @@ def test_load_model_needs_the_workdir_alone(tmp_path):
     vocab = Vocab.of("abc")
     lm = make_language_model(vocab_size=3, **MODEL)
     params = lm.init(jax.random.key(1))
-    write_bundle(tmp_path, config={"model": MODEL}, vocab=vocab)
+    config = RunConfig.from_dict({"model": MODEL})
+    write_model_files(tmp_path, config=config, vocab=vocab)
     with Checkpoints(tmp_path) as kept:
         kept.save(5, {"params": params}, notes={})
     loaded = load_model(tmp_path)
@@ -261,17 +267,17 @@ def test_load_model_needs_the_workdir_alone(tmp_path):
     [
         ('{"model": {"cell": "lstm"', "cannot be read"),
         ("[]", "it holds no JSON object"),
-        ('{"model": 3}', "is not a run's"),
+        ('{"model": 3}', "model is 3; it must be a section"),
         ("[" * 100_000, "cannot be read"),
-        ('{"model": {"layers": "2"}}', "layers is '2', which is no int"),
-        ('{"model": {"dropout": true}}', "dropout is True, which is no float"),
-        ("{}", "names no model"),
-        ('{"model": {"size": 3}}', "names no model"),
+        ('{"model": {"layers": "2"}}', "model.layers is '2'; it must be an integer"),
+        ('{"model": {"dropout": true}}', "model.dropout is True; it must be a number"),
+        ('{"model": {"size": 3}}', "the config has no model.size"),
         ('{"model": {"layers": 0}}', "model.layers is 0"),
+        ('{"model": {"cell": "custom"}}', "a cell of its own"),
     ],
 )
 def test_configs_that_are_none(tmp_path, config, message):
-    write_bundle(tmp_path, config={}, vocab=Vocab.of("abc"))
+    write_model_files(tmp_path, config=RunConfig(), vocab=Vocab.of("abc"))
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=message):
         load_model(tmp_path)
@@ -280,7 +286,7 @@ def test_configs_that_are_none(tmp_path, config, message):
 def test_a_bundle_that_cannot_be_written_leaves_nothing_beside(tmp_path):
     (tmp_path / "vocab.json").mkdir()
     with pytest.raises(UserError, match="cannot be written"):
-        write_bundle(tmp_path, config={}, vocab=Vocab.of("ab"))
+        write_model_files(tmp_path, config=RunConfig(), vocab=Vocab.of("ab"))
     assert not list(tmp_path.glob("*.tmp"))
 
 
@@ -289,5 +295,18 @@ def test_a_folder_that_is_no_workdir(tmp_path):
         load_model(tmp_path)
     with pytest.raises(UserError, match="there is no workdir"):
         load_model(tmp_path / "absent")
-    write_bundle(tmp_path, config={"a": (1, 2)}, vocab=Vocab.of("ab"))
-    assert read_config(tmp_path) == {"a": [1, 2]}
+    write_model_files(tmp_path, config=RunConfig(seed=7), vocab=Vocab.of("ab"))
+    assert read_config(tmp_path) == RunConfig(seed=7)
+
+
+def test_configs_of_earlier_releases_are_read(tmp_path):
+    write_model_files(tmp_path, config=RunConfig(), vocab=Vocab.of("ab"))
+    old = {
+        "sha256": "0" * 64,
+        "model": {"initialiser": "torch_rnn", "dtype": "tf32"},
+        "train": {"an_option_of_a_later_release": 1},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    config = read_config(tmp_path)
+    assert config.model.initializer == "torch_rnn"
+    assert (config.model.dtype, config.model.precision) == ("float32", "tf32")

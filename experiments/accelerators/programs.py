@@ -12,17 +12,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from charlm.data.streams import Streams
 from charlm.evaluation import score
-from charlm.generation.sampler import READ, SamplerState, SamplingParams, make_sampler
+from charlm.generation.sampler import (
+    CHUNK_READ,
+    SamplerState,
+    SamplingParams,
+    make_sampler,
+)
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, make_language_model
+from charlm.training.guard import make_guarded_step
+from charlm.training.multi_step import make_train_steps, state_shardings
 from charlm.training.optimizer import make_optimizer
-from charlm.training.step import (
-    TrainState,
-    init_state,
-    make_train_step,
-    make_train_steps,
-    state_shardings,
-)
+from charlm.training.step import TrainState, init_state, make_train_step
 
 SYMBOLS = 96  # v, of a text in English
 WINDOWS = 20  # of every stream, in the text
@@ -38,7 +39,7 @@ class Size(NamedTuple):
       batch: b, streams a device.
       length: t, characters of a window.
       dropout: of each layer's output.
-      dtype: of products.
+      dtype: of products; "tf32" is float32 of that precision.
       embedding: width of the characters' embedding; 0 reads them one-hot.
       cell: "lstm", "gru" or "rnn".
     """
@@ -61,7 +62,8 @@ class Size(NamedTuple):
             features=self.features,
             embedding=self.embedding,
             dropout=self.dropout,
-            dtype=self.dtype,
+            dtype="float32" if self.dtype == "tf32" else self.dtype,
+            precision="tf32" if self.dtype == "tf32" else "highest",
         )
 
 
@@ -101,10 +103,11 @@ def lower_training(size: Size, mesh: Mesh, platform: str):
     streams = Streams(ids, batch, size.length, reset_probability=0.02)
     state = jax.eval_shape(lambda: init_state(lm, optimizer, batch_size=batch))
     state = TrainState(*map(place, state, state_shardings(mesh)))
-    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), sharding.whole(mesh))
-    count = place(jax.ShapeDtypeStruct((), jnp.int32), sharding.whole(mesh))
+    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), sharding.replicate(mesh))
+    count = place(jax.ShapeDtypeStruct((), jnp.int32), sharding.replicate(mesh))
+    guarded_step = make_guarded_step(make_train_step(lm, optimizer), vocab_size=SYMBOLS)
     train_steps = make_train_steps(
-        make_train_step(lm, optimizer), lambda ids, n, _: streams.cut(ids, n), mesh
+        guarded_step, lambda ids, n, _: streams.device_batch(ids, n), mesh
     )
     traced = train_steps.trace(state, text, count)
     return traced.lower(lowering_platforms=(platform,))
@@ -119,7 +122,7 @@ def lower_scoring(size: Size, mesh: Mesh, platform: str):
     ids = jax.ShapeDtypeStruct((size.length, batch), jnp.int32, sharding=window)
     counted = jax.ShapeDtypeStruct(ids.shape, jnp.bool_, sharding=window)
     traced = score.make_scorer(lm).trace(
-        place(params, sharding.whole(mesh)),
+        place(params, sharding.replicate(mesh)),
         place(carry, sharding.shard_rows(mesh)),
         *(ids, ids, counted),
     )
@@ -128,22 +131,22 @@ def lower_scoring(size: Size, mesh: Mesh, platform: str):
 
 def lower_reading(size: Size, mesh: Mesh, platform: str):
     """Lowers the reading of a piece of a prompt."""
-    lm, whole = size.make_model(), sharding.whole(mesh)
+    lm, whole = size.make_model(), sharding.replicate(mesh)
     params = place(jax.eval_shape(lm.init, jax.random.key(0)), whole)
     carry = place(jax.eval_shape(lambda: lm.initial_carry(1)), whole)
-    ids = jax.ShapeDtypeStruct((READ, 1), jnp.int32, sharding=whole)
+    ids = jax.ShapeDtypeStruct((CHUNK_READ, 1), jnp.int32, sharding=whole)
     traced = jax.jit(lm.unroll).trace(params, carry, ids)
     return traced.lower(lowering_platforms=(platform,))
 
 
 def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
     """Lowers the drawing of characters of one text."""
-    lm, whole = size.make_model(), sharding.whole(mesh)
+    lm, whole = size.make_model(), sharding.replicate(mesh)
     sampler = make_sampler(lm)
     params = jax.eval_shape(lm.init, jax.random.key(0))
     logits, zero = jnp.zeros((texts, SYMBOLS)), jnp.int32(0)
     given = (
-        jax.eval_shape(sampler.prepare, params),
+        jax.eval_shape(sampler.pack_params, params),
         jax.eval_shape(lambda: SamplerState(lm.initial_carry(texts), logits, zero)),
         jax.eval_shape(lambda: jax.random.split(jax.random.key(0), texts)),
         jax.eval_shape(
@@ -151,7 +154,7 @@ def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
         ),
         jax.ShapeDtypeStruct((), jnp.int32),
     )
-    traced = sampler.draw.trace(*place(given, whole))
+    traced = sampler.decode.trace(*place(given, whole))
     return traced.lower(lowering_platforms=(platform,))
 
 

@@ -18,7 +18,7 @@ from charlm.interpret.activations import Activations
 from charlm.interpret.viewer.html import page, sizes
 from charlm.interpret.viewer.quantize import packed
 from charlm.model.lm import make_language_model
-from charlm.model.sharding import machine_name
+from charlm.model.sharding import get_machine_name
 
 LENGTH, LAYERS, FEATURES = 20_000, 3, 512
 RUNS = 5
@@ -53,7 +53,7 @@ def main() -> None:
         path.write_text(made, encoding="utf-8")
         found = times(path)
     told = {"bytes": {"file": len(made.encode())} | sizes(made), "milliseconds": found}
-    print(json.dumps({"machine": machine_name()} | told, indent=1))
+    print(json.dumps({"machine": get_machine_name()} | told, indent=1))
 
 
 def made_page() -> str:

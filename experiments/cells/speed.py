@@ -17,7 +17,7 @@ from charlm.interpret.labels.selection import labels
 from charlm.interpret.units.baselines import context_controls
 from charlm.interpret.units.selection import best_scores, find
 from charlm.model.jax_setup import configure_jax
-from charlm.model.sharding import machine_name
+from charlm.model.sharding import get_machine_name
 
 CHARACTERS, UNITS, LABELS = 200_000, 500, 20
 
@@ -45,7 +45,7 @@ def main() -> None:
     timed("untrained", lambda: best_scores(every, chosen))
     timed("find in h and c", lambda: find(states, chosen))
     timed("find in h, c and four gates", lambda: find(every, chosen))
-    about = {"machine": machine_name(), "units": UNITS, "labels": len(chosen)}
+    about = {"machine": get_machine_name(), "units": UNITS, "labels": len(chosen)}
     print(json.dumps(about | {"characters": len(text), "seconds": seconds}, indent=1))
 
 

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from charlm.model.sharding import available_cores
+from charlm.model.sharding import count_cores
 from charlm.workdir.model_files import read_config
 from experiments.corpus import ROOT, opened, scored
 from experiments.depth_and_width.widths import parameters, width_of
@@ -117,7 +117,7 @@ def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
     """Trains cells, as many at a time as there are cores, each to its end."""
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     pinned = hasattr(os, "sched_setaffinity")
-    for core in os.sched_getaffinity(0) if pinned else range(available_cores()):
+    for core in os.sched_getaffinity(0) if pinned else range(count_cores()):
         cores.put(core)
 
     def on_one_core():

@@ -78,7 +78,7 @@ FULL = Plan(
     steps=64,
     profiled="2x512 100x100",
     drawn=2048,
-    windows=100,
+    steps_per_epoch=100,
     lanes=(
         (
             Run("paul_graham-full", "paul_graham.py", 0.45, 720, TF32, "float32"),
@@ -111,7 +111,7 @@ SMOKE = Plan(
     steps=8,
     profiled="2x16 8x20",
     drawn=512,
-    windows=1,
+    steps_per_epoch=1,
     lanes=(
         (
             Run("paul_graham-smoke", "paul_graham.py:smoke", 0.4, weights="float32"),

@@ -67,12 +67,12 @@ def charlm_program(shape: Shape, mesh: Mesh | None = None):
     mesh = mesh or sharding.make_mesh(shape.batch)
     run = make_train_steps(
         make_train_step(lm, optimizer),
-        lambda ids, step, _: streams.cut(ids, step),
+        lambda ids, step, _: streams.device_batch(ids, step),
         mesh,
     )
     state = init_state(lm, optimizer, batch_size=shape.batch)
     state = jax.device_put(state, state_shardings(mesh))
-    return run, state, jax.device_put(streams.ids, sharding.whole(mesh))
+    return run, state, jax.device_put(streams.ids, sharding.replicate(mesh))
 
 
 def charlm_steps(shape: Shape) -> Steps:

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 
 from charlm.model.jax_setup import set_environment
-from charlm.model.sharding import available_cores, machine_name
+from charlm.model.sharding import count_cores, get_machine_name
 from experiments.speed.cases import NAMES, OURS, case_of
 from experiments.speed.contender import Contender
 from experiments.speed.peers import Shape
@@ -43,7 +43,7 @@ def contend(case: str, name: str, steps: int) -> None:
     if name in (OURS, MEMORY):
         arrange()
     if case == MACHINE:
-        return print(json.dumps([jax.default_backend(), machine_name()]))
+        return print(json.dumps([jax.default_backend(), get_machine_name()]))
     if case == MEMORY:
         return print(json.dumps(memory()))
     try:
@@ -66,7 +66,7 @@ def ask(what: str) -> Any:
 def arrange() -> None:
     """As the front doors do, but for their cache of programs: compiling is timed."""
     set_environment()
-    jax.config.update("jax_num_cpu_devices", available_cores())
+    jax.config.update("jax_num_cpu_devices", count_cores())
 
 
 def in_turn(name: str, steps: int) -> list[Row]:

@@ -24,7 +24,7 @@ from charlm.model.matmul import (
     row_gradient_by_scatter,
 )
 from charlm.model.recurrence import unroll_layer
-from charlm.model.sharding import available_cores
+from charlm.model.sharding import count_cores
 from charlm.training.step import state_shardings
 from experiments.speed.peers import Shape, charlm_program, model_of
 
@@ -119,7 +119,7 @@ def steps() -> Iterator[Pair]:
             return go
 
         name = f"{count} steps, {layers_}x{h}, a device a core"
-        yield name, "one device", run(sharding.ROWS), run(shape.batch)
+        yield name, "one device", run(sharding.MIN_ROWS), run(shape.batch)
     shape = Shape(1, 32, 8, 20, 65)
     run, state, ids = charlm_program(shape)
     now = [state]
@@ -170,7 +170,7 @@ def narrow() -> Iterator[Pair]:
 
 def main() -> None:
     set_environment()
-    jax.config.update("jax_num_cpu_devices", available_cores())
+    jax.config.update("jax_num_cpu_devices", count_cores())
     print(f"{'what':34}{'the other way':28}{'ours, ms':>10}{'other':>10}{'ratio':>8}")
     for group in (layers, pieces, steps, writing, narrow):
         for what, other, *pair in group():

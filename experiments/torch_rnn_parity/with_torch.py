@@ -50,10 +50,10 @@ def window(streams: Streams, i: int):
 def validate(net: Net, streams: Streams) -> float:
     """The mean loss over the text, from a zero state that is handed on."""
     total, state = 0.0, None
-    for i in range(streams.windows):
+    for i in range(streams.steps_per_epoch):
         loss, state = net.loss(*window(streams, i), state)
         total += float(loss)
-    return total / streams.windows
+    return total / streams.steps_per_epoch
 
 
 def main() -> None:

@@ -4,61 +4,68 @@ The exact loss of a workdir's model on a part of its text, or on another text.
 """
 
 import json
+import sys
+from collections.abc import Sequence
 
 from absl import flags
 
-from charlm.cli.app import run
+from charlm.cli.app import run_app
 from charlm.errors import UserError
 
+FLAGS = {
+    "workdir": ("", "directory of the training run"),
+    "checkpoint": ("best", "best, latest, or a step"),
+    "split": ("valid", "train, valid or test, of the run's own text"),
+    "text": ("", "a file to score instead, whole"),
+    "streams": (
+        0,
+        "number of parallel streams, each from a zero state; 0: the batch size",
+    ),
+    "window": (0, "score windows of this length without earlier context (nanoGPT)"),
+    "json": (False, "one JSON object on standard output"),
+}
 
-def main() -> None:
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the front door and returns its exit status."""
+    return run_app(__doc__ or "", FLAGS, evaluate, argv)
+
+
+def evaluate(values: flags.FlagValues) -> None:
+    """Prints the score that the flags ask for."""
     from charlm.cli.text_source import read_text
-    from charlm.evaluation.score import evaluate
+    from charlm.evaluation.score import score
     from charlm.model.jax_setup import configure_jax
     from charlm.workdir import model_files
 
     configure_jax()
-    given = flags.FLAGS
-    if not given.workdir:
-        raise UserError("say whose model is scored with --workdir=runs/NAME")
-    if given.streams < 0 or given.window < 0:
+    if not values.workdir:
+        raise UserError("--workdir is required, for example --workdir=runs/demo")
+    if values.streams < 0 or values.window < 0:
         raise UserError("--streams and --window must be at least 0")
-    config = model_files.read_config(given.workdir)
-    (lm, params, vocab), kept = model_files.load(given.workdir, given.checkpoint)
-    step = kept.step
-    ids = read_text(config, vocab, kept.notes, text=given.text, split=given.split)
-    train = config.get("train", {})
-    score = evaluate(
+    config = model_files.read_config(values.workdir)
+    (lm, params, vocab), restored = model_files.load(values.workdir, values.checkpoint)
+    ids = read_text(config.data, vocab, restored.notes, values.text, values.split)
+    result = score(
         lm,
         params,
         ids,
-        streams=given.streams or max(1, train.get("batch_size", 1)),
-        seq_length=max(1, train.get("seq_length", 100)),
-        window=given.window,
+        streams=values.streams or config.train.batch_size,
+        seq_length=config.train.seq_length,
+        window=values.window,
     )
-    what = {"text": given.text} if given.text else {"split": given.split}
-    if given.json:
-        print(json.dumps({"step": step, **what, **score._asdict()}))
+    source = {"text": values.text} if values.text else {"split": values.split}
+    if values.json:
+        print(json.dumps({"step": restored.step, **source, **result._asdict()}))
         return
-    kind = f"windows of {given.window}" if given.window else "streams"
+    unit = f"windows of {values.window}" if values.window else "streams"
     print(
-        f"step {step}, {next(iter(what.values()))}:"
-        f" {score.nats_per_char:.4f} nats/char, {score.bits_per_char:.4f} bits/char,"
-        f" perplexity {score.perplexity:.3f} over {score.characters:,} characters"
-        f" in {score.streams} {kind}, the worst {score.worst_nats_per_char:.4f}"
+        f"step {restored.step}, {next(iter(source.values()))}:"
+        f" {result.nats_per_char:.4f} nats/char, {result.bits_per_char:.4f} bits/char,"
+        f" perplexity {result.perplexity:.3f} over {result.characters:,} characters"
+        f" in {result.streams} {unit}, the worst {result.worst_nats_per_char:.4f}"
     )
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", "", "of the run whose model is scored")
-    flags.DEFINE_string("checkpoint", "best", "best, latest, or a step")
-    flags.DEFINE_string("split", "valid", "train, valid or test, of the run's own text")
-    flags.DEFINE_string("text", "", "a file to score instead, whole")
-    flags.DEFINE_integer(
-        "streams", 0, "stretches read side by side from zero; 0: as in training; 1: one"
-    )
-    flags.DEFINE_integer(
-        "window", 0, "score windows of this length without earlier context (nanoGPT)"
-    )
-    flags.DEFINE_boolean("json", False, "one JSON object on standard output")
-    run(main, about=__doc__ or "")
+    sys.exit(main())

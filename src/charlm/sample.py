@@ -6,62 +6,88 @@ Writes text with the model of a workdir, as it is drawn.
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from charlm.cli.app import run
+from charlm.cli.app import run_app
 from charlm.data.corpus import BOM
 from charlm.errors import UserError
 
+FLAGS = {
+    "workdir": ("", "directory of the training run"),
+    "checkpoint": ("best", "best, latest, or a step"),
+    "length": (500, "characters to write, after the prompt"),
+    "temperature": (1.0, "0 takes the likeliest character each time"),
+    "top_k": (0, "draw from the k likeliest characters; 0 is all"),
+    "top_p": (1.0, "draw from the likeliest that have probability p"),
+    "prompt": ("", "what the model reads first"),
+    "prompt_file": ("", "a file that holds the prompt"),
+    "seed": (0, "the same seed writes the same text"),
+    "samples": (1, "how many texts"),
+    "stop": ("", "a text ends before this"),
+    "endless": (False, "write until stopped"),
+    "json": (False, "one JSON object on standard output"),
+}
 
-def main() -> None:
-    from charlm.generation.stream import sample, stream
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the front door and returns its exit status."""
+    return run_app(__doc__ or "", FLAGS, sample, argv)
+
+
+def sample(values: flags.FlagValues) -> None:
+    """Writes what the flags ask for to standard output."""
+    from charlm.generation.generate import (
+        SamplingParams,
+        generate_batch,
+        generate_stream,
+    )
     from charlm.model.jax_setup import configure_jax
     from charlm.workdir.model_files import load_model, read_config
 
     configure_jax()
-    given = flags.FLAGS
-    if not given.workdir:
-        raise UserError("say whose model writes with --workdir=runs/NAME")
-    if given.endless and (given.json or given.samples != 1):
+    if not values.workdir:
+        raise UserError("--workdir is required, for example --workdir=runs/demo")
+    if values.endless and (values.json or values.samples != 1):
         raise UserError("--endless writes one text: leave out --json and --samples")
-    lm, params, vocab = load_model(given.workdir, checkpoint=given.checkpoint)
-    prompt = given.prompt
-    if given.prompt_file:
-        data = read_config(given.workdir).get("data", {})
-        encoding = data.get("encoding", "utf-8") if vocab.unit == "char" else ""
-        prompt = read_prompt(given.prompt, given.prompt_file, encoding)
-    sampling = {
-        "prompt": prompt,
-        "length": None if given.endless else given.length,
-        "temperature": given.temperature,
-        "top_k": given.top_k,
-        "top_p": given.top_p,
-        "seed": given.seed,
-        "stop": given.stop,
+    model = load_model(values.workdir, checkpoint=values.checkpoint)
+    prompt: str | bytes = values.prompt
+    if values.prompt_file:
+        encoding = read_config(values.workdir).data.encoding
+        is_text = model.vocab.unit == "char"
+        prompt = read_prompt(prompt, values.prompt_file, encoding if is_text else "")
+    options = {
+        "length": None if values.endless else values.length,
+        "sampling": SamplingParams(values.temperature, values.top_k, values.top_p),
+        "seed": values.seed,
+        "stop": values.stop,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # and not a notebook's
         sys.stdout.reconfigure(encoding="utf-8", newline="")
-    shown = vocab.decode(vocab.encode(prompt, what="the prompt")) if prompt else ""
-    if given.json:
-        texts = sample(lm, params, vocab, samples=given.samples, **sampling)
-        print(json.dumps({"prompt": shown, "samples": texts}))
-    elif given.samples != 1:
-        texts = sample(lm, params, vocab, samples=given.samples, **sampling)
-        for number, text in enumerate(texts, 1):
-            print(f"--- sample {number} ---\n{shown}{text}")
-    else:
-        pieces = stream(lm, params, vocab, **sampling)
-        sys.stdout.write(shown)
-        for [piece] in pieces:
-            sys.stdout.write(piece)
+    prompt_text = ""
+    if prompt:
+        ids = model.vocab.encode(prompt, what="the prompt")
+        prompt_text = model.vocab.decode(ids)
+    if not values.json and values.samples == 1:
+        chunks = generate_stream(model, prompt, **options)
+        sys.stdout.write(prompt_text)
+        for chunk in chunks:
+            sys.stdout.write(chunk)
             sys.stdout.flush()
         sys.stdout.write("\n")
+        return
+    texts = generate_batch(model, prompt, num_samples=values.samples, **options)
+    if values.json:
+        print(json.dumps({"prompt": prompt_text, "samples": texts}))
+        return
+    for number, text in enumerate(texts, 1):
+        print(f"--- sample {number} ---\n{prompt_text}{text}")
 
 
-def read_prompt(prompt: str, path: str, encoding: str) -> str | bytes:
-    """The prompt of a file: its text, or with no encoding its bytes."""
+def read_prompt(prompt: str | bytes, path: str, encoding: str) -> str | bytes:
+    """Returns the text of a prompt's file, or without an encoding its bytes."""
     if prompt:
         raise UserError("--prompt and --prompt_file are two prompts; give one")
     try:
@@ -74,17 +100,4 @@ def read_prompt(prompt: str, path: str, encoding: str) -> str | bytes:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", "", "of the run whose model writes")
-    flags.DEFINE_string("checkpoint", "best", "best, latest, or a step")
-    flags.DEFINE_integer("length", 500, "characters to write, after the prompt")
-    flags.DEFINE_float("temperature", 1.0, "0 takes the likeliest character each time")
-    flags.DEFINE_integer("top_k", 0, "only the k likeliest characters; 0 is all")
-    flags.DEFINE_float("top_p", 1.0, "only the likeliest that have probability p")
-    flags.DEFINE_string("prompt", "", "what the model reads first")
-    flags.DEFINE_string("prompt_file", "", "a file that holds the prompt")
-    flags.DEFINE_integer("seed", 0, "the same seed writes the same text")
-    flags.DEFINE_integer("samples", 1, "how many texts")
-    flags.DEFINE_string("stop", "", "a text ends before this")
-    flags.DEFINE_boolean("endless", False, "write until stopped")
-    flags.DEFINE_boolean("json", False, "one JSON object on standard output")
-    run(main, about=__doc__ or "")
+    sys.exit(main())

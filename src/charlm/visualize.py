@@ -6,18 +6,40 @@ itself, which writes there.
 """
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from charlm.cli.app import run
+from charlm.cli.app import run_app
 from charlm.errors import UserError
 
 SHOWN = 20  # cells in the table
 
 
-def main() -> None:
-    given = flags.FLAGS
+FLAGS = {
+    "workdir": ("", "directory of the training run"),
+    "checkpoint": ("best", "best, latest, or a step"),
+    "text": ("", "a file to be read"),
+    "split": ("valid", "without --text: train, valid or test"),
+    "output": ("", "the page, an HTML file"),
+    "characters": (20_000, "of the text that the page shows"),
+    "start": (int, "the character that is marked when the page opens"),
+    "search": (100_000, "characters searched for cells; 0: none are"),
+    "title": ("", "the page's heading; else the workdir's name"),
+    "cells": ("", "a JSON file for what every unit follows"),
+    "lstmvis": ("", "a new folder for the activations, as LSTMVis reads them"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the front door and returns its exit status."""
+    return run_app(__doc__ or "", FLAGS, visualize, argv)
+
+
+def visualize(given: flags.FlagValues) -> None:
+    """Writes what the flags ask for."""
     check(given)  # before JAX is there: it takes a second
 
     from charlm.cli.text_source import read_text
@@ -27,10 +49,8 @@ def main() -> None:
 
     configure_jax()
     config = model_files.read_config(given.workdir)
-    model, kept = model_files.load(given.workdir, given.checkpoint)
-    text = read_text(
-        config, model.vocab, kept.notes, text=given.text, split=given.split
-    )
+    model, restored = model_files.load(given.workdir, given.checkpoint)
+    text = read_text(config.data, model.vocab, restored.notes, given.text, given.split)
     if given.lstmvis:
         write_trace(*model, text[: given.characters], given.lstmvis)
     if given.output:
@@ -41,7 +61,7 @@ def main() -> None:
             search=given.search,
             start=given.start,
             title=given.title or Path(given.workdir).resolve().name,
-            about=told(config, kept.step, given.text, given.split),
+            about=told(config, restored.step, given.text, given.split),
         )
         write(given.output, shown.html)
         report(shown, given.output, given.cells)
@@ -50,7 +70,7 @@ def main() -> None:
 def check(given) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
     if not given.workdir:
-        raise UserError("say into whose model to look with --workdir=runs/NAME")
+        raise UserError("--workdir is required, for example --workdir=runs/demo")
     if not given.output and not given.lstmvis:
         raise UserError("say where the page is to be written with --output=page.html")
     if given.characters < 1 or given.search < 0:
@@ -64,10 +84,10 @@ def check(given) -> None:
 
 def told(config, step: int, text: str, split: str) -> str:
     """A sentence on the model and the text."""
-    model = {"layers": "?", "features": "?", "cell": "?"} | config["model"]
+    model = config.model
     read = Path(text).name or f"the {split} text"
     return (
-        f"{model['layers']} x {model['features']} {model['cell'].upper()} after"
+        f"{model.layers} x {model.features} {model.cell.upper()} after"
         f" {step:,} steps of training, reading {read}."
     )
 
@@ -122,21 +142,4 @@ def report(shown, output: str, cells: str) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", "", "of the run into whose model to look")
-    flags.DEFINE_string("checkpoint", "best", "best, latest, or a step")
-    flags.DEFINE_string("text", "", "a file to be read")
-    flags.DEFINE_string("split", "valid", "without --text: train, valid or test")
-    flags.DEFINE_string("output", "", "the page, an HTML file")
-    flags.DEFINE_integer("characters", 20_000, "of the text that the page shows")
-    flags.DEFINE_integer(
-        "start", None, "the character that is marked when it opens; else a lively one"
-    )
-    flags.DEFINE_integer(
-        "search", 100_000, "characters searched for cells; 0: none are"
-    )
-    flags.DEFINE_string("title", "", "the page's heading; else the workdir's name")
-    flags.DEFINE_string("cells", "", "a JSON file for what every unit follows")
-    flags.DEFINE_string(
-        "lstmvis", "", "a new folder for the trace, as LSTMVis reads it"
-    )
-    run(main, about=__doc__ or "")
+    sys.exit(main())

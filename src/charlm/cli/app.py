@@ -1,56 +1,71 @@
-"""run(main): flags in, one line out for a mistake, an exit status."""
+"""run_app: parses flags, runs a front door, prints one line for a mistake."""
 
 import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
+from charlm.config import list_options
 from charlm.errors import UserError
 
 USER_ERROR = 2
-# How ml_collections says that an override does not fit, and how a config file fails.
+# How ml_collections reports an override that does not fit, and how a config file fails.
 CONFIG_ERRORS = (
     *(AttributeError, KeyError, TypeError, ValueError),
     *(ImportError, NameError, SyntaxError),
 )
 
-# How it names a knob that there is not: quoted, and sometimes quoted again.
-KNOB = re.compile(
-    r"""["'\\]*(\w+)["'\\]*(?:(?:\\n|\s)Did you mean "(\w+)".*)?$""", re.DOTALL
-)
 
+def run_app(
+    about: str,
+    options: Mapping[str, tuple[Any, str]],
+    run: Callable[[flags.FlagValues], int | None],
+    argv: Sequence[str] | None = None,
+    *,
+    define_more: Callable[[flags.FlagValues], None] = lambda values: None,
+) -> int:
+    """Runs a front door and returns its exit status.
 
-def run(main: Callable[[], int | None], *, about: str) -> None:
-    """Parses the command line, runs `main`, and exits.
+    A user's mistake is one line on standard error and status 2, without a traceback.
 
-    A mistake of the user's is one line on standard error and exit status 2; no
-    traceback. `main` returns its exit status, None for 0.
+    Args:
+      about: the text of --help, before the flags.
+      options: its flags, {name: (default, about)}; a type is a flag without a default.
+      run: the front door; it returns its exit status, None for 0.
+      argv: the words of the command line, after the program's name.
+      define_more: defines flags of other kinds.
     """
     for name in ("stdout", "stderr"):  # None where the shell closed it: `>&-`
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))
-    logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings say what we say
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        sys.exit(_parsed(main, about))
+        values = flags.FlagValues()
+        for name, (default, meaning) in options.items():
+            define_flag(values, name, default, meaning)
+        define_more(values)
+        return _run(about, values, run, words) or 0
     except BrokenPipeError:  # `... | head` has read enough
         sys.stderr.close()
-        sys.exit(0)
+        return 0
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except (UserError, OSError, MemoryError, RuntimeError) as error:
-        message = _message(error)
+        message = describe_error(error)
         if message is None:
             raise
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        sys.exit(USER_ERROR)
+        print(f"error: {name_flags(' '.join(message.split()))}", file=sys.stderr)
+        return USER_ERROR
 
 
-def _message(error: Exception) -> str | None:
-    """What to tell of an error that the user can mend; None if it is a bug of ours."""
+def describe_error(error: Exception) -> str | None:
+    """Returns the message of an error that the user can mend; None for a bug."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):  # of their disk
@@ -62,16 +77,43 @@ def _message(error: Exception) -> str | None:
     return None
 
 
-def _parsed(main, about: str) -> int | None:
-    if any(word in ("--help", "-h", "--helpfull") for word in sys.argv[1:]):
-        print(about.strip() + "\n" + _help())
+def name_flags(message: str) -> str:
+    """Returns a library's message with flags in place of arguments."""
+    names = {name: f"--config.{name}" for name in list_options() if "." in name}
+    names |= {"another workdir": "another --workdir", "other_text": "--other_text"}
+    names |= {"num_samples": "--samples"}
+    pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    # Only as a word of its own, as `another workdir;` or `train.steps=5`: no path.
+    return re.sub(
+        rf"(?<= )({pattern})(?=[\s;:,=?]|$)|^({pattern})(?= )",
+        lambda match: names[match[0]],
+        message,
+    )
+
+
+def define_flag(values: flags.FlagValues, name: str, default: Any, about: str) -> None:
+    """Defines a flag of the type of its default."""
+    define: dict[type, Any] = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    kind = default if isinstance(default, type) else type(default)
+    value = None if isinstance(default, type) else default
+    define[kind](name, value, about, flag_values=values)
+
+
+def _run(about, values, run, words) -> int | None:
+    if any(word in ("--help", "-h", "--helpfull", "-help") for word in words):
+        print(about.strip() + "\n\nflags:\n" + _describe_flags(values))
         return 0
     try:
-        rest = flags.FLAGS(sys.argv)
+        _, *rest = values(["charlm", *words])
     except flags.Error as error:
-        raise UserError(f"{_sentence(error)}; --help lists the flags") from error
+        raise UserError(f"{_describe(error)}; --help lists the flags") from error
     except CONFIG_ERRORS as error:
-        raise UserError(_sentence(error)) from error
+        raise UserError(_describe(error)) from error
     except OSError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise UserError(f"{reason}; is that the config's path?") from error
@@ -79,24 +121,24 @@ def _parsed(main, about: str) -> int | None:
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
             f"{at.filename}, line {at.lineno}: {type(error).__name__}:"
-            f" {_sentence(error)}; mend that config"
+            f" {_describe(error)}; mend that config"
         ) from error
-    if len(rest) > 1:
-        raise UserError(f"{rest[1]!r} is no flag; flags are given as --name=value")
-    return main()
+    if rest:
+        raise UserError(f"{rest[0]!r} is no flag; flags are given as --name=value")
+    return run(values)
 
 
-def _help() -> str:
-    """This front door's own flags, without those of the libraries."""
-    return flags.FLAGS.module_help(sys.argv[0])
+def _describe_flags(values: flags.FlagValues) -> str:
+    lines = []
+    for name, flag in values.flag_values_dict().items():
+        default = "" if flag in (None, "") else flag
+        lines.append(f"  --{name}={default}\n      {values[name].help}")
+    return "\n".join(lines)
 
 
-def _sentence(error: BaseException) -> str:
-    text = str(error.args[0] if isinstance(error, KeyError) else error)
-    knob = isinstance(error, (KeyError, AttributeError)) and KNOB.match(text)
-    if knob:
-        hint = f"; did you mean {knob[2]}?" if knob[2] else ""
-        return f"the config has no {knob[1]}{hint}"
+def _describe(error: BaseException) -> str:
+    """Returns an error's message as one sentence."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     if "Traceback" in text:  # ml_collections folds a config file's into its message
         text = text.strip().splitlines()[-1].partition(": ")[2]
     return re.sub(r"\s+", " ", text).strip().rstrip(".:") or type(error).__name__

@@ -5,11 +5,10 @@ another release's archive by the rule of a corpus: train on it with --config.dat
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
-from charlm.cli.app import run
+from charlm.cli.app import run_app
 from charlm.corpora import fetch
 from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl
 from charlm.corpora.registry import SOURCES, Source
@@ -18,7 +17,7 @@ from charlm.errors import UserError
 USE = "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
 
 
-def main(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     match words:
         case ["list"]:
             print("\n\n".join(_entry(name, SOURCES[name]) for name in SOURCES))
@@ -66,8 +65,13 @@ def _entry(name: str, source: Source) -> str:
     return "\n".join([f"{name}: {source.about}", *told])
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the front door and returns its exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    words = [word for word in argv if not word.startswith("-")]
+    rest = [word for word in argv if word not in words]
+    return run_app(__doc__ or "", {}, lambda _: run(words), rest)
+
+
 if __name__ == "__main__":
-    given = [word for word in sys.argv[1:] if not word.startswith("-")]
-    sys.argv = [word for word in sys.argv if word not in given]
-    flags.FLAGS.mark_as_parsed()
-    run(lambda: main(given), about=__doc__ or "")
+    sys.exit(main())

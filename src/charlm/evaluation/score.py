@@ -12,11 +12,11 @@ from jaxtyping import Float, Integer
 
 from charlm.errors import UserError
 from charlm.model import sharding
-from charlm.model.lm import LanguageModel
+from charlm.model.lm import LanguageModel, cached_by_config
 from charlm.model.platform import get_platform
 
 PyTree = Any
-PIECE = 20  # characters unrolled at once on a CPU: what they need stays near the core
+CHUNK_CHARS = 20  # unrolled at once on a CPU, so that their arrays stay in the cache
 # On an accelerator, bytes a character needs for each number of the carry and for each
 # symbol, at most: cuDNN keeps six numbers a unit, and JAX allocates four times that.
 CARRY_BYTES, SYMBOL_BYTES = 64, 16
@@ -44,7 +44,7 @@ class Score(NamedTuple):
     streams: int
 
 
-def evaluate(
+def score(
     lm: LanguageModel,
     params: PyTree,
     ids: np.ndarray,
@@ -53,7 +53,7 @@ def evaluate(
     seq_length: int = 100,
     window: int = 0,
 ) -> Score:
-    """The score of a text.
+    """Returns the score of a text.
 
     Stateful (window 0): the text is read as `streams` contiguous stretches side by
     side, each from the zero carry, which is then handed on to its end; with one stream
@@ -72,18 +72,18 @@ def evaluate(
     Raises:
       UserError: the text has fewer than 2 characters.
     """
-    total = _characters(ids)
+    total = _count_characters(ids)
     if window:
         starts = np.arange(0, total, window)
         ends = np.minimum(starts + window, total)
         seq_length = min(seq_length, window)
     else:
-        starts, ends = _stretches(total, streams)
+        starts, ends = _split(total, streams)
     nats, width = np.zeros(len(starts)), min(streams, len(starts))
     for first in range(0, len(starts), width):
         rows = slice(first, first + width)
         windows = _read(lm, params, ids, starts[rows], ends[rows], width, seq_length)
-        sums = [of_rows for _, _, of_rows in windows]
+        sums = [row_sums for _, _, row_sums in windows]
         nats[rows] = np.sum(np.asarray(sums, np.float64), axis=0)[: len(starts[rows])]
     mean = math.fsum(nats) / total
     return Score(
@@ -96,7 +96,7 @@ def evaluate(
     )
 
 
-def log_probabilities(
+def compute_log_probabilities(
     lm: LanguageModel,
     params: PyTree,
     ids: Integer[np.ndarray, " n"],
@@ -104,25 +104,25 @@ def log_probabilities(
     streams: int = 1,
     seq_length: int = 100,
 ) -> Float[np.ndarray, " n-1"]:
-    """The log of the probability that each character but the first was given, in nats.
+    """Returns the log-probability of each character but the first, in nats.
 
-    The text is read as `evaluate` reads it, in so many streams; its arguments are the
-    same. Minus the mean of what comes back is the score.
+    The text is read as `score` reads it, with the same arguments. The score is minus
+    their mean.
 
     Raises:
       UserError: the text has fewer than 2 characters.
     """
-    starts, ends = _stretches(_characters(ids), streams)
+    starts, ends = _split(_count_characters(ids), streams)
     log_p = np.zeros(len(ids) - 1, np.float32)
     windows = _read(lm, params, ids, starts, ends, len(starts), seq_length)
-    for places, nats, _ in windows:
-        counted = places < ends
-        log_p[places[counted]] = -np.asarray(nats)[counted]
+    for positions, nats, _ in windows:
+        counted = positions < ends
+        log_p[positions[counted]] = -np.asarray(nats)[counted]
     return log_p
 
 
-def _characters(ids) -> int:
-    """How many characters of a text are scored.
+def _count_characters(ids) -> int:
+    """Returns how many characters of a text are scored.
 
     Raises:
       UserError: none.
@@ -134,8 +134,8 @@ def _characters(ids) -> int:
     return len(ids) - 1
 
 
-def _stretches(total: int, streams: int) -> tuple[np.ndarray, np.ndarray]:
-    """The starts and the ends of `streams` stretches, or fewer of a tiny text."""
+def _split(total: int, streams: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the starts and ends of `streams` stretches, or fewer of a tiny text."""
     count = min(streams, total)
     bounds = np.arange(count + 1) * total // count
     return bounds[:-1], bounds[1:]
@@ -144,40 +144,42 @@ def _stretches(total: int, streams: int) -> tuple[np.ndarray, np.ndarray]:
 def _read(
     lm, params, ids, starts, ends, width, seq_length
 ) -> Iterator[tuple[np.ndarray, jax.Array, jax.Array]]:
-    """The windows of the stretches ids[starts[b] : ends[b]], read side by side.
+    """Yields the windows of the stretches ids[starts[b] : ends[b]], read side by side.
 
-    Each is (places[t, b], nats[t, b], the sums over t): nats of the characters after
-    these places, and 0 past a stretch's end.
+    Each is (positions[t, b], nats[t, b], the sums over t): nats of the characters after
+    these positions, and 0 past a stretch's end.
     """
     pad = width - len(starts)  # the shape stays, so that nothing recompiles
     starts, ends = np.pad(starts, (0, pad)), np.pad(ends, (0, pad))
     mesh = sharding.make_mesh(len(starts))
-    params = jax.device_put(params, sharding.whole(mesh))
+    params = jax.device_put(params, sharding.replicate(mesh))
     carry = jax.device_put(lm.initial_carry(len(starts)), sharding.shard_rows(mesh))
-    longest, symbols = int((ends - starts).max()), params["head"]["b"].size
-    seq_length = _length_of_dispatch(carry, symbols, seq_length, longest)
-    score = _scorer_of(lm)
+    longest, symbols = int((ends - starts).max()), lm.config.vocab_size
+    seq_length = _compute_dispatch_length(carry, symbols, seq_length, longest)
+    score_window = get_scorer(lm)
     for offset in range(0, longest, seq_length):
-        places = offset + starts + np.arange(seq_length + 1)[:, None]
-        counted = places[:-1] < ends
-        window = np.asarray(ids[np.minimum(places, len(ids) - 1)], np.int32)
-        carry, nats, sums = score(params, carry, window[:-1], window[1:], counted)
-        yield places[:-1], nats, sums
+        positions = offset + starts + np.arange(seq_length + 1)[:, None]
+        counted = positions[:-1] < ends
+        window = np.asarray(ids[np.minimum(positions, len(ids) - 1)], np.int32)
+        carry, nats, sums = score_window(
+            params, carry, window[:-1], window[1:], counted
+        )
+        yield positions[:-1], nats, sums
 
 
-def _length_of_dispatch(carry, symbols: int, seq_length: int, longest: int) -> int:
+def _compute_dispatch_length(carry, symbols: int, seq_length: int, longest: int) -> int:
     """Returns the characters of each stretch that one dispatch reads.
 
-    On a CPU they are `seq_length` in whole pieces. On an accelerator each dispatch
+    On a CPU they are `seq_length` in whole chunks. On an accelerator each dispatch
     costs calls and waits, and they are as many as an eighth of its memory holds: a
     power of two, so that few lengths are compiled, and none beyond the longest stretch.
     """
     if get_platform() == "cpu":
-        return -(-seq_length // PIECE) * PIECE
+        return -(-seq_length // CHUNK_CHARS) * CHUNK_CHARS
     numbers = sum(leaf.size for leaf in jax.tree.leaves(carry))
     width = len(jax.tree.leaves(carry)[0])
-    each = CARRY_BYTES * numbers + SYMBOL_BYTES * symbols * width
-    fitting = max(1, sharding.get_memory() // 8 // each)
+    bytes_per_char = CARRY_BYTES * numbers + SYMBOL_BYTES * symbols * width
+    fitting = max(1, sharding.get_memory() // 8 // bytes_per_char)
     length = min(1 << (fitting.bit_length() - 1), 1 << (longest - 1).bit_length())
     return max(seq_length, length)
 
@@ -189,23 +191,22 @@ def make_scorer(lm: LanguageModel):
     sums[b] are over t.
     """
 
-    def read_piece(params, carry, piece):
-        inputs, targets, counted = piece
+    def read_chunk(params, carry, chunk):
+        inputs, targets, counted = chunk
         carry, logits = lm.unroll(params, carry, inputs)
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-        of_target = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-        return carry, -jnp.where(counted, of_target, 0)
+        target_log_p = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
+        return carry, -jnp.where(counted, target_log_p, 0)
 
     @jax.jit
-    def score(params, carry, inputs, targets, counted):
+    def score_window(params, carry, inputs, targets, counted):
         window = (inputs, targets, counted)
-        piece = PIECE if get_platform() == "cpu" else len(inputs)
-        pieces = jax.tree.map(lambda x: x.reshape(-1, piece, x.shape[-1]), window)
-        carry, nats = jax.lax.scan(functools.partial(read_piece, params), carry, pieces)
+        size = CHUNK_CHARS if get_platform() == "cpu" else len(inputs)
+        chunks = jax.tree.map(lambda x: x.reshape(-1, size, x.shape[-1]), window)
+        carry, nats = jax.lax.scan(functools.partial(read_chunk, params), carry, chunks)
         return carry, nats.reshape(inputs.shape), nats.sum(axis=1).sum(axis=0)
 
-    return score
+    return score_window
 
 
-# Compiled once for each model, however often it is asked.
-_scorer_of = functools.lru_cache(maxsize=8)(make_scorer)
+get_scorer = cached_by_config(make_scorer)

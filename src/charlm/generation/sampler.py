@@ -1,4 +1,4 @@
-"""Drawing characters: temperature, top-k, top-p, greedy; the compiled part."""
+"""Draws characters: temperature, top-k, top-p, greedy; the compiled part."""
 
 import functools
 from collections.abc import Callable
@@ -9,22 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from charlm.model.fast_step import Stepper
+from charlm.model.fast_step import make_fast_step
 from charlm.model.lm import LanguageModel
 from charlm.model.platform import get_platform
 
-READ = 128  # characters of a prompt read in one window
-DRAW = 256  # characters drawn by one dispatch, at most
+CHUNK_READ = 128  # characters of a prompt that are read in one window
+CHUNK_DRAWN = 256  # characters that one dispatch draws, at most
 PyTree = Any
 
 
 class SamplingParams(NamedTuple):
-    """How to choose among the predictions; all are data, so none recompiles.
+    """Sampling options. As arrays they are traced: changing them does not recompile.
 
     Attributes:
-      temperature: of the softmax; 0 takes the likeliest.
-      top_k: only the k likeliest symbols; 0 is all.
-      top_p: only the likeliest symbols that together have probability p; 1 is all.
+      temperature: of the softmax; 0 takes the likeliest symbol.
+      top_k: draws from the k likeliest symbols; 0 is all.
+      top_p: draws from the likeliest symbols that together have probability p.
     """
 
     temperature: float | Array = 1.0
@@ -33,7 +33,7 @@ class SamplingParams(NamedTuple):
 
 
 class SamplerState(NamedTuple):
-    """Where a text stands: data, from which drawing goes on.
+    """State of the sampler between chunks.
 
     Attributes:
       carry: of the model, after all that was read and drawn.
@@ -47,188 +47,197 @@ class SamplerState(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """The functions of a model that writes, compiled once for any length.
+    """A model's sampling functions, compiled once for any length.
 
     Attributes:
-      prepare: (params) -> weights, laid out as `draw` reads them.
-      read: (params, prompt ids[n], samples) -> SamplerState, after the prompt.
-      draw: (weights, state, keys[b], sampling, count) -> (state, ids[DRAW, b]), of
+      pack_params: (params) -> weights, laid out as `decode` reads them.
+      prefill: (params, prompt ids[n], num_samples) -> state after the prompt.
+      decode: (weights, state, keys[b], sampling, count) -> (state, ids[256, b]), of
         which the first `count` are drawn and the rest are not.
     """
 
-    prepare: Callable[[PyTree], PyTree]
-    read: Callable[[PyTree, np.ndarray, int], SamplerState]
-    draw: Callable[..., tuple[SamplerState, Int[Array, "n b"]]]
+    pack_params: Callable[[PyTree], PyTree]
+    prefill: Callable[[PyTree, np.ndarray, int], SamplerState]
+    decode: Callable[..., tuple[SamplerState, Int[Array, "n b"]]]
 
 
 def make_sampler(lm: LanguageModel) -> Sampler:
-    """The compiled sampler of a model."""
-    unroll = jax.jit(lm.unroll)
-    stepper = lm.stepper or Stepper(_as_it_is, _as_it_is, _as_it_is, lm.step)
+    """Returns the compiled sampler of a model."""
+    unroll, fast_step = jax.jit(lm.unroll), make_fast_step(lm)
 
     @jax.jit
-    def read_some(params, carry, ids, count, logits):
+    def read_ids(params, carry, ids, count, logits):
         """Reads the first `count` of ids[n, b], one by one."""
 
-        def body(t, read):
-            return lm.step(params, read[0], ids[t])
+        def body(t, loop):
+            return lm.step(params, loop[0], ids[t])
 
-        return jax.lax.fori_loop(0, count, body, (carry, logits))
+        if get_platform() == "cpu":
+            return jax.lax.fori_loop(0, count, body, (carry, logits))
+        return _fold_without_waits(body, count, len(ids), (carry, logits))
 
-    def read(params, prompt, samples):
-        """Whole windows by unroll, what is left of the prompt by step."""
+    def prefill(params, prompt, num_samples):
+        """Reads whole windows by unroll, and the rest of the prompt by step."""
         carry = lm.initial_carry(1)
         ids = np.asarray(prompt, np.int32)[:, None]  # NumPy: slices compile nothing
         shape = jax.eval_shape(lm.step, params, carry, jnp.zeros(1, jnp.int32))[1]
         logits = jnp.zeros(shape.shape, shape.dtype)
-        whole = len(prompt) // READ * READ
-        for start in range(0, whole, READ):
-            carry, window = unroll(params, carry, ids[start : start + READ])
+        end = len(prompt) // CHUNK_READ * CHUNK_READ
+        for start in range(0, end, CHUNK_READ):
+            carry, window = unroll(params, carry, ids[start : start + CHUNK_READ])
             logits = window[-1]
-        rest = np.zeros((READ, 1), np.int32)
-        rest[: len(ids) - whole] = ids[whole:]
-        carry, logits = read_some(params, carry, rest, len(ids) - whole, logits)
+        rest = np.zeros((CHUNK_READ, 1), np.int32)
+        rest[: len(ids) - end] = ids[end:]
+        carry, logits = read_ids(params, carry, rest, len(ids) - end, logits)
         carry, logits = jax.tree.map(
-            lambda x: jnp.repeat(x, samples, axis=0), (carry, logits)
+            lambda x: jnp.repeat(x, num_samples, axis=0), (carry, logits)
         )
         return SamplerState(carry, logits, jnp.int32(0))
 
     @jax.jit
-    def draw(weights, sampler_state, keys, sampling, count):
-        uniforms = _uniforms(keys, sampler_state.position)
+    def decode(weights, state, keys, sampling, count):
+        uniforms = _uniforms(keys, state.position)
 
-        def body(choose, t, loop):
-            state, logits, drawn = loop
-            ids = choose(uniforms[t], logits, sampling)
-            state, logits = stepper.step(weights, state, ids)
-            return state, logits, drawn.at[t].set(ids)
+        def draw(sample, t, loop):
+            packed, logits, drawn = loop
+            ids = sample(uniforms[t], logits, sampling)
+            packed, logits = fast_step.step(weights, packed, ids)
+            return packed, logits, drawn.at[t].set(ids)
 
-        state = stepper.enter(sampler_state.carry)
-        loop = (state, sampler_state.logits, jnp.zeros((DRAW, len(keys)), jnp.int32))
-        fold = _fold_by_data if get_platform() == "cpu" else _fold_without_waits
-        state, logits, drawn = fold(body, sampling, count, loop)
-        position = sampler_state.position + count
-        return SamplerState(stepper.leave(state), logits, position), drawn
+        drawn = jnp.zeros((CHUNK_DRAWN, len(keys)), jnp.int32)
+        loop = (fast_step.pack_carry(state.carry), state.logits, drawn)
+        fold = _draw_on_cpu if get_platform() == "cpu" else _draw_on_accelerator
+        packed, logits, drawn = fold(draw, sampling, count, loop)
+        position = state.position + count
+        carry = fast_step.unpack_carry(packed)
+        return SamplerState(carry, logits, position), drawn
 
-    return Sampler(jax.jit(stepper.prepare), read, draw)
-
-
-def _fold_by_data(body, sampling, count, loop):
-    """Draws `count` characters, by the branches that `sampling` needs."""
-    return jax.lax.fori_loop(0, count, functools.partial(body, choose), loop)
+    return Sampler(jax.jit(fast_step.pack_params), prefill, decode)
 
 
-def _fold_without_waits(body, sampling, count, loop):
-    """The same, for a device that the host would wait for at each branch in the loop.
+def _draw_on_cpu(draw, sampling, count, loop):
+    """Draws `count` characters, with branches for what `sampling` needs."""
+    body = functools.partial(draw, sample_logits)
+    return jax.lax.fori_loop(0, count, body, loop)
 
-    It always takes DRAW steps, of which those from `count` on change nothing.
-    """
+
+def _draw_on_accelerator(draw, sampling, count, loop):
+    """Draws `count` characters, with one branch outside the loop."""
 
     def draw_all(loop, *, narrow):
-        choose = functools.partial(choose_without_branches, narrow=narrow)
-
-        def body_if_due(t, loop):
-            pick = functools.partial(jnp.where, t < count)
-            return jax.tree.map(pick, body(choose, t, loop), loop)
-
-        return jax.lax.fori_loop(0, DRAW, body_if_due, loop)
+        sample = functools.partial(sample_without_branches, narrow=narrow)
+        body = functools.partial(draw, sample)
+        return _fold_without_waits(body, count, CHUNK_DRAWN, loop)
 
     branches = (functools.partial(draw_all, narrow=narrow) for narrow in (True, False))
     return jax.lax.cond(_is_narrow(sampling), *branches, loop)
 
 
-def _as_it_is(tree: PyTree) -> PyTree:
-    return tree
+def _fold_without_waits(body, count, max_count, loop):
+    """Runs `body` max_count times; those from `count` on change nothing.
+
+    A loop whose length is data makes the host of a GPU wait at each turn.
+    """
+
+    def run_if_active(t, loop):
+        select = functools.partial(jnp.where, t < count)
+        return jax.tree.map(select, body(t, loop), loop)
+
+    return jax.lax.fori_loop(0, max_count, run_if_active, loop)
 
 
 def _uniforms(keys, position):
-    """u[DRAW, b] in [0, 1), of the next draws: of each text by its key."""
+    """Returns u[256, b] in [0, 1) of the next draws, for each text by its key."""
 
     def one(position, key):
         return jax.random.uniform(jax.random.fold_in(key, position))
 
     over_texts = jax.vmap(one, (None, 0))
-    return jax.vmap(over_texts, (0, None))(position + jnp.arange(DRAW), keys)
+    return jax.vmap(over_texts, (0, None))(position + jnp.arange(CHUNK_DRAWN), keys)
 
 
-def choose(
+def sample_logits(
     uniforms: Float[Array, " b"], logits: Float[Array, "b v"], sampling: SamplingParams
 ) -> Int[Array, " b"]:
-    """ids[b] drawn from the softmax of logits / temperature, as `sampling` narrows it.
+    """Returns ids[b] drawn from the softmax of logits / temperature.
 
     Args:
-      uniforms: in [0, 1): which share of the probability lies before the symbol drawn.
+      uniforms: in [0, 1): the share of probability before the symbol that is drawn.
       logits: of each symbol.
-      sampling: how to choose.
+      sampling: the options.
     """
 
-    def drawn(logits):
-        logits = _scaled(logits, sampling)
+    def draw(logits):
+        logits = _scale(logits, sampling)
         keep = jax.lax.cond(
             _is_narrow(sampling),
-            lambda x: _kept(x, sampling),
+            lambda x: _keep_likeliest(x, sampling),
             lambda x: jnp.ones(x.shape, bool),
             logits,
         )
-        return _inverse(jnp.where(keep, jnp.exp(logits), 0), uniforms)
+        return _invert_cdf(jnp.where(keep, jnp.exp(logits), 0), uniforms)
 
     logits, positive = logits.astype(jnp.float32), jnp.asarray(sampling.temperature) > 0
-    return jax.lax.cond(positive, drawn, _likeliest, logits)
+    return jax.lax.cond(positive, draw, _argmax, logits)
 
 
-def choose_without_branches(
+def sample_without_branches(
     uniforms: Float[Array, " b"],
     logits: Float[Array, "b v"],
     sampling: SamplingParams,
     *,
     narrow: bool,
 ) -> Int[Array, " b"]:
-    """What `choose` gives; `narrow` says whether `sampling` has a top_k or a top_p."""
-    scaled = _scaled(logits.astype(jnp.float32), sampling)
+    """Returns what `sample_logits` does; `narrow`: whether top_k or top_p is set."""
+    scaled = _scale(logits.astype(jnp.float32), sampling)
     p = jnp.exp(scaled)
-    p = jnp.where(_kept(scaled, sampling), p, 0) if narrow else p
+    p = jnp.where(_keep_likeliest(scaled, sampling), p, 0) if narrow else p
     positive = jnp.asarray(sampling.temperature) > 0
-    return jnp.where(positive, _inverse(p, uniforms), _likeliest(logits))
+    return jnp.where(positive, _invert_cdf(p, uniforms), _argmax(logits))
 
 
 def _is_narrow(sampling: SamplingParams) -> Array:
     return jnp.asarray((sampling.top_k > 0) | (sampling.top_p < 1))
 
 
-def _likeliest(logits):
+def _argmax(logits):
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
-def _scaled(logits, sampling: SamplingParams):
-    """logits / temperature, the largest of them 0.
+def _scale(logits, sampling: SamplingParams):
+    """Returns logits / temperature, shifted so that the largest is 0.
 
-    Shifted first: a tiny temperature must not make an infinity of each.
+    The shift comes first: a tiny temperature must not make infinities.
     """
     logits = logits - logits.max(axis=-1, keepdims=True)
     return logits / jnp.maximum(jnp.asarray(sampling.temperature, jnp.float32), 1e-6)
 
 
-def _inverse(p: Float[Array, "b v"], uniforms: Float[Array, " b"]) -> Int[Array, " b"]:
-    """The symbols at which the cumulated p, in proportion, pass `uniforms`.
+def _invert_cdf(
+    p: Float[Array, "b v"], uniforms: Float[Array, " b"]
+) -> Int[Array, " b"]:
+    """Returns the symbols at which the cumulative p, normalized, exceeds `uniforms`.
 
-    Whatever the sums round to, a symbol of no probability is never one of them.
+    However the sums are rounded, a symbol of no probability is never returned.
     """
-    cumulated = jnp.where(p > 0, jnp.cumsum(p, axis=-1), 0)
-    whole = cumulated.max(axis=-1)
-    points = jnp.minimum(uniforms * whole, jnp.nextafter(whole, 0))
+    cumulative = jnp.where(p > 0, jnp.cumsum(p, axis=-1), 0)
+    total = cumulative.max(axis=-1)
+    points = jnp.minimum(uniforms * total, jnp.nextafter(total, 0))
     last = p.shape[-1] - 1
     symbols = jnp.arange(last + 1)
-    return jnp.where(cumulated > points[:, None], symbols, last).min(axis=-1)
+    return jnp.where(cumulative > points[:, None], symbols, last).min(axis=-1)
 
 
-def _kept(logits: Float[Array, "b v"], sampling: SamplingParams) -> Bool[Array, "b v"]:
-    """Which symbols top-k and then top-p leave; the likeliest always."""
+def _keep_likeliest(
+    logits: Float[Array, "b v"], sampling: SamplingParams
+) -> Bool[Array, "b v"]:
+    """Returns which symbols top-k and then top-p keep; always the likeliest."""
     order = jnp.argsort(-logits, axis=-1)
     rank = jnp.argsort(order, axis=-1)
     top_k = jnp.where(sampling.top_k > 0, sampling.top_k, logits.shape[-1])
     among = jnp.where(rank < top_k, logits, -jnp.inf)
     sorted_p = jnp.take_along_axis(jax.nn.softmax(among, axis=-1), order, axis=-1)
-    # A symbol stays if those likelier than it do not reach p yet.
+    # A symbol is kept if those likelier than it do not reach p.
     before = jnp.cumsum(sorted_p, axis=-1) - sorted_p
     within = jnp.take_along_axis(before, rank, axis=-1) < sampling.top_p
     return (rank == 0) | ((rank < top_k) & within)

@@ -1,10 +1,9 @@
-"""What a unit does for the model: the loss that clamping it costs, and where.
+"""Ablation: the loss that holding a unit at its mean costs, and where.
 
-A label that can be read off a unit need not be read off it by the model (encoded is not
-used). So the unit is held at its mean, and the text is predicted again.
+A model need not use a unit that a label can be read from. So the unit is held at its
+mean, and the text is predicted again.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,18 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from charlm.interpret.activations import Activations, cell_of
-from charlm.model.cells import CELLS, LSTMState
-from charlm.model.lm import LanguageModel, with_matmul_precision
-from charlm.model.matmul import embedding_lookup, product
+from charlm.interpret.activations import Activations
+from charlm.model.lm import LanguageModel, cached_by_config, observe
 
 PyTree = Any
-PIECE = 1024  # characters of one dispatch
-LANES = 32  # clamps tried side by side
+CHUNK_CHARS = 1024  # of one dispatch
+LANES = 32  # holds computed side by side
 
 
 class Hold(NamedTuple):
-    """A unit held at a value: an LSTM's c, with h as o tanh(c) follows; else h."""
+    """A unit held at a value: an LSTM's c, from which h = o tanh(c) follows; else h."""
 
     layer: int
     unit: int
@@ -54,71 +51,69 @@ class AblationEffect(NamedTuple):
 
 
 def ablated_nats(
-    lm: LanguageModel, params: PyTree, ids: np.ndarray, clamps: Sequence[Hold | None]
+    lm: LanguageModel, params: PyTree, ids: np.ndarray, holds: Sequence[Hold | None]
 ) -> Float[np.ndarray, "n t"]:
-    """nats[n, t], -ln p of character t with the n-th clamp; nan at 0; None is none."""
+    """Returns nats[n, t], -ln p of character t with the n-th hold; nan at 0.
+
+    None holds nothing.
+    """
     rows = [
-        _lanes(lm, params, ids, [*clamps[start : start + LANES]])
-        for start in range(0, len(clamps), LANES)
+        _compute_lanes(lm, params, ids, [*holds[start : start + LANES]])
+        for start in range(0, len(holds), LANES)
     ]
     return np.concatenate(rows)
 
 
-def _lanes(lm, params, ids, clamps):
-    """`ablated_nats` of at most LANES clamps."""
-    used = len(clamps)
-    clamps += [None] * (LANES - used if used > 8 else 8 - used)  # two shapes compile
-    carry = lm.initial_carry(len(clamps))
-    mask = [np.zeros(state.h.shape, bool) for state in carry]
-    values = np.zeros(len(clamps), np.float32)
-    for lane, clamp in enumerate(clamps):
-        if clamp is not None:
-            mask[clamp.layer][lane, clamp.unit] = True
-            values[lane] = clamp.value
-    read = _reader_of(cell_of(params))
-    log_p = jnp.full((len(clamps), params["head"]["b"].shape[0]), jnp.nan)
-    found = []
-    for start in range(0, len(ids), PIECE):
-        part = np.asarray(ids[start : start + PIECE], np.int32)
-        padded = np.pad(part, (0, PIECE - len(part)))
+def _compute_lanes(lm, params, ids, holds):
+    """Returns `ablated_nats` of at most LANES holds."""
+    count = len(holds)
+    # Two shapes are compiled.
+    holds += [None] * (LANES - count if count > 8 else 8 - count)
+    mask: dict[str, np.ndarray] = {}
+    values = np.zeros(len(holds), np.float32)
+    for lane, hold in enumerate(holds):
+        if hold is not None:
+            name = f"layer_{hold.layer}/{get_state_signal(lm)}"
+            mask.setdefault(name, np.zeros((len(holds), lm.config.features), bool))
+            mask[name][lane, hold.unit] = True
+            values[lane] = hold.value
+    read = get_reader(lm)
+    carry = lm.initial_carry(len(holds))
+    log_p = jnp.full((len(holds), lm.config.vocab_size), jnp.nan)
+    chunks = []
+    for start in range(0, len(ids), CHUNK_CHARS):
+        chunk = np.asarray(ids[start : start + CHUNK_CHARS], np.int32)
+        padded = np.pad(chunk, (0, CHUNK_CHARS - len(chunk)))
         carry, log_p, nats = read(params, carry, log_p, mask, values[:, None], padded)
-        found.append(np.asarray(nats)[: len(part)])
-    return np.concatenate(found).T[:used]
+        chunks.append(np.asarray(nats)[: len(chunk)])
+    return np.concatenate(chunks).T[:count]
 
 
-@functools.lru_cache(maxsize=8)
-def _reader_of(cell: str):
-    """The compiled (params, carry, log_p, mask, values, ids[t]) -> ..., nats[t, b]."""
-    kind = CELLS[cell]
+def get_state_signal(lm: LanguageModel) -> str:
+    """Returns the signal that is held: "c" of an LSTM, "h" of other cells."""
+    return "c" if lm.config.cell == "lstm" else "h"
 
-    def held(state, mask, value, gates):
-        """The state with the masked units at their value."""
-        if not isinstance(state, LSTMState):
-            return state._replace(h=jnp.where(mask, value, state.h))
-        c = jnp.where(mask, value, state.c)
-        return LSTMState(c, jnp.where(mask, gates.o * jnp.tanh(c), state.h))
+
+@cached_by_config
+def get_reader(lm: LanguageModel):
+    """Returns the compiled (params, carry, log_p, mask, values, ids[t]) -> ....
+
+    mask has, by signal, which unit of each lane is held at its value.
+    """
 
     @jax.jit
-    @with_matmul_precision("float32")
     def read(params, carry, log_p, mask, values, ids):
-        def body(loop, id):
+        def edit(name, value):
+            return jnp.where(mask[name], values, value) if name in mask else value
+
+        def read_id(loop, id):
             carry, log_p = loop
             nats = -log_p[:, id]
             same = jnp.broadcast_to(id, (len(values),))
-            x: Any = (
-                embedding_lookup(params["embed"], same) if "embed" in params else same
-            )
-            states = []
-            for n, before in enumerate(carry):
-                layer = params[f"layer_{n}"]
-                gates = kind.gates(layer, before, x)
-                state, _ = kind.step(layer, before, x)
-                states.append(held(state, mask[n], values, gates))
-                x = states[-1].h
-            logits = product(x, params["head"]["w"]) + params["head"]["b"]
-            return (tuple(states), jax.nn.log_softmax(logits)), nats
+            carry, logits, _ = observe(lm, params, carry, same, edit)
+            return (carry, jax.nn.log_softmax(logits)), nats
 
-        (carry, log_p), nats = jax.lax.scan(body, (carry, log_p), ids)
+        (carry, log_p), nats = jax.lax.scan(read_id, (carry, log_p), ids)
         return carry, log_p, nats
 
     return read

@@ -1,6 +1,5 @@
-"""trace(lm, params, vocab, text): what every unit did at each character of a text."""
+"""record_activations(model, text): what every unit does at each character of a text."""
 
-import functools
 import json
 import os
 from collections.abc import Sequence
@@ -11,43 +10,41 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charlm.config import CUSTOM
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.files import atomic_write
 from charlm.interpret.arrays import new_arrays, open_arrays
-from charlm.model.cells import CELLS, LSTMState
-from charlm.model.lm import LanguageModel
+from charlm.model.lm import LanguageModel, cached_by_config, observe
 
 PyTree = Any
-ABOUT = "trace.json"
-PIECE = 2048  # characters of one dispatch
-BYTE, C, CHANCE = 1 / 127, 1 / 256, 1 / 65535  # real values of one
-SIGNALS = {
-    "lstm": ("h", "c", "tanh_c", "i", "f", "g", "o"),
-    "gru": ("h", "r", "z", "n"),
-    "rnn": ("h",),
-}
+Model = tuple[LanguageModel, PyTree, Vocab]
+METADATA = "trace.json"
+CHUNK_CHARS = 2048  # of one dispatch
+BYTE_SCALE, WIDE_SCALE, PROBABILITY_SCALE = 1 / 127, 1 / 256, 1 / 65535
+# Signals of the built-in cells that are between -1 and 1.
+BOUNDED = ("h", "tanh_c", "i", "f", "g", "o", "r", "z", "n")
 
 
 class Activations(NamedTuple):
-    """What a model did at each of the t characters of a text, read from the zero carry.
+    """Activations of a model at each of the t characters of a text.
 
-    Row t of each array is of the moment after character t was read. Arrays are NumPy's,
-    memory-mapped when the trace is in a folder.
+    The text is read from the zero carry. Row t of each array is of the moment after
+    character t was read. Arrays are NumPy's, memory-mapped when they lie in a folder.
 
     Attributes:
       vocab: of the model.
-      cell: "lstm", "gru" or "rnn".
+      cell: "lstm", "gru", "rnn", or "custom" for a cell of its user's own.
       layers: how many.
       features: h, units of a layer.
       ids: ids[t] of the text.
       signals: by "layer_0/h" and so on, integers[t, h]: h, of an LSTM c, tanh_c and the
-        gates i f g o, of a GRU the gates r z n.
-      scales: what one of these integers is worth: 1/127 of int8, and for c, which knows
-        no bound, 1/256 of int16; beyond 128 it stays at that.
-      guesses: guesses[t, k], ids of the likeliest next characters, the likeliest first.
-      chances: chances[t, k], their probabilities in 1/65535.
-      nats: nats[t], -ln of the probability that character t was given; nan at 0.
+        gates i f g o, of a GRU the gates r z n, of another cell what it shows.
+      scales: the value of 1 in these integers: 1/127 in int8 for what is between -1 and
+        1, otherwise 1/256 in int16, clipped at 128.
+      top_k_ids: ids[t, k] of the likeliest next characters, the likeliest first.
+      top_k_probs: probs[t, k], their probabilities in 1/65535.
+      nats: nats[t], -ln of the probability of character t; nan at 0.
     """
 
     vocab: Vocab
@@ -57,188 +54,205 @@ class Activations(NamedTuple):
     ids: np.ndarray
     signals: dict[str, np.ndarray]
     scales: dict[str, float]
-    guesses: np.ndarray
-    chances: np.ndarray
+    top_k_ids: np.ndarray
+    top_k_probs: np.ndarray
     nats: np.ndarray
 
     @property
     def text(self) -> str:
-        """A character for each id; of bytes, U+FFFD for those that are not ASCII."""
+        """A character for each id; U+FFFD for bytes that are not ASCII."""
         codes = np.asarray(self.vocab.codes)[np.asarray(self.ids)]
         if self.vocab.unit == "byte":
             codes = np.where(codes < 128, codes, 0xFFFD)
         return codes.astype("<u4").tobytes().decode("utf-32-le")
 
     def real(self, name: str, unit: int) -> np.ndarray:
-        """values[t] of a unit's signal, as "layer_0/h", in float32."""
+        """Returns values[t] of a unit's signal, as "layer_0/h", in float32."""
         return self.signals[name][:, unit] * np.float32(self.scales[name])
 
 
-def trace(
-    lm: LanguageModel,
-    params: PyTree,
-    vocab: Vocab,
+def record_activations(
+    model: Model,
     text: str | bytes | np.ndarray,
     *,
     top_k: int = 5,
     signals: Sequence[str] = (),
     folder: str | os.PathLike | None = None,
 ) -> Activations:
-    """The trace of a text, in one reading, a piece at a time.
+    """Returns the activations over a text, which is read once, chunk by chunk.
 
     Args:
-      lm: the model.
-      params: its parameters.
-      vocab: its symbols.
+      model: (lm, params, vocab).
       text: to be read, or its ids[t].
-      top_k: guesses kept at each character.
-      signals: which are kept, as "h" or "f"; none named is all that the cell has.
-      folder: where the arrays are to lie, for a text whose trace no memory holds; a
-        million characters of 512 units are 512 MB a signal, and twice that for c.
-        It must be new or empty. None keeps them in memory.
+      top_k: predictions recorded at each character.
+      signals: which to record, as "h" or "f"; without any, all that the cell has.
+      folder: new or empty, where the arrays are to lie if memory does not hold them: a
+        million characters of 512 units are 512 MB a signal, and twice that for c. None
+        is memory.
 
     Raises:
       UserError: the text is empty or has unseen characters or ids, the cell has no
         such signal, or the folder is not empty or cannot be written.
     """
-    cell = cell_of(params)
-    for name in signals:
-        if name not in SIGNALS[cell]:
-            raise UserError(
-                f"the units of this {cell} have no {name!r}; choose among"
-                f" {', '.join(SIGNALS[cell])}"
-            )
+    lm, params, vocab = model
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     if not len(ids):
-        raise UserError("the text is empty; a trace needs characters to read")
+        raise UserError("the text is empty; activations need characters to read")
     if ids.min() < 0 or ids.max() >= len(vocab):
         raise UserError(f"ids must be 0 to {len(vocab) - 1}; or give the text itself")
-    about = {
-        "cell": cell,
-        "layers": sum(name.startswith("layer_") for name in params),
-        "features": params["layer_0"]["wh"].shape[0],
-        "kept": [name for name in SIGNALS[cell] if not signals or name in signals],
+    widths = list_signals(lm, params)
+    available = list(dict.fromkeys(name.rpartition("/")[2] for name in widths))
+    for name in signals:
+        if name not in available:
+            raise UserError(
+                f"the units of this model have no {name!r}; choose among"
+                f" {', '.join(available)}"
+            )
+    metadata = {
+        "cell": get_cell_name(lm),
+        "layers": lm.config.layers,
+        "features": lm.config.features,
+        "signals": {
+            name: width
+            for name, width in widths.items()
+            if not signals or name.rpartition("/")[2] in signals
+        },
         "vocab": json.loads(vocab.to_json()),
     }
     top_k = min(top_k, len(vocab))
-    arrays = new_arrays(_shapes(about, vocab, len(ids), top_k), folder)
+    arrays = new_arrays(_get_shapes(metadata, vocab, len(ids), top_k), folder)
     arrays["ids"][:] = ids
-    _fill(arrays, lm, params, tuple(_names(about)), top_k)
+    _fill(arrays, lm, params, tuple(metadata["signals"]), top_k)
     if folder is not None:  # last: a folder that has it is whole
-        atomic_write(Path(folder) / ABOUT, json.dumps(about) + "\n")
-    return _as_trace(about, vocab, arrays)
+        atomic_write(Path(folder) / METADATA, json.dumps(metadata) + "\n")
+    return _make_activations(metadata, vocab, arrays)
 
 
-def open_trace(folder: str | os.PathLike) -> Activations:
-    """The trace that lies in a folder, memory-mapped.
+def open_activations(folder: str | os.PathLike) -> Activations:
+    """Returns the activations that lie in a folder, memory-mapped.
 
     Raises:
-      UserError: no whole trace is there.
+      UserError: there are none, or not whole.
     """
     try:
-        about = json.loads((Path(folder) / ABOUT).read_text(encoding="utf-8"))
-        vocab = Vocab.from_json(json.dumps(about["vocab"]))
-        names = _shapes(about, vocab, 0, 0)
-        return _as_trace(about, vocab, open_arrays(folder, names))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = (Path(folder) / METADATA).read_text(encoding="utf-8")
+        metadata = json.loads(text)
+        vocab = Vocab.from_json(json.dumps(metadata["vocab"]))
+        names = _get_shapes(metadata, vocab, 0, 0)
+        return _make_activations(metadata, vocab, open_arrays(folder, names))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder} holds no whole trace: {error}") from error
 
 
-def cell_of(params: PyTree) -> str:
-    """The kind of cell whose parameters these are, by their blocks."""
-    layer = params["layer_0"]
-    blocks = layer["wh"].shape[1] // layer["wh"].shape[0]
-    [name] = [name for name, cell in CELLS.items() if cell.blocks == blocks]
-    return name
+def list_signals(lm: LanguageModel, params: PyTree) -> dict[str, int]:
+    """Returns the signals of a model with their widths, {"layer_0/h": h}."""
+    ids = jnp.zeros(1, jnp.int32)
+    carry = lm.initial_carry(1)
+    _, _, values = jax.eval_shape(
+        lambda p, c, i: observe(lm, p, c, i), params, carry, ids
+    )
+    return {name: value.shape[1] for name, value in values.items() if value.ndim == 2}
 
 
-def _type_of(name: str) -> np.dtype:
-    return np.dtype(np.int16 if name.endswith("/c") else np.int8)
+def get_cell_name(lm: LanguageModel) -> str:
+    """Returns "lstm", "gru", "rnn" or "custom"."""
+    return lm.config.cell if isinstance(lm.config.cell, str) else CUSTOM
 
 
-def _names(about) -> list[str]:
-    """The signals of every layer that a trace keeps."""
-    kept = about["kept"]
-    return [f"layer_{n}/{name}" for n in range(about["layers"]) for name in kept]
+def _get_type(cell: str, name: str) -> tuple[np.dtype, float]:
+    """Returns the integer type of a signal, and its scale."""
+    bounded = cell != CUSTOM and name.rpartition("/")[2] in BOUNDED
+    if bounded:
+        return np.dtype(np.int8), BYTE_SCALE
+    return np.dtype(np.int16), WIDE_SCALE
 
 
-def _shapes(about, vocab: Vocab, length: int, top_k: int):
-    """(type, shape) of each array of a trace."""
-    units, guesses = (length, about["features"]), (length, top_k)
-    return {name: (_type_of(name), units) for name in _names(about)} | {
+def _get_shapes(metadata, vocab: Vocab, length: int, top_k: int):
+    """Returns (type, shape) of each array."""
+    shapes = {
+        name: (_get_type(metadata["cell"], name)[0], (length, width))
+        for name, width in metadata["signals"].items()
+    }
+    return shapes | {
         "ids": (vocab.dtype, (length,)),
-        "guesses": (vocab.dtype, guesses),
-        "chances": (np.dtype(np.uint16), guesses),
+        "top_k_ids": (vocab.dtype, (length, top_k)),
+        "top_k_probs": (np.dtype(np.uint16), (length, top_k)),
         "nats": (np.dtype(np.float32), (length,)),
     }
 
 
-def _as_trace(about, vocab: Vocab, arrays) -> Activations:
-    names = _names(about)
+def _make_activations(metadata, vocab: Vocab, arrays) -> Activations:
+    cell, names = metadata["cell"], metadata["signals"]
     return Activations(
         vocab=vocab,
-        cell=about["cell"],
-        layers=about["layers"],
-        features=about["features"],
+        cell=cell,
+        layers=metadata["layers"],
+        features=metadata["features"],
         ids=arrays["ids"],
         signals={name: arrays[name] for name in names},
-        scales={name: C if name.endswith("/c") else BYTE for name in names},
-        guesses=arrays["guesses"],
-        chances=arrays["chances"],
+        scales={name: _get_type(cell, name)[1] for name in names},
+        top_k_ids=arrays["top_k_ids"],
+        top_k_probs=arrays["top_k_probs"],
         nats=arrays["nats"],
     )
 
 
 def _fill(arrays, lm, params, names: tuple[str, ...], top_k: int) -> None:
-    """Reads ids and writes what is seen into the arrays, a piece at a time."""
-    ids, read = arrays["ids"], _reader_of(lm, names, top_k)
+    """Reads ids, chunk by chunk, and writes their activations into the arrays."""
+    ids, read = arrays["ids"], get_reader(lm, names, top_k)
     carry = lm.initial_carry(1)
-    log_p = jnp.full(params["head"]["b"].shape, jnp.nan)  # nothing foretells the first
-    for start in range(0, len(ids), PIECE):
-        part = np.asarray(ids[start : start + PIECE])
-        count = len(part)
-        padded = np.pad(part, (0, PIECE - count)).astype(np.int32)
-        (carry, log_p), seen = read(params, carry, log_p, padded)
-        for name, rows in seen.items():
+    # Nothing predicts the first character.
+    log_p = jnp.full(lm.config.vocab_size, jnp.nan)
+    for start in range(0, len(ids), CHUNK_CHARS):
+        chunk = np.asarray(ids[start : start + CHUNK_CHARS])
+        count = len(chunk)
+        padded = np.pad(chunk, (0, CHUNK_CHARS - count)).astype(np.int32)
+        (carry, log_p), values = read(params, carry, log_p, padded)
+        for name, rows in values.items():
             arrays[name][start : start + count] = np.asarray(rows)[:count]
 
 
-@functools.lru_cache(maxsize=8)
-def _reader_of(lm: LanguageModel, names: tuple[str, ...], top_k: int):
-    """The compiled (params, carry, log_p[v], ids[t]) -> ((carry, log_p), arrays[t])."""
-
-    def look(params, carry, ids):
-        """One step, and by name all that the units did in it."""
-        after, logits, gates = lm.observe(params, carry, ids)
-        seen = {}
-        for n, state in enumerate(after):
-            values = gates[n]._asdict() | {"h": state.h}
-            if isinstance(state, LSTMState):
-                values |= {"c": state.c, "tanh_c": jnp.tanh(state.c)}
-            seen |= {f"layer_{n}/{key}": value[0] for key, value in values.items()}
-        return after, logits[0].astype(jnp.float32), seen
+@cached_by_config
+def get_reader(lm: LanguageModel, names: tuple[str, ...], top_k: int):
+    """Returns the compiled (params, carry, log_p, ids[t]) -> (loop, arrays[t])."""
 
     @jax.jit
     def read(params, carry, log_p, ids):
-        def body(loop, id):
+        def read_id(loop, id):
             carry, log_p = loop
             nats = -log_p[id]
-            carry, logits, seen = look(params, carry, id[None])
-            log_p = jax.nn.log_softmax(logits)
-            best, guesses = jax.lax.top_k(log_p, top_k)
-            kept = {name: _as_integers(name, seen[name]) for name in names}
-            kept |= {"guesses": guesses, "nats": nats}
-            kept |= {"chances": jnp.round(jnp.exp(best) / CHANCE).astype(jnp.uint16)}
-            return (carry, log_p), kept
+            carry, logits, values = observe(lm, params, carry, id[None])
+            log_p = jax.nn.log_softmax(logits[0].astype(jnp.float32))
+            best, top_k_ids = jax.lax.top_k(log_p, top_k)
+            probs = jnp.round(jnp.exp(best) / PROBABILITY_SCALE).astype(jnp.uint16)
+            rows = {name: _quantize(lm, name, values[name][0]) for name in names}
+            rows |= {"top_k_ids": top_k_ids, "top_k_probs": probs, "nats": nats}
+            return (carry, log_p), rows
 
-        return jax.lax.scan(body, (carry, log_p), ids)
+        return jax.lax.scan(read_id, (carry, log_p), ids)
 
     return read
 
 
-def _as_integers(name: str, values):
-    """Values as the integers of their signal; beyond its type they stay at the end."""
-    dtype = _type_of(name)
-    scale = C if name.endswith("/c") else BYTE
+def _quantize(lm: LanguageModel, name: str, values):
+    """Returns values as the integers of their signal, clipped to their type."""
+    dtype, scale = _get_type(get_cell_name(lm), name)
     limits = np.iinfo(dtype)
     return jnp.clip(jnp.round(values / scale), limits.min, limits.max).astype(dtype)
+
+
+# Until the units and viewer rooms are merged.
+SIGNALS = {
+    "lstm": ("h", "c", "tanh_c", "i", "f", "g", "o"),
+    "gru": ("h", "r", "z", "n"),
+    "rnn": ("h",),
+}
+
+
+def trace(lm, params, vocab, text, **kwargs):
+    return record_activations((lm, params, vocab), text, **kwargs)
+
+
+def cell_of(params):
+    layer = params["layer_0"]
+    return {4: "lstm", 3: "gru", 1: "rnn"}[layer["wh"].shape[1] // layer["wh"].shape[0]]

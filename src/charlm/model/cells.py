@@ -1,13 +1,13 @@
-"""rnn_step, gru_step, lstm_step: (params, state, x) -> (state, y).
+"""The built-in cells: lstm, gru (char-rnn's) and rnn.
 
-Shapes: d input width, h hidden width, k blocks of width h side by side. A layer's
-parameters are {"wx": [d, k h], "wh": [h, k h], "b": [k h]}. An input x is a vector of
-width d, or an integer: the id of a one-hot vector, whose product with wx is a row of
-it. Any axes may lead: states [h] or [b, h], inputs [d] or [b, d].
+A layer's parameters are {"wx": [d, k h], "wh": [h, k h], "b": [k h]}: k blocks of width
+h side by side. An input x is a vector of width d, or an integer: the id of a one-hot
+vector, whose product with wx is a row of it.
 
 Products run in the type of the weights; gates, states and sums are float32.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,180 +15,125 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from charlm.model.matmul import embedding_lookup, product
+from charlm.model.cell import Cell, Edit, no_edit
+from charlm.model.init import draw_layer
+from charlm.model.lstm import LSTMState, Params, lstm_activations
+from charlm.model.matmul import embedding_lookup, matmul, matmul_over_time
+from charlm.model.recurrence import unroll_lstm
 
-Params = dict[str, Array]
-State = Any
 Input = Float[Array, "*b d"] | Integer[Array | np.ndarray, "*b"]
 
 
-class Cell(NamedTuple):
-    """A recurrent cell: pure functions, and how wide its parameters are.
-
-    step(params, state, x) is advance(params, state, project(params, x)); project knows
-    no state, so that a layer can project a whole window in one product.
-
-    Attributes:
-      blocks: k, the blocks of width h in wx, wh and b.
-      forget_block: the block of b that is a forget gate's, or None.
-      initial_state: (shape of the leading axes, h) -> the zero state.
-      project: (params, x) -> z[..., k h].
-      advance: (params, state, z) -> (state, y[..., h]).
-      step: (params, state, x) -> (state, y[..., h]).
-      gates: (params, state, x) -> the gates of that step, for looking inside.
-    """
-
-    blocks: int
-    forget_block: int | None
-    initial_state: Callable[[tuple[int, ...], int], State]
-    project: Callable[[Params, Input], Array]
-    advance: Callable[[Params, State, Array], tuple[State, Array]]
-    step: Callable[[Params, State, Input], tuple[State, Array]]
-    gates: Callable[[Params, State, Input], NamedTuple]
-
-
 class RNNState(NamedTuple):
-    """h[..., h], the hidden state of an RNN or a GRU."""
+    """h[b, h], the hidden state of an RNN or a GRU, which is its output."""
 
     h: Float[Array, "*b h"]
-
-
-class LSTMState(NamedTuple):
-    """c[..., h], the cell, and h[..., h], what it shows of it."""
-
-    c: Float[Array, "*b h"]
-    h: Float[Array, "*b h"]
-
-
-class RNNGates(NamedTuple):
-    """An RNN has no gates; n[..., h] is its new hidden state."""
-
-    n: Float[Array, "*b h"]
-
-
-class GRUGates(NamedTuple):
-    """r[..., h] reset, z[..., h] update, n[..., h] the candidate."""
-
-    r: Float[Array, "*b h"]
-    z: Float[Array, "*b h"]
-    n: Float[Array, "*b h"]
-
-
-class LSTMGates(NamedTuple):
-    """i[..., h] input, f[..., h] forget, g[..., h] the candidate, o[..., h] output."""
-
-    i: Float[Array, "*b h"]
-    f: Float[Array, "*b h"]
-    g: Float[Array, "*b h"]
-    o: Float[Array, "*b h"]
 
 
 def sigmoid(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """1 / (1 + exp(-x)), by way of tanh, which vectorises better on a CPU."""
+    """Returns 1 / (1 + exp(-x)) by way of tanh, which vectorizes better on a CPU."""
     return 0.5 + 0.5 * jnp.tanh(0.5 * x)
 
 
 def project(params: Params, x: Input) -> Float[Array, "*b kh"]:
-    """wx x + b, the part of a step that knows no state."""
+    """Returns wx x + b, the part of a step that does not read the state."""
     if jnp.issubdtype(x.dtype, jnp.integer):
         return embedding_lookup(params["wx"], x).astype(jnp.float32) + params["b"]
-    return product(jnp.asarray(x), params["wx"]) + params["b"]
+    return matmul_over_time(jnp.asarray(x), params["wx"]) + params["b"]
 
 
-def rnn_initial_state(batch: tuple[int, ...], features: int) -> RNNState:
-    """The zero state."""
-    return RNNState(jnp.zeros((*batch, features)))
+def rnn_activations(
+    params: Params, state: RNNState, z: Array, edit: Edit = no_edit
+) -> tuple[RNNState, Array, dict[str, Array]]:
+    """Runs h' = tanh(wx x + wh h + b), the post's step, from z = wx x + b."""
+    h = edit("h", jnp.tanh(z + matmul(state.h, params["wh"])))
+    return RNNState(h), h, {"h": h}
 
 
-def lstm_initial_state(batch: tuple[int, ...], features: int) -> LSTMState:
-    """The zero state, of two arrays: one used twice could not be donated."""
-    return LSTMState(jnp.zeros((*batch, features)), jnp.zeros((*batch, features)))
-
-
-def rnn_advance(params: Params, state: RNNState, z: Array) -> tuple[RNNState, Array]:
-    """h' = tanh(wx x + wh h + b), the post's step."""
-    h = jnp.tanh(z + product(state.h, params["wh"]))
-    return RNNState(h), h
-
-
-def rnn_gates(params: Params, state: RNNState, x: Input) -> RNNGates:
-    """The new hidden state, which is all there is to see."""
-    return RNNGates(rnn_advance(params, state, project(params, x))[1])
-
-
-def _gru_gates(params: Params, state: RNNState, z: Array) -> GRUGates:
-    width = state.h.shape[-1]
-    w_gates, w_candidate = params["wh"][:, : 2 * width], params["wh"][:, 2 * width :]
-    gates = sigmoid(z[..., : 2 * width] + product(state.h, w_gates))
-    r, u = jnp.split(gates, 2, axis=-1)
-    n = jnp.tanh(z[..., 2 * width :] + product(r * state.h, w_candidate))
-    return GRUGates(r, u, n)
-
-
-def gru_advance(params: Params, state: RNNState, z: Array) -> tuple[RNNState, Array]:
-    """h' = (1 - u) h + u n, n = tanh(wx x + wh (r h) + b).
+def gru_activations(
+    params: Params, state: RNNState, z: Array, edit: Edit = no_edit
+) -> tuple[RNNState, Array, dict[str, Array]]:
+    """Runs h' = (1 - u) h + u n, n = tanh(wx x + wh (r h) + b), from z = wx x + b.
 
     char-rnn's: the reset gate stands before the recurrent product and u admits the new
     (Chung et al. 2014, arXiv:1412.3555, eq. 5-8). torch.nn.GRU resets after the product
-    and its u keeps the old. Blocks: r, u, n.
+    and its u keeps the old. Blocks: r, u, n; u is named "z", as in the paper.
     """
-    _, u, n = _gru_gates(params, state, z)
-    h = state.h + u * (n - state.h)
-    return RNNState(h), h
+    width = state.h.shape[-1]
+    w_gates, w_candidate = params["wh"][:, : 2 * width], params["wh"][:, 2 * width :]
+    gates = sigmoid(z[..., : 2 * width] + matmul(state.h, w_gates))
+    r, u = (
+        edit(name, gate)
+        for name, gate in zip("rz", jnp.split(gates, 2, axis=-1), strict=True)
+    )
+    n = jnp.tanh(z[..., 2 * width :] + matmul(r * state.h, w_candidate))
+    n = edit("n", n)
+    h = edit("h", state.h + u * (n - state.h))
+    return RNNState(h), h, {"h": h, "r": r, "z": u, "n": n}
 
 
-def gru_gates(params: Params, state: RNNState, x: Input) -> GRUGates:
-    """Reset, update and candidate of the step from `state` on x."""
-    return _gru_gates(params, state, project(params, x))
+def make_cell(
+    activations: Callable[..., tuple[Any, Array, dict[str, Array]]],
+    state_type: Any,
+    init: Callable[[Array, int, int], Params],
+    unroll: Callable[..., tuple[Any, Array]] | None = None,
+) -> Cell:
+    """Returns the Cell of equations that start from a projected input.
 
-
-def fused_gate_affine(width: int) -> tuple[np.ndarray, np.ndarray]:
-    """(scale[4h], shift[4h]): the activations i f g o are tanh(z scale) scale + shift.
-
-    sigmoid(z) = 1/2 + tanh(z / 2) / 2, so that one tanh serves all four blocks.
+    Args:
+      activations: (params, state, z, edit) -> (state, y, {name: array}).
+      state_type: a NamedTuple of arrays [b, h].
+      init: (key, d, h) -> params.
+      unroll: a fast path.
     """
-    scale = np.repeat(np.asarray([0.5, 0.5, 1, 0.5], np.float32), width)
-    return scale, 1 - scale
+
+    def initial_state(batch_size, features):
+        # An array for each: one used twice could not be donated.
+        return state_type(
+            *(jnp.zeros((batch_size, features)) for _ in state_type._fields)
+        )
+
+    def step_from_projection(params, state, z):
+        state, y, _ = activations(params, state, z)
+        return state, y
+
+    def step(params, state, x):
+        return step_from_projection(params, state, project(params, x))
+
+    def activations_of_input(params, state, x, edit=no_edit):
+        return activations(params, state, project(params, x), edit)
+
+    return Cell(
+        init=init,
+        initial_state=initial_state,
+        step=step,
+        project=project,
+        step_from_projection=step_from_projection,
+        activations=activations_of_input,
+        unroll=unroll,
+        reads_ids=True,
+    )
 
 
-def _lstm_gates(params: Params, state: LSTMState, z: Array) -> LSTMGates:
-    scale, shift = fused_gate_affine(state.h.shape[-1])
-    z = z + product(state.h, params["wh"])
-    return LSTMGates(*jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1))
+def make_lstm(initializer: str = "char_rnn", forget_bias: float = 1.0) -> Cell:
+    """Returns the LSTM; `forget_bias` is the initial bias of its forget gates."""
+    init = functools.partial(draw_layer, initializer, 4, (1, forget_bias))
+    return make_cell(lstm_activations, LSTMState, init, unroll_lstm)
 
 
-def lstm_advance(params: Params, state: LSTMState, z: Array) -> tuple[LSTMState, Array]:
-    """c' = f c + i g, h' = o tanh(c') (Graves 2013, without peepholes).
-
-    Blocks: i, f, g, o, as in torch.nn.LSTM and Flax.
-    """
-    i, f, g, o = _lstm_gates(params, state, z)
-    c = f * state.c + i * g
-    h = o * jnp.tanh(c)
-    return LSTMState(c, h), h
+def make_gru(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
+    """Returns char-rnn's GRU, which has no forget gate to bias."""
+    return make_cell(
+        gru_activations, RNNState, functools.partial(draw_layer, initializer, 3, None)
+    )
 
 
-def lstm_gates(params: Params, state: LSTMState, x: Input) -> LSTMGates:
-    """Input, forget, candidate and output of the step from `state` on x."""
-    return _lstm_gates(params, state, project(params, x))
+def make_rnn(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
+    """Returns the plain RNN, which has no forget gate to bias."""
+    return make_cell(
+        rnn_activations, RNNState, functools.partial(draw_layer, initializer, 1, None)
+    )
 
 
-def rnn_step(params: Params, state: RNNState, x: Input) -> tuple[RNNState, Array]:
-    """One step of the plain RNN; see rnn_advance."""
-    return rnn_advance(params, state, project(params, x))
-
-
-def gru_step(params: Params, state: RNNState, x: Input) -> tuple[RNNState, Array]:
-    """One step of char-rnn's GRU; see gru_advance."""
-    return gru_advance(params, state, project(params, x))
-
-
-def lstm_step(params: Params, state: LSTMState, x: Input) -> tuple[LSTMState, Array]:
-    """One step of the LSTM; see lstm_advance."""
-    return lstm_advance(params, state, project(params, x))
-
-
-rnn = Cell(1, None, rnn_initial_state, project, rnn_advance, rnn_step, rnn_gates)
-gru = Cell(3, None, rnn_initial_state, project, gru_advance, gru_step, gru_gates)
-lstm = Cell(4, 1, lstm_initial_state, project, lstm_advance, lstm_step, lstm_gates)
-CELLS = {"rnn": rnn, "gru": gru, "lstm": lstm}
+MAKERS = {"lstm": make_lstm, "gru": make_gru, "rnn": make_rnn}
+lstm, gru, rnn = make_lstm(), make_gru(), make_rnn()

@@ -10,7 +10,7 @@ from jax.experimental import rnn as jax_rnn
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float
 
-from charlm.model.cells import Input, LSTMState, Params
+from charlm.model.lstm import LSTMState, Params
 from charlm.model.matmul import current_matmul_precision
 from charlm.model.platform import get_platform, is_switched_on
 
@@ -32,7 +32,7 @@ def has_cudnn() -> bool:
 
 
 def unroll_by_cudnn(
-    layers: Sequence[Params], states: Sequence[LSTMState], xs: Input
+    layers: Sequence[Params], states: Sequence[LSTMState], xs: Array
 ) -> tuple[tuple[LSTMState, ...], Float[Array, "t b h"]]:
     """Runs a window through consecutive LSTM layers of one width in one call.
 

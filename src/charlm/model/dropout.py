@@ -13,16 +13,16 @@ BITS = 16  # of a random word decide about a unit: the rate is exact to 2^-16
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def drop(
+def apply_dropout(
     rate: float, key: Key[Array, ""], xs: Float[Array, "t b h"]
 ) -> Float[Array, "t b h"]:
-    """Inverted dropout: xs with a share `rate` set to zero, the rest scaled up.
+    """Returns xs with a share `rate` set to zero and the rest scaled up.
 
-    (Srivastava et al. 2014.) A mask is drawn for each step, two units a random word,
-    and kept as one byte a unit. On a CPU the steps are dropped in a loop: masks are
-    drawn where they are used, and what comes out of a loop is not worked out again by
-    each of its readers. Elsewhere such a loop is a handful of tiny kernels a step, and
-    the masks of the window, which are the same bits, are drawn at once.
+    (Inverted dropout; Srivastava et al. 2014.) Each step has a mask of its own, drawn
+    two units a random word and stored as one byte a unit. On a CPU a loop over the
+    steps draws each mask where it is used, since XLA does not recompute a loop's output
+    in every consumer. Elsewhere such a loop would be many tiny kernels, and all masks,
+    which are the same bits, are drawn at once.
     """
     return _forward(rate, key, xs)[0]
 
@@ -39,7 +39,7 @@ def _forward(rate, key, xs):
 
 
 def _mask(rate, key, shape):
-    """keep[b, h], each with probability 1 - rate."""
+    """Returns keep[b, h], each true with probability 1 - rate."""
     batch, width = shape
     words = jax.random.bits(key, (batch, -(-width // 2)), jnp.uint32)
     halves = jnp.concatenate([words >> BITS, words & (2**BITS - 1)], axis=-1)
@@ -50,4 +50,4 @@ def _backward(rate, keep, gradient):
     return None, jnp.where(keep, gradient / (1 - rate), 0)
 
 
-drop.defvjp(_forward, _backward)
+apply_dropout.defvjp(_forward, _backward)

@@ -1,92 +1,104 @@
 """The fast path of `step`, for many steps with the same parameters."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
-from charlm.model.cells import LSTMState, fused_gate_affine
+from charlm.config import ModelConfig
+from charlm.model.lm import LanguageModel, matmul_precision
+from charlm.model.lstm import LSTMState, fused_gate_affine
 from charlm.model.matmul import current_matmul_precision
 
 PyTree = Any
 
 
-class Stepper(NamedTuple):
-    """`step` in another layout, entered before a loop and left after it.
+class FastStep(NamedTuple):
+    """`step` on packed weights: packed before a loop of steps, unpacked after it.
 
     Attributes:
-      prepare: (params) -> weights, once for all loops.
-      enter: (carry) -> state, and leave: (state) -> carry.
-      step: (weights, state, ids[b]) -> (state, logits[b, v]): what `step` gives.
+      pack_params: (params) -> weights, once for all loops.
+      pack_carry: (carry) -> state.
+      unpack_carry: (state) -> carry.
+      step: (weights, state, ids[b]) -> (state, logits[b, v]), as the model's.
     """
 
-    prepare: Callable[[PyTree], PyTree]
-    enter: Callable[[PyTree], PyTree]
-    leave: Callable[[PyTree], PyTree]
+    pack_params: Callable[[PyTree], PyTree]
+    pack_carry: Callable[[PyTree], PyTree]
+    unpack_carry: Callable[[PyTree], PyTree]
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
 
 
-def lstm_stepper(
-    layers: int, dtype: np.dtype, exactly: Callable[[Callable], Callable]
-) -> Stepper:
-    """A stack of LSTMs, with states as columns [h, b] under weights [4h, d + h].
+def make_fast_step(lm: LanguageModel) -> FastStep:
+    """Returns a stack of LSTMs with packed weights, or `lm.step` for other models.
 
-    A layer's two products are one, of weights that lie as the product reads them; the
-    first layer's inputs and biases are rows of one table, an embedding included; the
-    halves of the one tanh are folded in.
-
-    Args:
-      layers: how many.
-      dtype: of products.
-      exactly: a decorator that makes products as exact as the model's.
+    A packed LSTM has its states as columns [h, b] under weights [4h, d + h]: a layer's
+    two products are one, of weights that lie as the product reads them. The first
+    layer's inputs and biases are rows of one table, which includes the embedding. The
+    scale of the fused tanh is folded in.
     """
+    if lm.config.cell != "lstm":
+        return FastStep(_same, _same, _same, lm.step)
+    return FastStep(
+        pack_params=functools.partial(_pack_params, lm.config),
+        pack_carry=_transpose,
+        unpack_carry=_transpose,
+        step=functools.partial(_step, lm.config),
+    )
 
-    def turned(w):
+
+def _same(tree):
+    return tree
+
+
+def _transpose(carry):
+    return jax.tree.map(jnp.transpose, carry)
+
+
+def _pack_params(config: ModelConfig, params):
+    """Returns {"rows": [v, 4h], "layers": [{"w": [4h, d+h], "b": [4h, 1]}], "head"}."""
+    dtype = jnp.dtype(config.dtype)
+
+    def transpose(w):
         return jnp.asarray(w.T.astype(dtype))
 
-    @exactly
-    def prepare(params):
-        """{"rows": [v, 4h], "layers": [{"w": [4h, d + h], "b": [4h, 1]}], "head"}."""
-        scaled = []
-        for n in range(layers):
-            layer = params[f"layer_{n}"]
-            scale, _ = fused_gate_affine(layer["wh"].shape[0])
-            scaled.append(jax.tree.map(lambda p, scale=scale: p * scale, layer))
-        first, *others = scaled
-        rows = first["wx"].astype(dtype)
-        if "embed" in params:
-            rows = _dot(params["embed"].astype(dtype), rows)
-        stack = [{"w": turned(first["wh"])}]
-        for layer in others:
-            both = turned(jnp.concatenate([layer["wx"], layer["wh"]]))
-            stack.append({"w": both, "b": layer["b"][:, None]})
-        head = {"w": turned(params["head"]["w"]), "b": params["head"]["b"][:, None]}
-        rows = rows.astype(jnp.float32) + first["b"]
-        return {"rows": rows, "layers": stack, "head": head}
+    scale, _ = fused_gate_affine(config.features)
+    scaled = (
+        jax.tree.map(lambda p: p * scale, params[f"layer_{n}"])
+        for n in range(config.layers)
+    )
+    first, *others = scaled
+    rows = first["wx"].astype(dtype)
+    if config.embedding:
+        with matmul_precision(config):
+            rows = _matmul(params["embed"].astype(dtype), rows)
+    layers = [{"w": transpose(first["wh"])}]
+    for layer in others:
+        weights = transpose(jnp.concatenate([layer["wx"], layer["wh"]]))
+        layers.append({"w": weights, "b": layer["b"][:, None]})
+    head = {"w": transpose(params["head"]["w"]), "b": params["head"]["b"][:, None]}
+    rows = rows.astype(jnp.float32) + first["b"]
+    return {"rows": rows, "layers": layers, "head": head}
 
-    def turn(carry):
-        return jax.tree.map(jnp.transpose, carry)
 
-    @exactly
-    def step(weights, state, ids):
+def _step(config: ModelConfig, weights, state, ids):
+    with matmul_precision(config):
         first, *others = weights["layers"]
-        z = weights["rows"][ids].T + _dot(first["w"], state[0].h)
+        z = weights["rows"][ids].T + _matmul(first["w"], state[0].h)
         states = [_advance(state[0], z)]
-        for layer, before in zip(others, state[1:], strict=True):
-            read = jnp.concatenate([states[-1].h, before.h])
-            states.append(_advance(before, _dot(layer["w"], read) + layer["b"]))
+        for layer, previous in zip(others, state[1:], strict=True):
+            x = jnp.concatenate([states[-1].h, previous.h])
+            states.append(_advance(previous, _matmul(layer["w"], x) + layer["b"]))
         head = weights["head"]
-        logits = _dot(head["w"], states[-1].h) + head["b"]
+        logits = _matmul(head["w"], states[-1].h) + head["b"]
         return tuple(states), logits.T
 
-    return Stepper(prepare, turn, turn, step)
 
-
-def _dot(w, x):
-    """w x, in the type of w, summed in float32."""
+def _matmul(w, x):
+    """Returns w x, computed in the type of w and summed in float32."""
     return jnp.dot(
         w,
         x.astype(w.dtype),
@@ -96,7 +108,7 @@ def _dot(w, x):
 
 
 def _advance(state: LSTMState, z: Float[Array, "k b"]) -> LSTMState:
-    """c' = f c + i g, h' = o tanh(c'), of a z scaled for the one tanh."""
+    """Runs c' = f c + i g, h' = o tanh(c'), of a z scaled for the fused tanh."""
     scale, shift = (column[:, None] for column in fused_gate_affine(len(state.c)))
     i, f, g, o = jnp.split(jnp.tanh(z) * scale + shift, 4)
     c = f * state.c + i * g

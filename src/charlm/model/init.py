@@ -1,4 +1,4 @@
-"""Parameters: names, shapes, initializers (the only file that knows Flax)."""
+"""Parameters: their names, shapes and initializers, by a Flax module."""
 
 import math
 from collections.abc import Sequence
@@ -7,15 +7,16 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from charlm.errors import UserError
-from charlm.model.cells import Cell
+from charlm.model.cell import Cell
 
 PyTree = Any
 
 
 class Parameters(nn.Module):
-    """The parameters' names, shapes and initializers; the computation is elsewhere."""
+    """The parameters of a language model; Flax derives a key for each from its name."""
 
     cell: Cell
     vocab_size: int
@@ -23,26 +24,43 @@ class Parameters(nn.Module):
     features: int
     embedding: int
     initializer: str
-    forget_bias: float
 
     @nn.compact
     def __call__(self):
-        draw_embed, draw_layer, draw_head = INITIALIZERS[self.initializer]
+        draw_embed, _, draw_head = INITIALIZERS[self.initializer]
         v, h = self.vocab_size, self.features
         if self.embedding:
             self.param("embed", draw_embed, (v, self.embedding))
         for n in range(self.layers):
             d = h if n else self.embedding or v
-            self.param(f"layer_{n}", self._layer, draw_layer, d)
+            self.param(f"layer_{n}", self.cell.init, d, h)
         self.param("head", draw_head, h, v)
 
-    def _layer(self, key, draw_layer, d):
-        h, k = self.features, self.cell.blocks
-        params = draw_layer(key, d, h, k)
-        if (block := self.cell.forget_block) is not None:
-            gate = slice(block * h, (block + 1) * h)
-            params["b"] = params["b"].at[gate].set(self.forget_bias)
-        return params
+
+def draw_layer(
+    initializer: str,
+    num_gates: int,
+    forget_gate: tuple[int, float] | None,
+    key: Array,
+    d: int,
+    h: int,
+) -> dict[str, Array]:
+    """Returns initial parameters of a built-in cell's layer.
+
+    Args:
+      initializer: "char_rnn" or "torch_rnn".
+      num_gates: k, the blocks of width h in each parameter.
+      forget_gate: the forget gate's block and its initial bias, if there is one.
+      key: of the draw.
+      d: input width.
+      h: hidden width.
+    """
+    _, draw, _ = INITIALIZERS[initializer]
+    params = draw(key, d, h, num_gates)
+    if forget_gate is not None:
+        block, bias = forget_gate
+        params["b"] = params["b"].at[block * h : (block + 1) * h].set(bias)
+    return params
 
 
 def _uniform(key, shape, bound):
@@ -89,33 +107,33 @@ INITIALIZERS = {
 }
 
 
-def expand_vocab(old: PyTree, fresh: PyTree, places: Sequence[int]) -> PyTree:
-    """The parameters `old` for a larger vocabulary.
+def expand_vocab(params: PyTree, init: PyTree, new_ids: Sequence[int]) -> PyTree:
+    """Returns parameters for a larger vocabulary.
 
     Args:
-      old: of a model of the same cell, layers, features and embedding.
-      fresh: drawn for the larger vocabulary; what is new in it is taken from here.
-      places: the new id of each old id.
+      params: of a model of the same cell, layers, features and embedding.
+      init: initial parameters for the larger vocabulary; new symbols keep these.
+      new_ids: the new id of each old id.
 
     Raises:
       UserError: the two models differ in more than their vocabularies.
     """
-    at = jnp.asarray(places)
-    one_hot = "embed" not in old
+    at = jnp.asarray(new_ids)
+    one_hot = "embed" not in params
 
-    def enlarge(path, new, kept):
+    def enlarge(path, new, old):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         if name == "embed" or (one_hot and name == "layer_0.wx"):
-            return new.at[at].set(kept)
-        return new.at[..., at].set(kept) if name.startswith("head.") else kept
+            return new.at[at].set(old)
+        return new.at[..., at].set(old) if name.startswith("head.") else old
 
     try:
-        grown = jax.tree_util.tree_map_with_path(enlarge, fresh, old)
-        if jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, fresh):
-            return grown
+        expanded = jax.tree_util.tree_map_with_path(enlarge, init, params)
+        if jax.tree.map(jnp.shape, expanded) == jax.tree.map(jnp.shape, init):
+            return expanded
     except ValueError:  # other layers, or rows of another width
         pass
     raise UserError(
-        "train.init_from is a model of another shape; model.cell, layers, features and"
+        "init_from is a model of another shape; its cell, layers, features and"
         " embedding must be the same"
     )

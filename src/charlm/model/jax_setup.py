@@ -1,4 +1,4 @@
-"""What a front door tells JAX of the machine, before JAX's first work."""
+"""Configures JAX for this machine: devices, memory, cache of compiled programs."""
 
 import contextlib
 import os
@@ -6,19 +6,19 @@ import os
 import jax
 
 from charlm.files import cache_folder
-from charlm.model.sharding import available_cores
+from charlm.model.sharding import count_cores
 
 XLA_FLAGS = (
-    # Lets XLA work out several results in one loop on a CPU; off by default there, and
-    # worth some percent of a training step (experiments/speed).
+    # Lets XLA compute several results in one loop on a CPU. It is off by default there
+    # and saves some percent of a training step (experiments/speed).
     "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion",
-    # On a GPU XLA would choose tilings and algorithms by stopwatch, anew in each
+    # On a GPU XLA would choose tilings and algorithms by measuring, anew in each
     # process that compiles: two runs of one config would differ in their last bits.
     "--xla_gpu_autotune_level=0",
     "--xla_gpu_experimental_enable_fusion_autotuner=false",
 )
 GPU_VARIABLES = {
-    # Memory is taken when it is needed: JAX would take three quarters of each GPU.
+    # Memory is allocated when needed: JAX would take three quarters of each GPU.
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     # cuDNN's RNNs are not deterministic with cuBLAS's own choice (docs of cuDNN).
     "CUBLAS_WORKSPACE_CONFIG": ":4096:2",
@@ -26,13 +26,17 @@ GPU_VARIABLES = {
 
 
 def configure_jax() -> None:
-    """Makes each core a device, or uses one GPU; keeps compiled programs."""
+    """Makes each core a device, or uses one GPU; caches compiled programs.
+
+    It must run before JAX first computes. Afterwards it changes nothing.
+    """
     set_environment()
-    jax.config.update("jax_num_cpu_devices", available_cores())
+    with contextlib.suppress(RuntimeError):  # JAX has started, with its own devices
+        jax.config.update("jax_num_cpu_devices", count_cores())
     # The first that $CUDA_VISIBLE_DEVICES leaves: memory on others would be wasted.
     jax.config.update("jax_cuda_visible_devices", "0")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        keep_compiled()
+        set_compilation_cache()
 
 
 def set_environment() -> None:
@@ -45,8 +49,8 @@ def set_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def keep_compiled() -> None:
-    """Sets the folder of compiled programs, which is this user's alone: it is code.
+def set_compilation_cache() -> None:
+    """Sets the folder of compiled programs. It is code, so only this user may write it.
 
     Where it cannot be made, or is not the user's, programs are compiled every time.
     """

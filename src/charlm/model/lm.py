@@ -1,7 +1,9 @@
-"""LanguageModel: stack, dropout, head."""
+"""LanguageModel: a stack of recurrent layers under a linear head, as pure functions."""
 
+import contextlib
+import dataclasses
 import functools
-import math
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,45 +11,45 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from charlm.config import ModelConfig
 from charlm.errors import UserError
-from charlm.model.cells import CELLS, lstm
-from charlm.model.dropout import drop
-from charlm.model.fast_step import Stepper, lstm_stepper
-from charlm.model.init import INITIALIZERS, Parameters
+from charlm.model.cell import Cell, observe_step
+from charlm.model.cells import MAKERS
+from charlm.model.dropout import apply_dropout
+from charlm.model.init import Parameters
 from charlm.model.matmul import embedding_lookup, matmul_over_time
-from charlm.model.platform import get_platform
-from charlm.model.recurrence import stack, unroll_layers
+from charlm.model.platform import get_platform, get_switches
+from charlm.model.recurrence import run_stack, unroll_stack
 
 PyTree = Any
-MOST_UNITS = 10_000_000  # of a layer: beyond any machine's memory
+# The names by which JAX knows the precision of float32 products.
+PRECISIONS = {"highest": "float32", "tf32": "tensorfloat32"}
 
 
 class LanguageModel(NamedTuple):
-    """A character-level language model: pure functions, four and two to go with them.
+    """A character-level language model: four pure functions, and what describes them.
 
     Attributes:
+      config: cell, layers, features, vocab_size, ...; models of equal config compute
+        the same.
       init: (key) -> params, a nested dict of float32 arrays.
-      initial_carry: (batch_size) -> the zero carry: one state [b, h] a layer.
+      initial_carry: (batch_size) -> the zero carry, one state a layer.
       step: (params, carry, ids[b]) -> (carry, logits[b, v]); one character.
       unroll: (params, carry, ids[t, b], key=None) -> (carry, logits[t, b, v]); a
         window. With a key, dropout is on, as in training; without, it is off.
-      observe: (params, carry, ids[b]) -> (carry, logits[b, v], gates); `step`, with the
-        gates of each layer shown as its own products give them.
-      stepper: a faster `step` for many steps with the same params, if there is one.
     """
 
+    config: ModelConfig
     init: Callable[[Key[Array, ""]], PyTree]
     initial_carry: Callable[[int], PyTree]
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
     unroll: Callable[..., tuple[PyTree, Float[Array, "t b v"]]]
-    observe: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array, PyTree]]
-    stepper: Stepper | None = None
 
 
 def make_language_model(
     *,
     vocab_size: int,
-    cell: str = "lstm",
+    cell: str | Cell = "lstm",
     layers: int = 2,
     features: int = 128,
     embedding: int = 0,
@@ -55,123 +57,191 @@ def make_language_model(
     initializer: str = "char_rnn",
     forget_bias: float = 1.0,
     dtype: str = "auto",
+    precision: str = "highest",
 ) -> LanguageModel:
-    """A stack of recurrent layers under a linear head.
+    """Returns a stack of recurrent layers under a linear head.
 
     Args:
       vocab_size: v.
-      cell: "lstm", "gru" (char-rnn's) or "rnn".
-      layers: how many of them, one reading the other.
+      cell: "lstm", "gru" (char-rnn's), "rnn", or a Cell of your own.
+      layers: how many; each reads the one below.
       features: h, the width of each.
-      embedding: width of a learnt embedding of the characters; 0 reads them one-hot.
-      dropout: the share of a layer's outputs that is dropped on the way up, never on
-        the way forward in time: into the next layer and into the head. char-rnn's
-        places and torch-rnn's are the same (char-rnn model/LSTM.lua, torch-rnn
-        LanguageModel.lua): neither drops the inputs of the first layer.
+      embedding: width of a learned embedding of the characters; 0 reads them one-hot.
+      dropout: share of a layer's outputs dropped on the way to the next layer and the
+        head, never from step to step. char-rnn (model/LSTM.lua) and torch-rnn
+        (LanguageModel.lua) drop there too; neither drops the first layer's inputs.
       initializer: "char_rnn", U(-0.08, 0.08) for all; or "torch_rnn", N(0, 1 / (d + h))
         for a layer of d inputs, zero biases, N(0, 1) for the embedding and torch's
-        U(-1 / sqrt(h), 1 / sqrt(h)) for the head.
-      forget_bias: what the forget gates' biases start from (an LSTM's only).
-      dtype: of products: "auto", bfloat16 on a TPU, whose products they are, and
-        float32 elsewhere; "float32", six passes of bfloat16 on a TPU; "tf32", float32
-        whose products an NVIDIA GPU rounds to 10 bits of mantissa (a TPU takes three
-        passes or six, a CPU is exact); or "bfloat16". Parameters, gates and states
-        stay float32.
+        U(-1 / sqrt(h), 1 / sqrt(h)) for the head. A Cell of your own draws its layers.
+      forget_bias: initial bias of the forget gates (an LSTM's only).
+      dtype: of matrix products: "float32", "bfloat16", or "auto": bfloat16 on a TPU and
+        float32 elsewhere. Parameters, gates and states stay float32.
+      precision: of float32 products: "highest", or "tf32", whose inputs an NVIDIA GPU
+        rounds to 10 bits of mantissa (a TPU takes three passes, a CPU is exact).
 
     Raises:
       UserError: a value that no model can have.
     """
-    check_model(
-        cell, layers, features, embedding, dropout, initializer, forget_bias, dtype
+    config = ModelConfig(
+        vocab_size=vocab_size,
+        cell=cell,
+        layers=layers,
+        features=features,
+        embedding=embedding,
+        dropout=dropout,
+        initializer=initializer,
+        forget_bias=forget_bias,
+        dtype=dtype,
+        precision=precision,
     )
-    kind, dtype = CELLS[cell], resolve_dtype(dtype)
-    module = Parameters(
-        kind, vocab_size, layers, features, embedding, initializer, forget_bias
+    return build_language_model(config)
+
+
+def build_language_model(config: ModelConfig) -> LanguageModel:
+    """Returns the model of a config, whose `vocab_size` is set."""
+    config = dataclasses.replace(config, dtype=resolve_dtype(config.dtype))
+    return LanguageModel(
+        config=config,
+        init=functools.partial(_init, config),
+        initial_carry=functools.partial(_initial_carry, config),
+        step=functools.partial(_step, config),
+        unroll=functools.partial(_unroll, config),
     )
 
-    def init(key):
-        return module.init(key)["params"]
 
-    def initial_carry(batch_size):
-        return tuple(kind.initial_state((batch_size,), features) for _ in range(layers))
+def observe(
+    lm: LanguageModel,
+    params: PyTree,
+    carry: PyTree,
+    ids: Int[Array, " b"],
+    edit: Callable[[str, Array], Array] | None = None,
+) -> tuple[PyTree, Float[Array, "b v"], dict[str, Array]]:
+    """Runs one step with its values shown and, if wanted, changed on the way.
 
-    narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
+    Args:
+      lm: the model.
+      params: its parameters.
+      carry: before the step.
+      ids: of the characters read.
+      edit: (name, value[b, h]) -> the value in its place, for each name as "layer_0/h".
+        What is computed from the value reads the result: an edited c of an LSTM changes
+        h, the layers above, and the next step.
 
-    @with_matmul_precision(dtype)
-    def run(through, params, carry, ids, key):
-        """through(layers, states, x) -> (states, y), for layers with no dropout."""
-        params, ids = _cast(params, narrow), jnp.asarray(ids)
-        x = embedding_lookup(params["embed"], ids) if embedding else ids
-        all_layers = [params[f"layer_{n}"] for n in range(layers)]
-        if not dropout or key is None:
-            states, x = through(all_layers, carry, x)
-        else:
-            states = ()
-            for n, layer in enumerate(all_layers):
-                after, x = through([layer], carry[n : n + 1], x)
-                states += after
-                x: Any = drop(dropout, jax.random.fold_in(key, n), x)
-        logits = matmul_over_time(x, params["head"]["w"]) + params["head"]["b"]
-        return tuple(states), logits
-
-    def step(params, carry, ids):
-        return run(functools.partial(stack, kind.step), params, carry, ids, None)
-
-    def observe(params, carry, ids):
-        gates = []
-
-        def layer(params, state, x):
-            gates.append(kind.gates(params, state, x))
-            return kind.step(params, state, x)
-
-        through = functools.partial(stack, layer)
-        return *run(through, params, carry, ids, None), tuple(gates)
-
-    def unroll(params, carry, ids, key=None):
-        return run(functools.partial(unroll_layers, kind), params, carry, ids, key)
-
-    stepper = (
-        lstm_stepper(layers, narrow, with_matmul_precision(dtype))
-        if kind is lstm
-        else None
-    )
-    return LanguageModel(init, initial_carry, step, unroll, observe, stepper)
-
-
-def check_model(
-    cell, layers, features, embedding, dropout, initializer, forget_bias, dtype
-) -> None:
-    """Raises UserError for a value that no model can have."""
-    choices = {
-        "cell": (cell, tuple(CELLS)),
-        "initializer": (initializer, tuple(INITIALIZERS)),
-        "dtype": (dtype, ("auto", *PRECISIONS)),
-    }
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise UserError(
-                f"model.{name} is {value!r}; choose one of {', '.join(allowed)}"
-            )
-    ranges = {
-        "layers": (layers, 1, 1000),
-        "features": (features, 1, MOST_UNITS),
-        "embedding": (embedding, 0, MOST_UNITS),
-    }
-    for name, (value, low, high) in ranges.items():
-        if not low <= value <= high:
-            raise UserError(
-                f"model.{name} is {value}; it must be from {low} to {high:,}"
-            )
-    if not 0 <= dropout < 1:
-        raise UserError(
-            f"model.dropout is {dropout}; it must be at least 0 and below 1"
+    Returns:
+      (carry, logits, activations): activations[name][b, h] of every layer. A model that
+      is not a stack of cells, as from_nnx makes, shows the arrays of its new carry.
+    """
+    if not isinstance(lm.config.cell, str | Cell):
+        carry, logits = lm.step(params, carry, ids)
+        leaves, _ = jax.tree_util.tree_flatten_with_path(carry)
+        paths = (
+            jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
         )
-    if not math.isfinite(forget_bias):
-        raise UserError(f"model.forget_bias is {forget_bias}; it must be finite")
+        named = zip(paths, (leaf for _, leaf in leaves), strict=True)
+        return carry, logits, {f"carry/{path}": leaf for path, leaf in named}
+    cell, layers, activations = get_cell(lm.config), itertools.count(), {}
+
+    def run_layer(layer_params, state, x):
+        layer = f"layer_{next(layers)}"
+
+        def edit_value(name, value):
+            return edit(f"{layer}/{name}", value) if edit else value
+
+        state, y, values = observe_step(cell, layer_params, state, x, edit_value)
+        activations.update({f"{layer}/{name}": values[name] for name in values})
+        return state, y
+
+    run_layers = functools.partial(run_stack, run_layer)
+    return *_run(lm.config, run_layers, params, carry, ids), activations
 
 
-# The names by which JAX knows how exact products of float32 are to be.
-PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": None}
+@functools.lru_cache(maxsize=64)
+def get_cell(config: ModelConfig) -> Cell:
+    """Returns the cell of a model's layers.
+
+    Raises:
+      UserError: only its user has it.
+    """
+    if isinstance(config.cell, Cell):
+        return config.cell
+    if config.cell not in MAKERS:
+        raise UserError(
+            f"cell is {config.cell!r}: this model has a cell of its own; pass the"
+            " object that it was trained with, as load_model(workdir, cell=my_cell)"
+        )
+    return MAKERS[config.cell](config.initializer, config.forget_bias)
+
+
+def _init(config, key):
+    module = Parameters(
+        cell=get_cell(config),
+        vocab_size=config.vocab_size,
+        layers=config.layers,
+        features=config.features,
+        embedding=config.embedding,
+        initializer=config.initializer,
+    )
+    return module.init(key)["params"]
+
+
+def _initial_carry(config, batch_size):
+    cell = get_cell(config)
+    return tuple(
+        cell.initial_state(batch_size, config.features) for _ in range(config.layers)
+    )
+
+
+def _step(config, params, carry, ids):
+    run_layers = functools.partial(run_stack, get_cell(config).step)
+    return _run(config, run_layers, params, carry, ids)
+
+
+def _unroll(config, params, carry, ids, key=None):
+    run_layers = functools.partial(unroll_stack, get_cell(config))
+    return _run(config, run_layers, params, carry, ids, key)
+
+
+def _run(config, run_layers, params, carry, ids, key: Any = None):
+    """Runs embedding, layers and head; returns (carry, logits).
+
+    Args:
+      config: of the model.
+      run_layers: (params of some layers, their states, x) -> (states, y).
+      params: of the model.
+      carry: before.
+      ids: ids[b] or ids[t, b], as run_layers takes them.
+      key: of dropout; None drops nothing.
+    """
+    with matmul_precision(config):
+        params = cast_weights(params, config)
+        x: Any = _embed(config, params, jnp.asarray(ids))
+        layers = [params[f"layer_{n}"] for n in range(config.layers)]
+        drop_key = key if config.dropout else None
+        size = len(layers) if drop_key is None else 1  # layers run in one call
+        states = ()
+        for n in range(0, len(layers), size):
+            group = slice(n, n + size)
+            new_states, x = run_layers(layers[group], carry[group], x)
+            states += new_states
+            if drop_key is not None:
+                x = apply_dropout(config.dropout, jax.random.fold_in(drop_key, n), x)
+        head = params["head"]
+        return states, matmul_over_time(x, head["w"]) + head["b"]
+
+
+def _embed(config, params, ids):
+    """Returns what the first layer reads of each id."""
+    if config.embedding:
+        return embedding_lookup(params["embed"], ids)
+    if get_cell(config).reads_ids:
+        return ids
+    return jax.nn.one_hot(ids, config.vocab_size, dtype=jnp.float32)
+
+
+def cast_weights(params: PyTree, config: ModelConfig) -> PyTree:
+    """Returns params, the matrices in the type of products; biases stay float32."""
+    dtype = jnp.dtype(config.dtype)
+    return jax.tree.map(lambda p: p.astype(dtype) if p.ndim > 1 else p, params)
 
 
 def resolve_dtype(dtype: str) -> str:
@@ -181,24 +251,39 @@ def resolve_dtype(dtype: str) -> str:
     return "bfloat16" if get_platform() == "tpu" else "float32"
 
 
-def with_matmul_precision(dtype: str) -> Callable[[Callable], Callable]:
-    """A decorator: within the function, products are as exact as `dtype` says.
+def matmul_precision(config: ModelConfig) -> contextlib.AbstractContextManager:
+    """Returns a context in which products are as exact as the config says.
 
     On a CPU they are exact in any case, and asking for it could cost a fast path.
     """
-
-    def decorate(function):
-        @functools.wraps(function)
-        def within(*args):
-            name = None if get_platform() == "cpu" else PRECISIONS[dtype]
-            with jax.default_matmul_precision(name):
-                return function(*args)
-
-        return within
-
-    return decorate
+    exact = get_platform() != "cpu" and config.dtype == "float32"
+    return jax.default_matmul_precision(PRECISIONS[config.precision] if exact else None)
 
 
-def _cast(params, dtype):
-    """The weights in the type that products run in; biases stay float32."""
-    return jax.tree.map(lambda p: p.astype(dtype) if p.ndim > 1 else p, params)
+def cached_by_config(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns make(lm, *args), cached by the model's config and this platform.
+
+    So what is compiled for a model serves any other of the same config.
+    """
+
+    @functools.lru_cache(maxsize=8)
+    def make_once(key, *args):
+        return make(key.lm, *args)
+
+    @functools.wraps(make)
+    def get(lm, *args):
+        return make_once(_CacheKey(lm, get_switches()), *args)
+
+    return get
+
+
+@dataclasses.dataclass(frozen=True)
+class _CacheKey:
+    """A model, compared by its config and the switches of fast paths."""
+
+    lm: LanguageModel = dataclasses.field(compare=False)
+    switches: tuple[str, ...]
+    config: ModelConfig = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "config", self.lm.config)

@@ -1,4 +1,4 @@
-"""Products with weights, and rows of a table, with gradients that are formed fast."""
+"""Matrix products with weights and embedding lookups, with fast gradients."""
 
 import functools
 from typing import Any
@@ -13,21 +13,24 @@ from charlm.model.platform import get_platform
 
 Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
 
-# Rows of the largest table that a TPU takes rows of by a product; it gathers from
-# larger ones in fewer cycles (experiments/accelerators).
-ONE_HOT_ROWS = {"float32": 128, "bfloat16": 512}
+# The height of the largest table whose rows a TPU takes by a matmul. From larger ones a
+# gather takes fewer cycles (experiments/accelerators).
+MAX_ONE_HOT_ROWS = {"float32": 128, "bfloat16": 512}
 
 
 def current_matmul_precision() -> Precision:
-    """That of products made now: derivatives are worked out later, and must know it."""
+    """Returns the matmul precision at trace time.
+
+    Custom derivatives store it, since their backward pass is traced later.
+    """
     config: Any = jax.config
     return config.jax_default_matmul_precision
 
 
-def product(
+def matmul(
     x: Float[Array, "*b d"], w: Float[Array, "d n"], precision: Precision = None
 ) -> Float[Array, "*b n"]:
-    """x w in the type of w, summed in float32."""
+    """Returns x w, computed in the type of w and summed in float32."""
     return jnp.dot(
         x.astype(w.dtype), w, precision=precision, preferred_element_type=jnp.float32
     )
@@ -36,30 +39,30 @@ def product(
 def matmul_over_time(
     xs: Float[Array, "*b d"], w: Float[Array, "d n"]
 ) -> Float[Array, "*b n"]:
-    """xs w of all rows of a window at once: `product`, with a gradient of its own.
+    """Returns xs w for all rows of a window, with a derivative of its own.
 
-    Autodiff would have the gradient of w as the transpose of the product of the
-    gradient with xs, and so transpose the larger of the two in memory.
+    Autodiff would compute the gradient of w as the transpose of a product, and so
+    transpose the larger of the two operands in memory.
     """
-    return _window_product(current_matmul_precision(), xs, w)
+    return _matmul_over_time(current_matmul_precision(), xs, w)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _window_product(precision, xs, w):
-    return product(xs, w, precision)
+def _matmul_over_time(precision, xs, w):
+    return matmul(xs, w, precision)
 
 
-def _product_forward(precision, xs, w):
-    return product(xs, w, precision), (xs, w)
+def _matmul_forward(precision, xs, w):
+    return matmul(xs, w, precision), (xs, w)
 
 
-def _product_backward(precision, kept, gradient):
-    xs, w = kept
-    d_xs = product(gradient, w.T, precision).astype(xs.dtype)
+def _matmul_backward(precision, residuals, gradient):
+    xs, w = residuals
+    d_xs = matmul(gradient, w.T, precision).astype(xs.dtype)
     return d_xs, weight_gradient(xs, gradient, w.dtype, precision)
 
 
-_window_product.defvjp(_product_forward, _product_backward)
+_matmul_over_time.defvjp(_matmul_forward, _matmul_backward)
 
 
 def weight_gradient(
@@ -68,7 +71,7 @@ def weight_gradient(
     dtype: Any,
     precision: Precision = None,
 ) -> Float[Array, "d n"]:
-    """The sum over all leading axes of the outer products of xs and gradients."""
+    """Returns the sum over all leading axes of the outer products xs x gradients."""
     leading = tuple(range(xs.ndim - 1))
     total = lax.dot_general(
         xs.astype(dtype),
@@ -83,28 +86,27 @@ def weight_gradient(
 def embedding_lookup(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
-    """table[ids]; the gradient is a scatter on a CPU, elsewhere a product.
+    """Returns table[ids]. The gradient is a scatter on a CPU, elsewhere a matmul.
 
-    A GPU scatters in no fixed order, and a run must be the same to the bit each time;
-    on a CPU the product with one-hot ids is the slower one. A TPU takes rows of a small
-    table by a product as well.
+    A GPU scatters in no fixed order, and runs must be equal to the bit. On a CPU the
+    matmul with one-hot ids is slower. A TPU takes rows of a small table by a matmul.
     """
-    return _look_up(current_matmul_precision(), table, ids)
+    return _lookup(current_matmul_precision(), table, ids)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _look_up(precision, table, ids):
+def _lookup(precision, table, ids):
     return _take_rows(table, ids)
 
 
-def _look_up_forward(precision, table, ids):
+def _lookup_forward(precision, table, ids):
     # An empty slice carries the table's height and type to the backward pass.
     return _take_rows(table, ids), (table[:, :0], ids)
 
 
 def _take_rows(table, ids):
-    most = ONE_HOT_ROWS.get(jnp.dtype(table.dtype).name, 0)
-    if get_platform() == "tpu" and len(table) <= most:
+    max_rows = MAX_ONE_HOT_ROWS.get(jnp.dtype(table.dtype).name, 0)
+    if get_platform() == "tpu" and len(table) <= max_rows:
         return take_rows_by_matmul(table, ids)
     return table[ids]
 
@@ -112,16 +114,16 @@ def _take_rows(table, ids):
 def take_rows_by_matmul(
     table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
 ) -> Float[Array, "*b n"]:
-    """Return table[ids] as a product with the one-hot ids, exact to the bit.
+    """Returns table[ids] as a matmul with the one-hot ids, exact to the bit.
 
-    A TPU's product of float32 sums bfloat16 parts, of which HIGHEST drops none here.
+    A TPU's matmul of float32 sums bfloat16 parts, of which HIGHEST drops none here.
     """
     one_hot = jax.nn.one_hot(ids, len(table), dtype=table.dtype)
     return jnp.dot(one_hot, table, precision=lax.Precision.HIGHEST)
 
 
-def _look_up_backward(precision, kept, gradient):
-    like, ids = kept
+def _lookup_backward(precision, residuals, gradient):
+    like, ids = residuals
     if get_platform() == "cpu":
         rows = row_gradient_by_scatter(len(like), ids, gradient)
     else:
@@ -129,13 +131,13 @@ def _look_up_backward(precision, kept, gradient):
     return rows.astype(like.dtype), None
 
 
-_look_up.defvjp(_look_up_forward, _look_up_backward)
+_lookup.defvjp(_lookup_forward, _lookup_backward)
 
 
 def row_gradient_by_scatter(
     height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
 ) -> Float[Array, "v n"]:
-    """The sum of the gradients of each of `height` rows, added up row by row."""
+    """Returns the sum of the gradients of each of `height` rows, by a scatter."""
     return jnp.zeros((height, gradient.shape[-1])).at[ids].add(gradient)
 
 
@@ -145,9 +147,9 @@ def row_gradient_by_matmul(
     gradient: Float[Array, "*b n"],
     precision: Precision = None,
 ) -> Float[Array, "v n"]:
-    """The same as a product with the one-hot ids."""
+    """Returns the sum of the gradients of each of `height` rows, by a matmul."""
     symbols = jnp.arange(height).reshape(-1, *(1 for _ in ids.shape))
-    one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as a product reads it
+    one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as the matmul reads it
     leading = tuple(range(ids.ndim))
     over = (tuple(axis + 1 for axis in leading), leading)
     return lax.dot_general(one_hot, gradient, (over, ((), ())), precision=precision)

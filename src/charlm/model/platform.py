@@ -44,6 +44,14 @@ def is_switched_on(variable: str) -> bool:
     return switch == "1"
 
 
+def get_switches() -> tuple[str, ...]:
+    """Returns what decides which fast paths are traced now."""
+    variables = (
+        os.environ.get(name, "1") for name in ("CHARLM_CUDNN", "CHARLM_PALLAS")
+    )
+    return get_platform(), *variables
+
+
 @contextlib.contextmanager
 def tracing_for(platform: str) -> Iterator[None]:
     """Traces functions as on another platform, to compile for a device not here.

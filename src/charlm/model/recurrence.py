@@ -1,4 +1,4 @@
-"""Layers over a stretch of time; every fast path is chosen here and nowhere else.
+"""A stack of layers over a window; the fast paths are chosen here and nowhere else.
 
 Every path gives what `jax.lax.scan` of the cell's step gives, to rounding.
 """
@@ -12,45 +12,47 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from charlm.model.cells import (
-    Cell,
-    Input,
-    LSTMState,
-    Params,
-    State,
-    fused_gate_affine,
-    lstm,
-)
+from charlm.model.cell import Cell
 from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
+from charlm.model.lstm import LSTMState, Params, fused_gate_affine
 from charlm.model.matmul import (
     current_matmul_precision,
     embedding_lookup,
+    matmul,
     matmul_over_time,
-    product,
     weight_gradient,
 )
 from charlm.model.platform import get_platform
-from charlm.model.tpu import unroll_lstm_on_tpu
+from charlm.model.tpu import has_pallas, unroll_lstm_on_tpu
+
+PyTree = Any
 
 
-def stack(
-    layer: Callable[[Params, State, Any], tuple[State, Array]],
-    params: Sequence[Params],
-    states: Sequence[State],
+def run_stack(
+    run_layer: Callable[[PyTree, PyTree, Any], tuple[PyTree, Array]],
+    params: Sequence[PyTree],
+    states: Sequence[PyTree],
     x: Any,
-) -> tuple[tuple[State, ...], Array]:
-    """Returns (states after, output) of layers of which each reads the one before."""
-    after = []
-    for of_layer, state in zip(params, states, strict=True):
-        state, x = layer(of_layer, state, x)
-        after.append(state)
-    return tuple(after), x
+) -> tuple[tuple[PyTree, ...], Array]:
+    """Runs layers, each on the output of the one before; returns (states, output).
+
+    Args:
+      run_layer: (params, state, x) -> (state, y).
+      params: of each layer.
+      states: of each layer.
+      x: input of the first layer.
+    """
+    new_states = []
+    for layer_params, state in zip(params, states, strict=True):
+        state, x = run_layer(layer_params, state, x)
+        new_states.append(state)
+    return tuple(new_states), x
 
 
-def unroll_layers(
-    cell: Cell, params: Sequence[Params], states: Sequence[State], xs: Input
-) -> tuple[tuple[State, ...], Float[Array, "t b h"]]:
-    """Returns (states after the window, outputs of the last layer).
+def unroll_stack(
+    cell: Cell, params: Sequence[PyTree], states: Sequence[PyTree], xs: Array
+) -> tuple[tuple[PyTree, ...], Float[Array, "t b h"]]:
+    """Runs a window through a stack; returns (states, outputs of the last layer).
 
     Args:
       cell: of all layers.
@@ -58,68 +60,80 @@ def unroll_layers(
       states: of each layer, before the window.
       xs: inputs[t, b, d] of the first layer, or ids[t, b].
     """
-    if cell is lstm and has_cudnn() and params[0]["wh"].dtype == jnp.float32:
+    is_lstm = cell.unroll is unroll_lstm
+    if is_lstm and has_cudnn() and params[0]["wh"].dtype == jnp.float32:
         return unroll_by_cudnn(params, states, xs)
-    return stack(functools.partial(unroll_layer, cell), params, states, xs)
+    return run_stack(functools.partial(unroll_layer, cell), params, states, xs)
 
 
 def unroll_layer(
-    cell: Cell, params: Params, state: State, xs: Input
-) -> tuple[State, Float[Array, "t b h"]]:
-    """(state after the window, ys[t, b, h]) of inputs xs[t, b, d] or ids xs[t, b].
+    cell: Cell, params: PyTree, state: PyTree, xs: Array
+) -> tuple[PyTree, Float[Array, "t b h"]]:
+    """Runs a window through a layer; returns (state, outputs).
 
-    The inputs of the whole window are projected in one product; the loop over time
-    is left with the recurrent one.
+    A cell with `project` projects the whole window at once: the loop over time is left
+    with the recurrent part.
     """
     xs = jnp.asarray(xs)
-    if cell is lstm and get_platform() == "tpu":
-        return unroll_lstm_on_tpu(unroll_lstm, params, state, xs)
-    if cell is lstm:
-        return unroll_lstm(params, state, xs)
-    if jnp.issubdtype(xs.dtype, jnp.integer):
-        zs = cell.project(params, xs)
-    else:
-        zs = matmul_over_time(xs, params["wx"]) + params["b"]
-    return lax.scan(functools.partial(cell.advance, params), state, zs)
+    if cell.unroll is not None:
+        return cell.unroll(params, state, xs)
+    if cell.project is None or cell.step_from_projection is None:
+        return lax.scan(functools.partial(cell.step, params), state, xs)
+    step = functools.partial(cell.step_from_projection, params)
+    return lax.scan(step, state, cell.project(params, xs))
+
+
+def get_lstm_backend() -> str:
+    """Returns how this process runs a window of an LSTM."""
+    return "cuDNN" if has_cudnn() else "Pallas" if has_pallas() else "scan"
 
 
 def unroll_lstm(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
-    """The LSTM with the derivative of `_unroll_lstm`."""
-    loop = functools.partial(_unroll_lstm, current_matmul_precision(), params["wh"])
+    """Runs a window through an LSTM layer by the fast path of this platform."""
+    if get_platform() == "tpu":
+        return unroll_lstm_on_tpu(scan_lstm, params, state, xs)
+    return scan_lstm(params, state, xs)
+
+
+def scan_lstm(
+    params: Params, state: LSTMState, xs: Array
+) -> tuple[LSTMState, Float[Array, "t b h"]]:
+    """Runs a window through an LSTM layer by a loop with a derivative of its own."""
+    loop = functools.partial(_scan_lstm, current_matmul_precision(), params["wh"])
     if jnp.issubdtype(xs.dtype, jnp.integer):  # the bias goes into the small table
         rows = params["wx"].astype(jnp.float32) + params["b"]
         return loop(None, state, embedding_lookup(rows, xs))
     return loop(params["b"], state, matmul_over_time(xs, params["wx"]))
 
 
-class _Kept(NamedTuple):
-    """What the LSTM's backward loop reads, of every step.
+class _Residuals(NamedTuple):
+    """Local derivatives of each step of the LSTM, which the backward loop reads.
 
     Attributes:
-      slopes: [t, b, 4h], of z; before its step, the projected input.
-      through: [t, b, h], of h with regard to c.
-      f: [t, b, h], the forget gate: of c with regard to the c before.
-      h: [t, b, h], the one before.
+      slopes: [t, b, 4h], derivatives by z; before its step, the projected input.
+      dh_dc: [t, b, h], of h by c.
+      f: [t, b, h], the forget gate: of c by the previous c.
+      h: [t, b, h], the previous hidden state.
     """
 
     slopes: Array
-    through: Array
+    dh_dc: Array
     f: Array
     h: Array
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unroll_lstm(precision, wh, b, state, zs):
-    """The LSTM's loop over projected inputs zs[t, b, 4h]; b[4h], if any, is added.
+def _scan_lstm(precision, wh, b, state, zs):
+    """Runs the LSTM's loop over projected inputs zs[t, b, 4h]; b[4h], if any, is added.
 
-    Its derivative works out, on the way forward, by what each gradient will have to be
-    multiplied: the backward loop is left with one product and few others. These slopes
-    overwrite zs, and the gradients of zs overwrite the slopes: one array of [t, b, 4h]
-    is all that a layer moves. The gradient of wh is one product after the loop.
+    The forward pass of its derivative precomputes the local derivatives, so that the
+    backward loop needs one matmul and a few element-wise products. These slopes
+    overwrite zs, and the gradients of zs overwrite the slopes: a layer moves one array
+    of [t, b, 4h]. The gradient of wh is one product after the loop.
     """
-    gates = _gates_of(precision, wh, b)
+    gates = _make_gates(precision, wh, b)
 
     def tick(state, z):
         i, f, g, o = gates(state, z)
@@ -130,64 +144,65 @@ def _unroll_lstm(precision, wh, b, state, zs):
     return lax.scan(tick, state, zs)
 
 
-def _gates_of(precision, wh, b):
-    """(state, z) -> i, f, g, o; the halves of the one tanh are folded into wh and b."""
+def _make_gates(precision, wh, b):
+    """Returns (state, z) -> (i, f, g, o), the tanh's scale folded into wh and b."""
     scale, shift = fused_gate_affine(wh.shape[0])
     wh = wh * scale.astype(wh.dtype)
     b = 0.0 if b is None else b * scale
 
     def gates(state, z):
-        a = jnp.tanh(z * scale + b + product(state.h, wh, precision))
+        a = jnp.tanh(z * scale + b + matmul(state.h, wh, precision))
         return jnp.split(a * scale + shift, 4, axis=-1)
 
     return gates
 
 
 def _lstm_forward(precision, wh, b, state, zs):
-    gates = _gates_of(precision, wh, b)
+    gates = _make_gates(precision, wh, b)
     length, batch, width = *zs.shape[:2], wh.shape[0]
 
     def tick(t, loop):
-        state, kept, hs = loop
-        i, f, g, o = gates(state, _at(kept.slopes, t))
+        state, residuals, hs = loop
+        i, f, g, o = gates(state, _at(residuals.slopes, t))
         c = f * state.c + i * g
         tanh_c = jnp.tanh(c)
         h = o * tanh_c
-        # dz = (dc, dc, dc, dh) slopes, and dc = ... + dh through
+        # dz = (dc, dc, dc, dh) slopes, and dc = ... + dh dh_dc
         slopes = (g * i * (1 - i), state.c * f * (1 - f), i * (1 - g * g), h * (1 - o))
-        through = o * (1 - tanh_c * tanh_c)
-        now = _Kept(jnp.concatenate(slopes, axis=-1), through, f, state.h)
-        kept = jax.tree.map(lambda xs, x: _put(xs, x, t), kept, now)
-        return LSTMState(c, h), kept, _put(hs, h, t)
+        dh_dc = o * (1 - tanh_c * tanh_c)
+        now = _Residuals(jnp.concatenate(slopes, axis=-1), dh_dc, f, state.h)
+        residuals = jax.tree.map(lambda xs, x: _put(xs, x, t), residuals, now)
+        return LSTMState(c, h), residuals, _put(hs, h, t)
 
     narrow = jnp.zeros((length, batch, width))
-    kept = _Kept(zs, narrow, narrow, narrow)
-    last, kept, hs = lax.fori_loop(0, length, tick, (state, kept, narrow))
-    return (last, hs), (wh, b, kept)
+    loop = (state, _Residuals(zs, narrow, narrow, narrow), narrow)
+    last, residuals, hs = lax.fori_loop(0, length, tick, loop)
+    return (last, hs), (wh, b, residuals)
 
 
-def _lstm_backward(precision, residuals, gradients):
-    wh, b, kept = residuals
+def _lstm_backward(precision, saved, gradients):
+    wh, b, residuals = saved
     d_last, d_hs = gradients
     length, wh_t = len(d_hs), wh.T
 
     def tick(n, loop):
         (dc, dh), d_zs = loop
         t = length - 1 - n
-        of_i, of_f, of_g, of_o = jnp.split(_at(d_zs, t), 4, axis=-1)
+        slope_i, slope_f, slope_g, slope_o = jnp.split(_at(d_zs, t), 4, axis=-1)
         dh = dh + _at(d_hs, t)
-        dc = dc + dh * _at(kept.through, t)
-        dz = jnp.concatenate([dc * of_i, dc * of_f, dc * of_g, dh * of_o], axis=-1)
-        before = LSTMState(dc * _at(kept.f, t), product(dz, wh_t, precision))
-        return before, _put(d_zs, dz, t)
+        dc = dc + dh * _at(residuals.dh_dc, t)
+        dz = [dc * slope_i, dc * slope_f, dc * slope_g, dh * slope_o]
+        dz = jnp.concatenate(dz, axis=-1)
+        previous = LSTMState(dc * _at(residuals.f, t), matmul(dz, wh_t, precision))
+        return previous, _put(d_zs, dz, t)
 
-    d_state, d_zs = lax.fori_loop(0, length, tick, (d_last, kept.slopes))
-    d_wh = weight_gradient(kept.h, d_zs, wh.dtype, precision)
+    d_state, d_zs = lax.fori_loop(0, length, tick, (d_last, residuals.slopes))
+    d_wh = weight_gradient(residuals.h, d_zs, wh.dtype, precision)
     d_b = None if b is None else d_zs.sum(axis=(0, 1))
     return d_wh, d_b, d_state, d_zs
 
 
-_unroll_lstm.defvjp(_lstm_forward, _lstm_backward)
+_scan_lstm.defvjp(_lstm_forward, _lstm_backward)
 
 
 def _at(xs, t):

@@ -1,12 +1,10 @@
-"""The devices here, and the rows of a batch over them.
+"""How a batch is sharded over the devices of this process.
 
-Each device works through streams of its own.
-
-The cores of a process are as many CPU devices to JAX, where `jax_num_cpu_devices` says
-so, as the front doors do. An LSTM's loop is too fine for threads that share the work of
-each step; with a half of the streams each, two cores meet once an optimiser step, to
-add up their gradients. XLA partitions the same program: what is computed is the same,
-to rounding.
+Each device works through streams of its own. With `jax_num_cpu_devices`, as
+`configure_jax` sets it, each core is a device. An LSTM's loop is too fine for threads
+that share the work of each step; with half of the streams each, two cores meet once an
+optimizer step, to add up their gradients. XLA partitions the same program, and the
+result is the same to rounding.
 """
 
 import os
@@ -18,22 +16,20 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from charlm.errors import UserError
-from charlm.model.cudnn import has_cudnn
-from charlm.model.tpu import has_pallas
 
 PyTree = Any
 AXIS = "rows"
-ROWS = 8  # of a batch a device, at least: fewer gain nothing (experiments/speed)
+MIN_ROWS = 8  # of a batch a device: fewer gain nothing (experiments/speed)
 
 
-def make_mesh(batch_size: int, *, rows: int = ROWS) -> Mesh:
-    """The devices that a batch is worked on: the most CPU devices that share it evenly.
+def make_mesh(batch_size: int, *, min_rows: int = MIN_ROWS) -> Mesh:
+    """Returns the devices that share a batch: the most CPU devices that divide it.
 
-    Of accelerators it is the first.
+    Of accelerators it is the first one.
 
     Args:
       batch_size: b.
-      rows: what each of several devices must have of it, at least.
+      min_rows: of the batch, which each of several devices must have.
 
     Raises:
       UserError: this is one of several processes of jax.distributed.
@@ -44,21 +40,21 @@ def make_mesh(batch_size: int, *, rows: int = ROWS) -> Mesh:
             " charlm works in one: start a single process, with one device or more"
         )
     devices = jax.local_devices()
-    most = len(devices) if devices[0].platform == "cpu" else 1
-    fitting = [n for n in range(1, most + 1) if batch_size % n == 0]
-    count = max(n for n in fitting if n == 1 or batch_size // n >= rows)
+    max_count = len(devices) if devices[0].platform == "cpu" else 1
+    fitting = [n for n in range(1, max_count + 1) if batch_size % n == 0]
+    count = max(n for n in fitting if n == 1 or batch_size // n >= min_rows)
     return jax.make_mesh(
         (count,), (AXIS,), devices=devices[:count], axis_types=(AxisType.Auto,)
     )
 
 
 def shard_rows(mesh: Mesh) -> NamedSharding:
-    """Of arrays whose first axis is the batch's."""
+    """Returns the sharding of arrays whose first axis is the batch's."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
-def whole(mesh: Mesh) -> NamedSharding:
-    """Of arrays that every device has all of."""
+def replicate(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of arrays that every device has all of."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -72,15 +68,15 @@ def get_memory(device: Any = None) -> int:
     return int((device.memory_stats() or {}).get("bytes_limit", 0))
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
+def count_cores() -> int:
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def machine_name() -> str:
-    """The machine in words: the accelerator, or the processor and its cores."""
+def get_machine_name() -> str:
+    """Returns the accelerator's name, or the processor's and its number of cores."""
     device = jax.devices()[0]
     if device.platform != "cpu":
         return device.device_kind
@@ -89,16 +85,9 @@ def machine_name() -> str:
     for line in info.read_text().splitlines() if info.exists() else ():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
-    return f"{model}, {available_cores()} cores"
+    return f"{model}, {count_cores()} cores"
 
 
 def describe_machine() -> dict[str, str]:
-    """Returns what the last bits of a run depend on, besides its config and text.
-
-    "lstm" is the way of LSTMs that it could take, whatever the run's cells are.
-    """
-    return {
-        "machine": machine_name(),
-        "jax": jax.__version__,
-        "lstm": "cuDNN" if has_cudnn() else "Pallas" if has_pallas() else "scan",
-    }
+    """Returns what the last bits of a run depend on, besides its config and text."""
+    return {"machine": get_machine_name(), "jax": jax.__version__}

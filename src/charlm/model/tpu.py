@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from charlm.model.cells import LSTMState, Params
+from charlm.model.lstm import LSTMState, Params
 from charlm.model.matmul import (
     current_matmul_precision,
     embedding_lookup,
@@ -58,7 +58,7 @@ def count_bytes(batch: int, width: int, dtype: Any) -> int:
     size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
     width = -(-width // LANES) * LANES
     weights = width * 4 * width * size
-    # A step's blocks, twice: z, slopes; through, f, h before; hs. Then six states.
+    # A step's blocks, twice: z, slopes; dh_dc, f, previous h; hs. Then six states.
     blocks = 2 * rows * width * (4 * 4 + 4 * size + 3 * size + 4)
     return 3 * (weights + blocks + 6 * rows * width * 4) // 2
 

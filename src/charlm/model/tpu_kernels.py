@@ -6,7 +6,7 @@ waits for what it moves, and where the window is large it leaves the weights out
 (experiments/accelerators). The equations are those of recurrence.py.
 
 XLA cannot split a kernel over devices: a program for several chips would have to call
-these under `jax.shard_map`. charlm takes one (devices.make_mesh).
+these under `jax.shard_map`. charlm takes one (sharding.make_mesh).
 """
 
 import functools
@@ -18,8 +18,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jaxtyping import Array, Float
 
-from charlm.model.cells import LSTMState, fused_gate_affine
-from charlm.model.matmul import product, weight_gradient
+from charlm.model.lstm import LSTMState, fused_gate_affine
+from charlm.model.matmul import matmul, weight_gradient
 from charlm.model.platform import get_platform
 from charlm.model.tpu import LANES, count_bytes
 
@@ -54,8 +54,8 @@ def _forward(precision, wh, b, state, zs):
 
 
 def _backward(precision, residuals, gradients):
-    wh, (slopes, through, f, before), like = residuals
-    d_state, d_zs = _run_backward(precision, wh, slopes, through, f, *gradients)
+    wh, (slopes, dh_dc, f, before), like = residuals
+    d_state, d_zs = _run_backward(precision, wh, slopes, dh_dc, f, *gradients)
     d_wh = weight_gradient(before, d_zs, wh.dtype, precision)
     d_b = d_zs.sum(axis=(0, 1), dtype=jnp.float32)
     return d_wh, d_b, d_state, d_zs.astype(like.dtype)
@@ -117,24 +117,24 @@ def _activate(precision, k, h, wh, b, z, at):
     """Return units `at` of gate k; scales are folded into wh and b, not into z."""
     scale = 1.0 if k == 2 else 0.5
     x = z[0, :, at].astype(jnp.float32) * scale + b[:, at]
-    return jnp.tanh(x + product(h, wh[:, at], precision)) * scale + (1 - scale)
+    return jnp.tanh(x + matmul(h, wh[:, at], precision)) * scale + (1 - scale)
 
 
 def _store(stored, unit, gates, c_before, tanh_c, h_before):
-    """Write what the backward loop reads; see recurrence._Kept."""
-    slopes, through, forget, before = stored
+    """Write what the backward loop reads; see recurrence._Residuals."""
+    slopes, dh_dc, forget, before = stored
     i, f, g, o = gates
     width, here = before.shape[-1], pl.ds(unit, LANES)
     of_g, of_o = i * (1 - g * g), o * tanh_c * (1 - o)
     for k, slope in enumerate((g * i * (1 - i), c_before * f * (1 - f), of_g, of_o)):
         at = pl.ds(k * width + unit, LANES)
         slopes[0, :, at] = slope.astype(slopes.dtype)
-    through[0, :, here] = (o * (1 - tanh_c * tanh_c)).astype(through.dtype)
+    dh_dc[0, :, here] = (o * (1 - tanh_c * tanh_c)).astype(dh_dc.dtype)
     forget[0, :, here] = f.astype(forget.dtype)
     before[0, :, here] = h_before[:, unit : unit + LANES]
 
 
-def _run_backward(precision, wh, slopes, through, f, d_last, d_hs):
+def _run_backward(precision, wh, slopes, dh_dc, f, d_last, d_hs):
     length, batch, wide = slopes.shape
     width = wide // 4
     step, whole = _make_blocks(length, reverse=True)
@@ -147,11 +147,11 @@ def _run_backward(precision, wh, slopes, through, f, d_last, d_hs):
         {3: 0},  # gradients overwrite slopes
         length,
         wh.dtype,
-    )(wh.T, *d_last, slopes, through, f, d_hs)
+    )(wh.T, *d_last, slopes, dh_dc, f, d_hs)
     return LSTMState(dc, dh), d_zs
 
 
-def _backward_step(precision, wh_t, dc_last, dh_last, slopes, through, f, d_hs, *rest):
+def _backward_step(precision, wh_t, dc_last, dh_last, slopes, dh_dc, f, d_hs, *rest):
     d_z, dc_first, dh_first, dc_now, dh_now = rest
     n, width = pl.program_id(0), dc_now.shape[-1]
 
@@ -162,12 +162,12 @@ def _backward_step(precision, wh_t, dc_last, dh_last, slopes, through, f, d_hs, 
     for unit in range(0, width, LANES):
         here = pl.ds(unit, LANES)
         dh = dh_now[:, here] + d_hs[0, :, here]
-        dc = dc_now[:, here] + dh * through[0, :, here]
+        dc = dc_now[:, here] + dh * dh_dc[0, :, here]
         dc_now[:, here] = dc * f[0, :, here]
         for k, above in enumerate((dc, dc, dc, dh)):
             at = pl.ds(k * width + unit, LANES)
             d_z[0, :, at] = (above * slopes[0, :, at]).astype(d_z.dtype)
-    dh_now[:] = product(d_z[0], wh_t[:], precision)
+    dh_now[:] = matmul(d_z[0], wh_t[:], precision)
 
     @pl.when(n == pl.num_programs(0) - 1)
     def _():

@@ -1,231 +1,217 @@
-"""fit: resume, step, evaluate, checkpoint, sample, stop."""
+"""train: resume, step, evaluate, checkpoint, sample, stop."""
 
+import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 import optax
 
-from charlm.data.streams import Streams
-from charlm.data.vocab import Vocab
+from charlm.config import RunConfig
 from charlm.errors import UserError
 from charlm.model import sharding
-from charlm.model.lm import LanguageModel
-from charlm.training.multi_step import Dispatcher, make_dispatch
+from charlm.model.lm import LanguageModel, resolve_dtype
+from charlm.training import resume
+from charlm.training.build import Run, build_run, describe_run
+from charlm.training.guard import make_guarded_step
+from charlm.training.multi_step import Dispatcher, make_dispatch, state_shardings
 from charlm.training.reporters import Reporter
-from charlm.training.run_logger import Journal
-from charlm.training.step import (
-    TrainState,
-    init_state,
-    make_train_step,
-    state_shardings,
-)
-from charlm.workdir.checkpoints import Checkpoints, restore_newest
-from charlm.workdir.logs import check_logs, remove_logs_started_after
-from charlm.workdir.metadata import (
-    has_only_weights,
-    list_steps,
-    newest_notes,
-    unreadable,
-)
+from charlm.training.run_logger import RunLogger
+from charlm.training.step import TrainState, init_state, make_train_step
+from charlm.workdir.checkpoints import Checkpoints
+from charlm.workdir.lock import hold
+from charlm.workdir.metadata import list_steps
+from charlm.workdir.model_files import read_config, write_model_files
 
-PyTree = Any
-
-
-class Intervals(NamedTuple):
-    """How often, in steps, each thing is done; 0 is never, but at the end."""
-
-    log: int = 100
-    evaluate: int = 1000
-    checkpoint: int = 1000
-    sample: int = 1000
-
-
-DEFAULT_INTERVALS = Intervals()
 SILENT = Reporter()
 
 
-def fit(
-    *,
-    lm: LanguageModel,
-    vocab: Vocab,
-    optimizer: optax.GradientTransformation,
-    learning_rate: optax.Schedule,
-    streams: Streams,
-    steps: int,
+def start_run(
+    config: RunConfig,
     workdir: Path,
-    valid: np.ndarray | None = None,
-    intervals: Intervals = DEFAULT_INTERVALS,
-    seed: int = 0,
-    params: PyTree | None = None,
-    sample_length: int = 500,
-    sample_temperature: float = 1.0,
-    device_bytes: int = -1,
-    text_sha256: str = "",
+    *,
     other_text: bool = False,
-    bad_steps: str = "stop",
+    optimizer: optax.GradientTransformation | None = None,
+    lm: LanguageModel | None = None,
+    reporter: Reporter = SILENT,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[Run, TrainState]:
+    """Trains a config in a workdir, or continues the run that it holds.
+
+    Args:
+      config: the options.
+      workdir: new, empty, or of a run of this config.
+      other_text: continue although the text is not the one the run started on.
+      optimizer: any optax transformation, in place of the config's.
+      lm: a model of the text's vocabulary, in place of the config's.
+      reporter: shows a person what happens.
+      should_stop: asked between dispatches; when true, the run is saved and left.
+
+    Returns:
+      The run, and the state that it reached.
+
+    Raises:
+      UserError: the config or the text cannot be used, or the workdir is another run's.
+    """
+    if lm is not None:
+        config = dataclasses.replace(config, model=lm.config)
+    config = _complete(config, workdir)
+    resume.check_config_matches(workdir, config)
+    start = resume.load_initial_model(workdir, config)
+    extra_symbols = start.vocab if start else None
+    if resume.has_checkpoint(workdir):
+        extra_symbols = resume.model_files.read_vocab(workdir)
+    run = build_run(config, extra_symbols=extra_symbols, optimizer=optimizer, lm=lm)
+    params = resume.transfer_params(start, run) if start else None
+    with hold(workdir):
+        # Again: another run may have started here in the meantime.
+        resume.check_config_matches(workdir, config)
+        resume.check_vocabulary(workdir, run.vocab)
+        resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
+        write_model_files(workdir, config=config, vocab=run.vocab)
+        reporter.say(f"{workdir}: {describe_run(run)}")
+        if config.model.dtype != "float32":
+            reporter.say(f"matrix products are in {config.model.dtype}")
+        state = train(
+            run,
+            workdir,
+            params=params,
+            other_text=other_text,
+            reporter=reporter,
+            should_stop=should_stop,
+        )
+    return run, state
+
+
+def _complete(config: RunConfig, workdir: Path) -> RunConfig:
+    """Returns the config with absolute paths and the type of products that is used.
+
+    A workdir names that type, so that its model is the same on every platform.
+    """
+    dtype = config.model.dtype
+    if dtype == "auto" and resume.has_checkpoint(workdir):
+        dtype = read_config(workdir).model.dtype
+    data, train = config.data, config.train
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(data, path=_get_absolute(data.path)),
+        model=dataclasses.replace(config.model, dtype=resolve_dtype(dtype)),
+        train=dataclasses.replace(train, init_from=_get_absolute(train.init_from)),
+    )
+
+
+def _get_absolute(path: str) -> str:
+    return os.path.abspath(path) if path else ""
+
+
+def train(
+    run: Run,
+    workdir: Path,
+    *,
+    params: Any = None,
+    other_text: bool = False,
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
-    """Trains to `steps`, from where the workdir stands, and returns the state reached.
+    """Trains to the run's last step, from where the workdir stands.
 
-    A run that was stopped, at any moment and in any way, and is continued by the same
-    call is bit for bit the run that was never stopped.
+    A run that was stopped, at any moment and in any way, and is continued is bit for
+    bit the run that was never stopped.
 
     Args:
-      lm: the model.
-      vocab: its symbols, for samples.
-      optimizer: of make_optimizer.
-      learning_rate: its schedule, for the log.
-      streams: of the text to train on.
-      steps: when to end.
-      workdir: holds config.json and vocab.json already.
-      valid: ids[n] of the text to evaluate on.
-      intervals: how often to log, evaluate, checkpoint and sample.
-      seed: of the parameters, and of dropout.
-      params: to start from, in place of drawn ones.
-      sample_length: characters of the samples on the way.
-      sample_temperature: of the same.
-      device_bytes: a text of more bytes than this stays in its memory-mapped file; a
-        negative number is as many as suit the device.
-      text_sha256: of the text, to notice another one at resume.
-      other_text: go on with a text that the run did not begin on; its streams start
+      run: of build_run.
+      workdir: holds config.json and vocab.json.
+      params: to start from, in place of random ones.
+      other_text: continue on a text that the run did not start on; its streams start
         from the zero carry.
-      bad_steps: what to do at a step whose loss, gradient or carry is not finite, or
-        whose loss has exploded: "stop" saves the state before it and raises; "skip"
-        leaves it out.
-      reporter: is told what a person should see.
+      reporter: shows a person what happens.
       should_stop: asked between dispatches; when true, the run is saved and left.
 
+    Returns:
+      The state that was reached.
+
     Raises:
-      UserError: the workdir cannot be continued, or a step was bad.
+      UserError: the workdir cannot be continued, or a bad step stopped the run.
     """
-    mesh = sharding.make_mesh(streams.batch_size)
+    batch_size = run.streams.batch_size
+    mesh = sharding.make_mesh(batch_size)
     state = init_state(
-        lm, optimizer, batch_size=streams.batch_size, seed=seed, params=params
+        run.lm,
+        run.optimizer,
+        batch_size=batch_size,
+        seed=run.config.seed,
+        params=params,
     )
-    check_resumable(workdir, text_sha256, other_text=other_text)
-    state, notes = _resume(workdir, state, reporter)
-    if other_text and notes.get("text_sha256", text_sha256) != text_sha256:
-        state = state._replace(carry=lm.initial_carry(streams.batch_size))
+    resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
+    state, notes = resume.restore_state(workdir, state, reporter)
+    if other_text and notes.get("text_sha256", run.text_sha256) != run.text_sha256:
+        state = state._replace(carry=run.lm.initial_carry(batch_size))
     state = jax.device_put(state, state_shardings(mesh))
-    train_step = make_train_step(lm, optimizer, bad_steps=bad_steps)
-    train_steps, feed = make_dispatch(train_step, streams, device_bytes, mesh)
+    bad_steps = run.config.train.bad_steps
+    guarded_step = make_guarded_step(
+        make_train_step(run.lm, run.optimizer),
+        vocab_size=len(run.vocab),
+        bad_steps=bad_steps,
+    )
+    device_bytes = run.config.data.device_bytes
+    dispatch = make_dispatch(guarded_step, run.streams, device_bytes, mesh)
+    step, problem = int(state.step), ""
     with Checkpoints(workdir) as checkpoints:
-        journal = Journal(
-            lm=lm,
-            vocab=vocab,
-            learning_rate=learning_rate,
-            streams=streams,
-            valid=valid,
-            workdir=workdir,
-            checkpoints=checkpoints,
-            reporter=reporter,
-            sample_length=sample_length,
-            sample_temperature=sample_temperature,
-            text_sha256=text_sha256,
-            notes=notes,
-            step=int(state.step),
+        logger = RunLogger(
+            run, workdir, checkpoints, reporter, notes=notes, step=int(state.step)
         )
-        dispatcher = Dispatcher(train_steps, feed, journal, steps, bad_steps)
+        dispatcher = Dispatcher(*dispatch, logger, bad_steps)
         try:
-            step, wrong = int(state.step), ""
-            while step < steps and not wrong and not should_stop():
-                end = step + _to_next(step, steps, intervals)
-                state, step, wrong = dispatcher.run(state, step, end, should_stop)
-                if not wrong:
-                    _do_what_is_due(journal, state, step, steps, intervals)
-            if (step < steps or wrong) and step not in list_steps(checkpoints.folder):
-                journal.save(state, step)
-            if wrong:
-                skip = ", or leave such steps out with --config.train.bad_steps=skip"
-                raise UserError(
-                    f"step {step} is not taken: {wrong}; the state before it is saved,"
-                    " and the same command comes to it again: lower"
-                    " optim.learning_rate or optim.clip in another --workdir"
-                    f"{skip if bad_steps == 'stop' else ''}"
-                )
+            while step < run.steps and not problem and not should_stop():
+                end = step + _count_until_due(step, run)
+                state, step, problem = dispatcher.run(state, step, end, should_stop)
+                if not problem:
+                    _run_due(logger, state, step, run)
+            stopped = step < run.steps or problem
+            if stopped and step not in list_steps(checkpoints.folder):
+                logger.save(state, step)
         finally:
-            journal.close()
+            logger.close()
+    if problem:
+        raise UserError(_describe_problem(step, problem, bad_steps))
     return state
 
 
-def _do_what_is_due(journal, state, step, steps, intervals) -> None:
-    """Logs, evaluates, samples and saves, in this order, at the steps for it."""
-
-    def due(every):
-        return step == steps or (every and step % every == 0)
-
-    if due(intervals.log):
-        journal.log(step)
-    better = due(intervals.evaluate) and journal.evaluate(state.params, step)
-    if due(intervals.sample):
-        journal.sample(state.params, step)
-    if better or due(intervals.checkpoint):
-        journal.save(state, step)
-
-
-def _to_next(step: int, steps: int, intervals: Intervals) -> int:
-    """Steps until something is due."""
-    ends = [every - step % every for every in intervals if every]
-    return min([steps - step, *ends])
-
-
-def _resume(
-    workdir: Path, state: TrainState, reporter: Reporter
-) -> tuple[TrainState, dict[str, Any]]:
-    """The newest checkpoint's state and notes; `state` as it is, if there is none."""
-    like = {"params": state.params, "run": state._replace(params=())}
-    restored, skipped = restore_newest(workdir, like)
-    for reason in skipped:
-        reporter.say(f"skipped: {reason}")
-    if restored is None:
-        if skipped:
-            raise UserError(unreadable(workdir))
-        return state, {}
-    remove_logs_started_after(workdir, restored.notes.get("logs", {}), restored.step)
-    reporter.say(f"resumed from step {restored.step}")
-    changed = _describe_changes(restored.notes.get("trained_on", {}))
-    if changed:
-        reporter.say(
-            f"trained on otherwise so far: {changed}; its losses go on as they would"
-            " have, but not to the last bit"
-        )
-    run = TrainState(*restored.trees["run"])
-    return run._replace(params=restored.trees["params"]), restored.notes
-
-
-def _describe_changes(before: dict[str, Any]) -> str:
-    """Returns how this machine differs from that of a checkpoint's notes, or ""."""
-    now = sharding.describe_machine()
-    return ", ".join(
-        f"{name} was {before[name]} and is {now[name]}"
-        for name in now
-        if before.get(name, now[name]) != now[name]
+def _describe_problem(step: int, problem: str, bad_steps: str) -> str:
+    skip = ", or skip such steps with train.bad_steps=skip"
+    return (
+        f"step {step} is not taken: {problem}; the state before it is saved, and the"
+        " same command comes to it again: lower optim.learning_rate or optim.clip in"
+        f" another workdir{skip if bad_steps == 'stop' else ''}"
     )
 
 
-def check_resumable(
-    workdir: Path, text_sha256: str, *, other_text: bool = False
-) -> None:
-    """Raises UserError if the run in `workdir` cannot go on as it was.
+def _run_due(logger: RunLogger, state: TrainState, step: int, run: Run) -> None:
+    """Logs, evaluates, samples and saves, in this order, what is due at a step."""
+    train = run.config.train
 
-    It has checkpoints of which none is whole, or of another charlm; or weights alone;
-    it was begun on another text than this; or what it wrote down has changed.
-    """
-    step, notes = newest_notes(workdir)
-    if notes and has_only_weights(workdir, step):
-        raise UserError(
-            f"{workdir} holds weights alone, without the optimizer's state, and cannot"
-            f" go on; begin from them by --config.train.init_from={workdir} in another"
-            " --workdir"
-        )
-    known = notes.get("text_sha256")
-    if known and text_sha256 and known != text_sha256 and not other_text:
-        raise UserError(
-            f"the text has changed since the run in {workdir} began; give it back as it"
-            " was, train in another --workdir, or go on with this one by --other_text"
-        )
-    check_logs(workdir, notes.get("logs", {}), step)
+    def is_due(interval):
+        return step == run.steps or (interval and step % interval == 0)
+
+    if is_due(train.log_every):
+        logger.log(step)
+    is_best = is_due(train.eval_every) and logger.evaluate(state.params, step)
+    if is_due(train.sample_every):
+        logger.sample(state.params, step)
+    if is_best or is_due(train.checkpoint_every):
+        logger.save(state, step)
+
+
+def _count_until_due(step: int, run: Run) -> int:
+    """Returns the steps until something is due."""
+    train = run.config.train
+    intervals = (
+        train.log_every,
+        train.eval_every,
+        train.checkpoint_every,
+        train.sample_every,
+    )
+    ends = [interval - step % interval for interval in intervals if interval]
+    return min([run.steps - step, *ends])

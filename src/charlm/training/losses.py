@@ -1,4 +1,4 @@
-"""Nats and bits per character."""
+"""The loss of a language model: nats per character."""
 
 import math
 
@@ -23,10 +23,10 @@ def nats_per_char(
 def cross_entropy_by_mask(
     logits: Float[Array, "t b v"], targets: Int[Array | np.ndarray, "t b"]
 ) -> Float[Array, "t b"]:
-    """Returns the cross-entropy of each target, in nats, with no scatter.
+    """Returns the cross-entropy of each target, in nats, without a scatter.
 
-    The logit of a target is picked by a mask. Optax picks it by its index, and the
-    gradient of an index is a scatter, which a GPU adds up in no fixed order.
+    A mask picks the logit of a target. Optax picks it by its index, and the gradient of
+    an index is a scatter, which a GPU adds up in no fixed order.
     """
     logits = logits - lax.stop_gradient(logits.max(axis=-1, keepdims=True))
     is_target = jnp.arange(logits.shape[-1]) == targets[..., None]
@@ -34,6 +34,6 @@ def cross_entropy_by_mask(
     return jnp.log(jnp.exp(logits).sum(axis=-1)) - target_logits
 
 
-def bits(nats: float) -> float:
-    """Nats in bits."""
+def nats_to_bits(nats: float) -> float:
+    """Returns nats in bits."""
     return nats / math.log(2)

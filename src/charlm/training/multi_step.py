@@ -1,123 +1,191 @@
-"""Many steps a dispatch, and the next one under way before the last one's metrics."""
+"""Many training steps in one dispatch of a compiled program."""
 
+import functools
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array
 
-from charlm.data.streams import Streams
+from charlm.data.streams import Batch, Streams
 from charlm.model import sharding
-from charlm.training.step import (
-    DISPATCH,
-    StepMetrics,
-    TrainState,
-    make_train_steps,
-)
+from charlm.training.guard import GuardedMetrics
+from charlm.training.step import StepMetrics, TrainState
 
-# Seconds that a dispatch may take before anyone can stop the run. A short one costs:
-# XLA allocates all that a dispatch needs anew, and the system maps it page by page.
+MAX_STEPS = 64  # of one dispatch
+# How long a dispatch may take before anyone can stop the run. Short ones cost: XLA
+# allocates all that a dispatch needs anew, and the system maps it page by page.
 MAX_DISPATCH_SECONDS = 2.0
-TEXT_BYTES = 1 << 28  # of a text that lies in the memory of a CPU
+MAX_TEXT_BYTES = 1 << 28  # of a text that is kept in the memory of a CPU
 
 
-def make_dispatch(train_step, streams: Streams, device_bytes: int, mesh: Mesh):
-    """(train_steps, feed): feed(step, count) is the data that train_steps reads.
+def state_shardings(mesh: Mesh) -> TrainState:
+    """Returns the sharding of each part of a state: rows for the carry, else copies."""
+    replicated: Any = sharding.replicate(mesh)
+    state = TrainState(*(replicated for _ in TrainState._fields))
+    return state._replace(carry=sharding.shard_rows(mesh))
 
-    A text of at most `device_bytes` bytes lies on the devices; a negative number is a
-    tenth of what a device holds, or TEXT_BYTES where it does not say.
+
+def make_train_steps(
+    guarded_step: Callable[..., tuple[TrainState, GuardedMetrics]],
+    get_batch: Callable[[Any, Array, Array], Batch],
+    mesh: Mesh | None = None,
+) -> Callable[..., tuple[TrainState, GuardedMetrics]]:
+    """Returns the compiled (state, data, count, first=None) -> (state, metrics[64]).
+
+    It runs `count` steps, at most MAX_STEPS. One program serves every count, so that
+    where dispatches begin and end changes no bit of the result. The state's buffers are
+    donated. `first` is the step of the first batch, the state's own by default: a state
+    at another step, because a bad step has stopped it, stays as it is.
+
+    Args:
+      guarded_step: of make_guarded_step.
+      get_batch: (data, step, index in the dispatch) -> the batch of that step.
+      mesh: the devices that share the batch's rows; by default, where the state is.
+    """
+    shardings = None
+    if mesh is not None:
+        shardings = (state_shardings(mesh), sharding.replicate(mesh))
+
+    @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
+    def train_steps(state, data, count, first=None):
+        first = state.step if first is None else first
+
+        def body(n, loop):
+            state, history = loop
+            active = state.step == first + n
+            batch = get_batch(data, state.step, n)
+            state, metrics = guarded_step(state, batch, active)
+            return state, jax.tree.map(lambda h, m: h.at[n].set(m), history, metrics)
+
+        zeros = StepMetrics(*(jnp.zeros(MAX_STEPS) for _ in StepMetrics._fields))
+        history = GuardedMetrics(zeros, jnp.zeros(MAX_STEPS, bool))
+        return jax.lax.fori_loop(0, count, body, (state, history))
+
+    return train_steps
+
+
+def make_dispatch(guarded_step, streams: Streams, device_bytes: int, mesh: Mesh):
+    """Returns (train_steps, get_data): get_data(step, count) is what train_steps reads.
+
+    Args:
+      guarded_step: of make_guarded_step.
+      streams: of the text.
+      device_bytes: a text of at most so many bytes is kept on the devices; a negative
+        number is a tenth of what a device holds, or MAX_TEXT_BYTES where it is unknown.
+      mesh: the devices.
     """
     if device_bytes < 0:
-        device_bytes = sharding.get_memory(mesh.devices.flat[0]) // 10 or TEXT_BYTES
+        memory = sharding.get_memory(mesh.devices.flat[0])
+        device_bytes = memory // 10 or MAX_TEXT_BYTES
     if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
-        on_device = jax.device_put(np.asarray(streams.ids), sharding.whole(mesh))
+        ids = jax.device_put(np.asarray(streams.ids), sharding.replicate(mesh))
 
-        def cut(ids, step, _):
-            return streams.cut(ids, step)
+        def get_batch(ids, step, _):
+            return streams.device_batch(ids, step)
 
-        return make_train_steps(train_step, cut, mesh), lambda step, count: on_device
+        return make_train_steps(guarded_step, get_batch, mesh), lambda step, count: ids
 
-    def stacked(step, count):
+    def read_windows(step, count):
         windows = [streams.read(step + n) for n in range(count)]
-        return np.stack(windows + windows[-1:] * (DISPATCH - count))  # the shape stays
+        padding = windows[-1:] * (MAX_STEPS - count)  # the shape stays the same
+        return np.stack(windows + padding)
 
-    def pick(windows, step, n):
+    def get_window(windows, step, n):
         return streams.batch(windows[n], step)
 
-    return make_train_steps(train_step, pick, mesh), stacked
+    return make_train_steps(guarded_step, get_window, mesh), read_windows
+
+
+class Dispatch(NamedTuple):
+    """A dispatch in flight: it ends before `step`, after `size` steps."""
+
+    step: int
+    size: int
+    metrics: GuardedMetrics
 
 
 class Dispatcher:
-    """Runs steps, many a dispatch, and hands their metrics to the journal.
+    """Runs steps, many a dispatch, and hands their metrics to the logger.
 
-    While a dispatch runs on a CPU, the metrics of the one before it are fetched and
-    written and the windows of the next one are cut. On a GPU the loop of a dispatch,
-    whose length is data, is led by the host, which may wait there until it ends.
+    While a dispatch runs on a CPU, the metrics of the one before are fetched and logged
+    and the windows of the next one are read. On a GPU the host controls the loop of a
+    dispatch, whose length is data, and may wait there until it ends.
     """
 
-    def __init__(self, train_steps, feed, journal, steps, bad_steps):
-        self._train_steps, self._feed = train_steps, feed
-        self._journal, self._steps, self._bad_steps = journal, steps, bad_steps
-        self._pace = 1  # steps of the next dispatch
-        self._skipped = 0  # steps in a row
+    def __init__(self, train_steps, get_data, logger, bad_steps):
+        self._train_steps, self._get_data = train_steps, get_data
+        self._logger, self._bad_steps = logger, bad_steps
+        self._steps_per_dispatch = 1
 
     def run(self, state, step, end, should_stop) -> tuple[TrainState, int, str]:
-        """(state, step, "") at `end`, or earlier when asked to stop.
+        """Trains from `step` to `end`; returns (state, step, problem).
 
-        All metrics up to there are handed on. When a step is bad and the run is to
-        stop, it is (the state before that step, the step, what was wrong with it).
+        It returns earlier when asked to stop, or at a step that stops the run: then the
+        state is the one before it, and `problem` says what was wrong. All metrics up to
+        there are logged.
         """
-        flying, began = None, time.perf_counter()
+        in_flight, start = None, time.perf_counter()
         while True:
-            count = min(self._pace, end - step)
-            data = self._feed(step, count)
+            count = min(self._steps_per_dispatch, end - step)
+            data = self._get_data(step, count)
             state, metrics = self._train_steps(state, data, count, step)
-            if flying is not None:
-                wrong, began = self._land(*flying, began)
-                if wrong:  # what flies leaves the state as it is
-                    return state, int(state.step), wrong
+            if in_flight is not None:
+                problem, start = self._collect(in_flight, start)
+                if problem:  # the dispatch in flight is a no-op: no step is active
+                    return state, int(state.step), problem
             step += count
-            flying = (step, count, metrics)
-            if step >= end or should_stop() or self._skipped >= DISPATCH:
-                wrong, _ = self._land(*flying, began)
-                return state, int(state.step), wrong or self._hopeless()
+            in_flight = Dispatch(step, count, metrics)
+            if step >= end or should_stop() or self._too_many_skips():
+                problem, _ = self._collect(in_flight, start)
+                return state, int(state.step), problem or self._too_many_skips()
 
-    def _land(self, step, count, metrics, began) -> tuple[str, float]:
-        """Waits for the dispatch that ends at `step`: what stops the run there, or "",
-        and the time at which it was done."""
-        metrics = StepMetrics(*(kept[:count] for kept in jax.device_get(metrics)))
-        done = time.perf_counter()
-        first, bad = step - count, np.flatnonzero(~metrics.good)
+    def _collect(self, dispatch: Dispatch, start: float) -> tuple[str, float]:
+        """Blocks until a dispatch is done; returns (problem or "", the time then)."""
+        metrics, accepted = jax.device_get(dispatch.metrics)
+        done, count = time.perf_counter(), dispatch.size
+        metrics = StepMetrics(*(values[:count] for values in metrics))
+        accepted, first = accepted[:count], dispatch.step - count
+        bad = np.flatnonzero(~accepted)
         stop = bool(bad.size) and self._bad_steps == "stop"
-        upto = int(bad[0]) if stop else count
-        taken = StepMetrics(*(m[:upto][metrics.good[:upto]] for m in metrics))
-        self._journal.after_dispatch(first + upto, self._steps, taken, done - began)
+        end = int(bad[0]) if stop else count
+        taken = StepMetrics(*(values[:end][accepted[:end]] for values in metrics))
+        self._logger.add_steps(first + end, taken, done - start)
         if stop:
-            return told(metrics, upto), done
+            return describe_step(metrics, end), done
         for n in range(count):
-            self._skipped = 0 if metrics.good[n] else self._skipped + 1
-            if self._skipped:
-                self._journal.skip(first + n, told(metrics, n))
-        self._pace = _new_pace(self._pace, count, done - began)
+            reason = "" if accepted[n] else describe_step(metrics, n)
+            self._logger.count_skips(first + n, reason)
+        self._steps_per_dispatch = _adjust_steps(
+            self._steps_per_dispatch, count, done - start
+        )
         return "", done
 
-    def _hopeless(self) -> str:
-        """What stops a run that skips and skips; or ""."""
-        if self._skipped < DISPATCH:
+    def _too_many_skips(self) -> str:
+        """Returns why a run that skips and skips should stop, or ""."""
+        skips = self._logger.state.skips_in_a_row
+        if skips < MAX_STEPS:
             return ""
-        return f"the {self._skipped} before it were skipped, one after another"
+        return f"the {skips} steps before it were skipped in a row"
 
 
-def told(metrics: StepMetrics, n: int) -> str:
-    """What one of the steps was like, in words."""
-    *values, _ = (metric[n] for metric in metrics)
-    words = "loss {:.4g}, gradient's norm {:.4g}, largest state {:.4g}".format(*values)
-    if np.isfinite(values).all():
+def describe_step(metrics: StepMetrics, n: int) -> str:
+    """Returns what step n was like, in words."""
+    step = jax.tree.map(lambda values: float(values[n]), metrics)
+    words = (
+        f"loss {step.nats_per_char:.4g}, gradient norm {step.grad_norm:.4g},"
+        f" largest state {step.max_carry:.4g}"
+    )
+    if np.isfinite([step.nats_per_char, step.grad_norm, step.max_carry]).all():
         return f"{words}: it has exploded, or its update is not finite"
     return words
 
 
-def _new_pace(pace: int, count: int, spent: float) -> int:
-    """The steps of the next dispatch: more while it is quick, up to DISPATCH."""
-    fitting = int(MAX_DISPATCH_SECONDS * count / max(spent, 1e-9))
-    return max(1, min(fitting, 2 * pace, DISPATCH))
+def _adjust_steps(steps: int, count: int, seconds: float) -> int:
+    """Returns the steps of the next dispatch: more while it is quick."""
+    fitting = int(MAX_DISPATCH_SECONDS * count / max(seconds, 1e-9))
+    return max(1, min(fitting, 2 * steps, MAX_STEPS))

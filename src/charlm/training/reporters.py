@@ -1,4 +1,4 @@
-"""The line that a person watches."""
+"""Reporters: what a person sees of a run, in a terminal, a notebook or a file."""
 
 import contextlib
 import sys
@@ -6,21 +6,21 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from charlm.training.losses import bits
+from charlm.training.losses import nats_to_bits
 
 Record = dict[str, Any]
 
 
 class Reporter(NamedTuple):
-    """What a person is told of a run, and how; these defaults keep silent.
+    """Callbacks that show a person what a run does. The defaults show nothing.
 
     Attributes:
       tick: (step, steps, nats, chars_per_second), after every dispatch; nats is the
         mean loss since the last line of training.
-      record: (a line of metrics.jsonl).
-      sample: (head, text) of a sample drawn on the way.
-      say: (anything else).
-      close: (), when nothing more will come.
+      record: (record), a line of metrics.jsonl.
+      sample: (title, text) of a sample.
+      say: (text), anything else.
+      close: (), at the end.
     """
 
     tick: Callable[[int, int, float, float], None] = lambda *_: None
@@ -31,23 +31,44 @@ class Reporter(NamedTuple):
 
 
 def make_reporter() -> Reporter:
-    """The reporter for where standard error goes: a terminal, or not."""
-    return rich_reporter() if sys.stderr.isatty() else plain_reporter()
+    """Returns the reporter for a notebook, a terminal, or a file or pipe."""
+    if "ipykernel" in sys.modules:
+        return make_notebook_reporter()
+    return make_rich_reporter() if sys.stderr.isatty() else make_plain_reporter()
 
 
-def plain_reporter() -> Reporter:
-    """Plain lines on standard error, for files and pipes."""
+def make_plain_reporter() -> Reporter:
+    """Returns a reporter of plain lines on standard error."""
 
     def say(text):
-        # Training goes on when whoever read the lines (`| head`) has gone.
+        # Training goes on when the reader of the lines (`| head`) has gone.
         with contextlib.suppress(BrokenPipeError):
             print(text, file=sys.stderr, flush=True)
 
-    return Reporter(record=lambda record: say(line_of(record)), say=say)
+    return Reporter(record=lambda record: say(format_record(record)), say=say)
 
 
-def rich_reporter() -> Reporter:
-    """A progress line on a terminal, the records and samples passing above it."""
+def make_notebook_reporter() -> Reporter:
+    """Returns a reporter of one line that is updated in place in a notebook."""
+    from IPython.display import DisplayHandle
+
+    handle = DisplayHandle()
+    handle.display({"text/plain": ""}, raw=True)
+    format_progress = make_progress_format()
+
+    def tick(step, steps, nats, rate):
+        line = f"step {step:,}/{steps:,}  {format_progress(step, steps, nats, rate)}"
+        handle.update({"text/plain": line}, raw=True)
+
+    def record(record):
+        if record["split"] != "train":
+            print(format_record(record))
+
+    return Reporter(tick=tick, record=record, say=print)
+
+
+def make_rich_reporter() -> Reporter:
+    """Returns a progress line on a terminal, with records and samples above it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.text import Text
@@ -62,37 +83,49 @@ def rich_reporter() -> Reporter:
     )
     task = progress.add_task("", total=1, line="")
     progress.start()
-    began: list[tuple[float, int]] = []
+    format_progress = make_progress_format()
 
     def tick(step, steps, nats, rate):
-        now = time.perf_counter()
-        if not began:  # the first dispatch compiles: the time left is told without it
-            began.append((now, step))
-        [(since, first)] = began
-        left = (now - since) / (step - first) * (steps - step) if step > first else None
-        line = (
-            f"{nats:.3f} nats/char  {bits(nats):.3f} bits/char"
-            f"  {rate / 1000:,.1f}k chars/s  {clock(left)} left"
-        )
+        line = format_progress(step, steps, nats, rate)
         progress.update(task, completed=step, total=steps, line=line)
 
     def record(record):
         if record["split"] != "train":
-            say(line_of(record))
+            say(format_record(record))
 
-    def sample(head, text):
-        say(head, style="bold")
+    def sample(title, text):
+        say(title, style="bold")
         say(text, style="dim")
 
     def say(text, style=""):
-        # A Text has its style to itself; print's would colour the progress line too.
+        # A Text has a style of its own; print's would colour the progress line too.
         console.print(Text(text, style), soft_wrap=True)
 
     return Reporter(tick, record, sample, say, progress.stop)
 
 
-def line_of(record: Record) -> str:
-    """A record as a line of text."""
+def make_progress_format() -> Callable[[int, int, float, float], str]:
+    """Returns (step, steps, nats, chars_per_second) -> loss, speed and time left."""
+    start: list[tuple[float, int]] = []
+
+    def format_progress(step, steps, nats, rate):
+        now = time.perf_counter()
+        if not start:  # the first dispatch compiles, so it does not count
+            start.append((now, step))
+        [(start_time, first)] = start
+        left = None
+        if step > first:
+            left = (now - start_time) / (step - first) * (steps - step)
+        return (
+            f"{nats:.3f} nats/char  {nats_to_bits(nats):.3f} bits/char"
+            f"  {rate / 1000:,.1f}k chars/s  {format_seconds(left)} left"
+        )
+
+    return format_progress
+
+
+def format_record(record: Record) -> str:
+    """Returns a record as a line of text."""
     words = [
         f"step {record['step']}",
         f"epoch {record['epoch']:.2f}",
@@ -104,16 +137,15 @@ def line_of(record: Record) -> str:
         words.append(f"worst stream {record['worst_nats_per_char']:.4f}")
     if "chars_per_second" in record:
         words.append(f"{record['chars_per_second'] / 1000:,.1f}k chars/s")
-    words.append(f"{clock(record['seconds'])}")
+    words.append(format_seconds(record["seconds"]))
     return "  ".join(words)
 
 
-def clock(seconds: float | None) -> str:
-    """Seconds as 0:07, 1:02:03 or 2d 03:04:05; unknown as --:--."""
+def format_seconds(seconds: float | None) -> str:
+    """Returns seconds as 0:07, 1:02:03 or 2d 03:04:05; None as --:--."""
     if seconds is None:
         return "--:--"
-    whole = int(seconds)
-    days, rest = divmod(whole, 86400)
+    days, rest = divmod(int(seconds), 86400)
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
     if days:

@@ -1,195 +1,220 @@
-"""What a run writes down as it goes on: metrics, samples, checkpoints."""
+"""What a run writes as it goes on: metrics, samples, checkpoints."""
 
-import math
-import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 
-from charlm.data.streams import Streams
-from charlm.data.vocab import Vocab
-from charlm.evaluation.score import evaluate
-from charlm.generation.stream import sample
-from charlm.model.lm import LanguageModel
+from charlm.evaluation.score import score
+from charlm.generation.generate import SamplingParams, generate
+from charlm.model.recurrence import get_lstm_backend
 from charlm.model.sharding import describe_machine
-from charlm.training.losses import bits
+from charlm.training.build import Run
+from charlm.training.losses import nats_to_bits
 from charlm.training.reporters import Reporter
 from charlm.training.step import StepMetrics, TrainState
 from charlm.workdir.checkpoints import Checkpoints
-from charlm.workdir.logs import SAMPLES, log_checksums
 from charlm.workdir.metrics import Metrics
+from charlm.workdir.samples import Samples
 
 
-class Journal:
-    """Keeps metrics.jsonl, samples.txt and the checkpoints of one run.
+class LogState(NamedTuple):
+    """What must be remembered between two lines of a log; each checkpoint has it whole.
 
-    What it must remember between two lines (the losses since the last one, the best
-    validation loss, seconds trained, how long samples.txt was) goes into the notes of
-    each checkpoint, so that a resumed run writes the lines it would have written.
+    Attributes:
+      loss_sum: of the losses since the last line of training. Losses are float32, so
+        that their sum in float64 is exact.
+      loss_count: how many they are.
+      best: the best validation loss.
+      seconds: trained so far.
+      skips_in_a_row: steps skipped since the last one that was taken.
+    """
+
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    best: float | None = None
+    seconds: float = 0.0
+    skips_in_a_row: int = 0
+
+    @classmethod
+    def from_notes(cls, notes: dict[str, Any]) -> "LogState":
+        """Returns the state in a checkpoint's notes, also of release 0.1."""
+        if "log" in notes:
+            return cls(**{key: notes["log"][key] for key in cls._fields})
+        losses = notes.get("pending", [])
+        return cls(
+            loss_sum=sum(losses),
+            loss_count=len(losses),
+            best=notes.get("best"),
+            seconds=notes.get("seconds", 0.0),
+        )
+
+
+class RunLogger:
+    """Writes metrics.jsonl, samples.txt and the checkpoints of one run.
+
+    A resumed run writes the lines that it would have written.
     """
 
     def __init__(
         self,
-        *,
-        lm: LanguageModel,
-        vocab: Vocab,
-        learning_rate: optax.Schedule,
-        streams: Streams,
-        valid: np.ndarray | None,
+        run: Run,
         workdir: Path,
         checkpoints: Checkpoints,
         reporter: Reporter,
-        sample_length: int,
-        sample_temperature: float,
-        text_sha256: str,
+        *,
         notes: dict[str, Any],
         step: int,
     ):
-        self._lm, self._vocab, self._valid = lm, vocab, valid
-        self._learning_rate, self._streams = learning_rate, streams
-        self._checkpoints, self._reporter = checkpoints, reporter
-        self._sample_length = sample_length
-        self._sample_temperature = sample_temperature
-        self._text_sha256 = text_sha256
-        self._pending: list[float] = list(notes.get("pending", []))
-        self._best: float | None = notes.get("best")
-        self._seconds: float = notes.get("seconds", 0.0)
-        self._resumed = time.perf_counter()
-        self._since_log = [0, 0.0]  # steps and seconds of this process
-        self._last: StepMetrics | None = None
-        self._scored: dict[int, float] = {}  # the last validation loss, by its step
-        self._workdir, self._samples = Path(workdir), Path(workdir) / SAMPLES
-        self._metrics = Metrics(workdir, step=step)
-        _truncate(self._samples, notes)
+        """Opens the logs of a run that goes on at `step`; later lines are removed.
 
-    def after_dispatch(
-        self, step: int, steps: int, metrics: StepMetrics, spent: float
-    ) -> None:
-        """Takes in the metrics[k] of the k steps up to `step`, done in `spent` s."""
+        Args:
+          run: what is trained.
+          workdir: where.
+          checkpoints: of the workdir.
+          reporter: shows a person what is logged.
+          notes: of the checkpoint that the run goes on from; {} at its start.
+          step: of that checkpoint.
+        """
+        self.state = LogState.from_notes(notes)
+        self._run, self._checkpoints, self._reporter = run, checkpoints, reporter
+        self._start = time.perf_counter() - self.state.seconds
+        self._timing = (0, 0.0)  # steps and seconds since the last line
+        self._last: StepMetrics | None = None
+        self._valid_loss: dict[int, float] = {}  # the last one, by its step
+        self._metrics = Metrics(workdir, step=step)
+        self._samples = Samples(workdir, step=step)
+
+    def add_steps(self, step: int, metrics: StepMetrics, seconds: float) -> None:
+        """Adds metrics[k] of the k steps up to `step`, which took `seconds`."""
         count = len(metrics.nats_per_char)
         if not count:
             return
-        self._pending.extend(float(nats) for nats in metrics.nats_per_char)
-        self._last = jax.tree.map(lambda m: float(m[-1]), metrics)
-        self._since_log[0] += count
-        self._since_log[1] += spent
-        nats = math.fsum(self._pending) / len(self._pending)
-        self._reporter.tick(step, steps, nats, count * self._characters / spent)
+        state = self.state
+        self.state = state._replace(
+            loss_sum=state.loss_sum + sum(map(float, metrics.nats_per_char)),
+            loss_count=state.loss_count + count,
+        )
+        self._last = jax.tree.map(lambda values: float(values[-1]), metrics)
+        self._timing = (self._timing[0] + count, self._timing[1] + seconds)
+        rate = count * self._chars_per_step / max(seconds, 1e-9)
+        self._reporter.tick(step, self._run.steps, self._mean_loss, rate)
 
-    def skip(self, step: int, why: str) -> None:
-        """Writes that the step after `step` was left out, and why."""
-        self._metrics.write({"step": step + 1, "split": "skipped", "why": why})
-        self._reporter.say(f"step {step} is skipped: {why}")
+    def count_skips(self, step: int, reason: str) -> None:
+        """Notes that the step after `step` was taken, or with a reason was skipped."""
+        skips = self.state.skips_in_a_row + 1 if reason else 0
+        self.state = self.state._replace(skips_in_a_row=skips)
+        if reason:
+            self._metrics.write({"step": step + 1, "split": "skipped", "why": reason})
+            self._reporter.say(f"step {step} is skipped: {reason}")
 
     def log(self, step: int) -> None:
         """Writes a line of training."""
-        if not self._pending or self._last is None:
+        if not self.state.loss_count or self._last is None:
             return
-        nats = math.fsum(self._pending) / len(self._pending)
-        count, seconds = self._since_log
-        record = self._record(step, "train", nats) | {
-            "chars_per_second": round(count * self._characters / max(seconds, 1e-9)),
+        steps, seconds = self._timing
+        rate = steps * self._chars_per_step / max(seconds, 1e-9)
+        record = self._make_record(step, "train", self._mean_loss) | {
+            "chars_per_second": round(rate),
             "seconds": round(self.seconds, 3),
             "grad_norm": self._last.grad_norm,
             "max_carry": self._last.max_carry,
-            "learning_rate": float(np.asarray(self._learning_rate(step - 1))),
         }
-        self._metrics.write(record)
-        self._reporter.record(record)
-        self._pending, self._since_log = [], [0, 0.0]
+        if self._run.learning_rate is not None:
+            learning_rate = self._run.learning_rate(step - 1)
+            record["learning_rate"] = float(np.asarray(learning_rate))
+        self._write(record)
+        self.state = self.state._replace(loss_sum=0.0, loss_count=0)
+        self._timing = (0, 0.0)
 
-    def evaluate(self, params, step: int) -> bool:
-        """Scores the validation text, if there is one; says if it is the best yet."""
-        if self._valid is None or len(self._valid) < 2:
+    def evaluate(self, params: Any, step: int) -> bool:
+        """Scores the validation text, if any; returns whether it is the best yet."""
+        run = self._run
+        if len(run.valid) < 2:
             return False
-        score = evaluate(
-            self._lm,
+        result = score(
+            run.lm,
             params,
-            self._valid,
-            streams=self._streams.batch_size,
-            seq_length=self._streams.seq_length,
+            run.valid,
+            streams=run.streams.batch_size,
+            seq_length=run.streams.seq_length,
         )
-        nats = score.nats_per_char
-        record = self._record(step, "valid", nats) | {
-            "worst_nats_per_char": score.worst_nats_per_char,
-            "seconds": round(self.seconds, 3),
-        }
-        self._metrics.write(record)
-        self._reporter.record(record)
-        self._scored = {step: nats}
-        better = self._best is None or nats < self._best
-        if better:
-            self._best = nats
-        return better
+        nats = result.nats_per_char
+        self._write(
+            self._make_record(step, "valid", nats)
+            | {
+                "worst_nats_per_char": result.worst_nats_per_char,
+                "seconds": round(self.seconds, 3),
+            }
+        )
+        self._valid_loss = {step: nats}
+        is_best = self.state.best is None or nats < self.state.best
+        if is_best:
+            self.state = self.state._replace(best=nats)
+        return is_best
 
-    def sample(self, params, step: int) -> None:
+    def sample(self, params: Any, step: int) -> None:
         """Adds a sample to samples.txt."""
-        if not self._sample_length:
+        train = self._run.config.train
+        if not train.sample_length:
             return
-        [text] = sample(
-            self._lm,
-            params,
-            self._vocab,
-            length=self._sample_length,
-            temperature=self._sample_temperature,
+        text = generate(
+            (self._run.lm, params, self._run.vocab),
+            length=train.sample_length,
+            sampling=SamplingParams(train.sample_temperature),
             seed=step,
         )
-        at = f"step {step}, epoch {self._epoch(step):.2f}"
-        nats = self._scored.get(step)
-        loss = "" if nats is None else f", valid {nats:.4f} nats/char"
-        head = f"=== {at}{loss}, temperature {self._sample_temperature:g} ==="
-        with self._samples.open("ab") as file:
-            file.write(f"{head}\n{text}\n\n".encode())
-        self._reporter.sample(head, text)
+        title = f"step {step}, epoch {self._epoch(step):.2f}"
+        if step in self._valid_loss:
+            title += f", valid {self._valid_loss[step]:.4f} nats/char"
+        title += f", temperature {train.sample_temperature:g}"
+        self._samples.write(title, text)
+        self._reporter.sample(f"=== {title} ===", text)
 
     def save(self, state: TrainState, step: int) -> None:
-        """Saves a checkpoint, with the notes that this journal goes on from."""
+        """Saves a checkpoint, with the notes that a resumed run goes on from."""
+        self.state = self.state._replace(seconds=self.seconds)
         notes = {
-            "pending": self._pending,
-            "best": self._best,
-            "seconds": self.seconds,
-            "logs": log_checksums(self._workdir),
-            "text_sha256": self._text_sha256,
-            "trained_on": describe_machine(),
+            "log": self.state._asdict(),
+            "text_sha256": self._run.text_sha256,
+            "trained_on": describe_machine() | {"lstm": get_lstm_backend()},
         }
         trees = {"params": state.params, "run": state._replace(params=())}
         self._checkpoints.save(
-            step, trees, notes=notes, nats_per_char=self._scored.get(step)
+            step, trees, notes=notes, nats_per_char=self._valid_loss.get(step)
         )
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, those before a resume included."""
-        return self._seconds + time.perf_counter() - self._resumed
+        """Seconds of training, with those before a resume."""
+        return time.perf_counter() - self._start
 
     def close(self) -> None:
         """Closes what is open."""
         self._metrics.close()
 
     @property
-    def _characters(self) -> int:
-        return self._streams.batch_size * self._streams.seq_length
+    def _chars_per_step(self) -> int:
+        return self._run.streams.batch_size * self._run.streams.seq_length
+
+    @property
+    def _mean_loss(self) -> float:
+        return self.state.loss_sum / self.state.loss_count
 
     def _epoch(self, step: int) -> float:
-        return step / self._streams.windows
+        return step / self._run.streams.steps_per_epoch
 
-    def _record(self, step: int, split: str, nats: float) -> dict[str, Any]:
+    def _make_record(self, step: int, split: str, nats: float) -> dict[str, Any]:
         return {
             "step": step,
             "epoch": round(self._epoch(step), 4),
             "split": split,
             "nats_per_char": nats,
-            "bits_per_char": bits(nats),
+            "bits_per_char": nats_to_bits(nats),
         }
 
-
-def _truncate(path: Path, notes: dict[str, Any]) -> None:
-    """Cuts samples.txt back to what it was when the checkpoint of `notes` was saved."""
-    # samples_bytes: so the first charlm noted it.
-    before = notes.get("logs", {}).get(SAMPLES, [notes.get("samples_bytes", 0)])[0]
-    if path.exists() and path.stat().st_size > before:
-        os.truncate(path, before)
+    def _write(self, record: dict[str, Any]) -> None:
+        self._metrics.write(record)
+        self._reporter.record(record)

@@ -1,4 +1,4 @@
-"""metrics.jsonl, and the writers on it (TensorBoard)."""
+"""metrics.jsonl, and TensorBoard beside it."""
 
 import contextlib
 import json
@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-
-from charlm.files import atomic_write
 
 Record = dict[str, Any]
 FILE = "metrics.jsonl"
@@ -25,14 +23,14 @@ class Metrics:
     """
 
     def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
-        """Opens the file of a run that continues at `step`; what lies past it goes."""
+        """Opens the file of a run that continues at `step`; later records are cut."""
         self.path = Path(workdir) / FILE
-        cut_back(self.path, step)
+        truncate(self.path, step)
         self._file = self.path.open("a", encoding="utf-8")
-        self._tensorboard = _tensorboard(Path(workdir) / "tensorboard", step)
+        self._tensorboard = _open_tensorboard(Path(workdir) / "tensorboard", step)
 
     def write(self, record: Record) -> None:
-        """Appends one record; a loss that is no number is written as null."""
+        """Appends one record; a loss that is not finite is written as null."""
 
         def is_nan(value):
             return isinstance(value, float) and not math.isfinite(value)
@@ -55,33 +53,42 @@ class Metrics:
 
 
 def read_metrics(workdir: str | os.PathLike) -> list[Record]:
-    """The records of a workdir, in order; a last line cut short is left out."""
+    """Returns the records of a workdir, in order, without lines that are none."""
     path = Path(workdir) / FILE
     if not path.exists():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and type(record.get("step")) is int:
-            records.append(record)
-    return records
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [record for line in lines if (record := parse_record(line))]
 
 
-def cut_back(path: Path, step: int) -> None:
-    """Drops the records of a metrics.jsonl that are past `step`, or broken off."""
+def parse_record(line: str | bytes) -> Record | None:
+    """Returns the record of a line, or None."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(record, dict) and type(record.get("step")) is int:
+        return record
+    return None
+
+
+def truncate(path: Path, step: int) -> None:
+    """Cuts a metrics.jsonl at its first record past `step`, or a broken last line."""
     if not path.exists():
         return
-    kept = [r for r in read_metrics(path.parent) if r["step"] <= step]
-    text = "".join(json.dumps(record) + "\n" for record in kept)
-    if text.encode() != path.read_bytes():
-        atomic_write(path, text)
+    data = path.read_bytes()
+    end = 0
+    for line in data.splitlines(keepends=True):
+        record = parse_record(line)
+        if not line.endswith(b"\n") or (record and record["step"] > step):
+            break
+        end += len(line)
+    if end < len(data):
+        os.truncate(path, end)
 
 
 @contextlib.contextmanager
-def _absent(package: str):
+def _hide(package: str):
     """Within it, a package that was not imported before is as if not installed."""
     modules: dict[str, Any] = sys.modules
     hidden = package not in modules
@@ -94,31 +101,32 @@ def _absent(package: str):
             del modules[package]
 
 
-def _tensorboard(folder: Path, step: int):
-    """add(name, value, step) and close() of TensorBoard's file, if its extra is there.
+def _open_tensorboard(folder: Path, step: int):
+    """Returns add(name, value, step) and close() of an event file, or None.
 
-    Not tensorboardX's SummaryWriter: the thread that it writes by ends when the clock
-    jumps, and then the run waits for it for ever.
+    Not tensorboardX's SummaryWriter: its thread ends when the clock jumps, and then the
+    run waits for it forever.
     """
     try:
-        # It would import PyTorch, two seconds of every start, for tensors to show.
-        with _absent("torch"):
+        # It would import PyTorch, two seconds of every start, to show tensors.
+        with _hide("torch"):
             from tensorboardX.event_file_writer import EventsWriter
             from tensorboardX.proto import event_pb2
             from tensorboardX.summary import scalar
     except ImportError:
         return None
-    made: Any = event_pb2  # whose classes are made as it is imported
+    proto: Any = event_pb2  # its classes are made when it is imported
     folder.mkdir(exist_ok=True)
     writer = EventsWriter(str(folder / "events"))
 
-    def write(**what):
-        writer.write_event(made.Event(wall_time=time.time(), **what))
+    def write(**values):
+        writer.write_event(proto.Event(wall_time=time.time(), **values))
         writer.flush()
 
     def add(name, value, step):
         write(step=step, summary=scalar(name, value))
 
-    # What another run of this workdir wrote of later steps is not to be shown.
-    write(step=step + 1, session_log=made.SessionLog(status=made.SessionLog.START))
+    # Later steps of another run of this workdir are not to be shown.
+    start = proto.SessionLog(status=proto.SessionLog.START)
+    write(step=step + 1, session_log=start)
     return add, writer.close

@@ -151,7 +151,7 @@ def cut(seen: Activations, part: slice) -> Activations:
     return seen._replace(
         ids=seen.ids[part],
         signals={name: rows[part] for name, rows in seen.signals.items()},
-        guesses=seen.guesses[part],
-        chances=seen.chances[part],
+        top_k_ids=seen.top_k_ids[part],
+        top_k_probs=seen.top_k_probs[part],
         nats=seen.nats[part],
     )

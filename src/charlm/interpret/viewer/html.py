@@ -168,10 +168,10 @@ def _data_of(trace: Activations) -> dict[str, Any]:
         "vocab": {"unit": vocab.unit, "codes": list(vocab.codes)},
         "names": [_name_of(code, vocab) for code in vocab.codes],
         "ids": np.asarray(trace.ids).tolist(),
-        "top": trace.guesses.shape[1],
-        "guesses": np.asarray(trace.guesses).ravel().tolist(),
+        "top": trace.top_k_ids.shape[1],
+        "guesses": np.asarray(trace.top_k_ids).ravel().tolist(),
         # In thousandths.
-        "chances": np.rint(np.asarray(trace.chances) / 65.535)
+        "chances": np.rint(np.asarray(trace.top_k_probs) / 65.535)
         .astype(int)
         .ravel()
         .tolist(),

@@ -1,0 +1,204 @@
+"""The functions that most people need: fit, load_model, and a Model's methods."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+import optax
+
+from charlm.config import RunConfig, find_option, text_config
+from charlm.corpora.registry import SOURCES
+from charlm.evaluation.score import score
+from charlm.generation.generate import SamplingParams, generate
+from charlm.interpret.viewer.notebook import Shown as Page
+from charlm.interpret.viewer.notebook import show
+from charlm.model.cell import Cell
+from charlm.model.jax_setup import configure_jax
+from charlm.model.lm import LanguageModel
+from charlm.training.loop import start_run
+from charlm.training.reporters import Reporter, make_reporter
+from charlm.workdir import model_files
+
+Config = RunConfig | ml_collections.ConfigDict | Mapping[str, Any]
+
+
+class Model(model_files.Model):
+    """A language model, its parameters and its vocabulary; it unpacks as these three.
+
+    Attributes:
+      lm: the LanguageModel.
+      params: its parameters.
+      vocab: its symbols.
+    """
+
+    __slots__ = ()
+
+    def generate(
+        self,
+        prompt: str | bytes = "",
+        *,
+        length: int = 500,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        stop: str = "",
+    ) -> str:
+        """Returns a text that follows `prompt`, without it; see `charlm.generate`."""
+        sampling = SamplingParams(temperature, top_k, top_p)
+        return generate(
+            self, prompt, length=length, sampling=sampling, seed=seed, stop=stop
+        )
+
+    def score(self, texts: str | bytes | Sequence[str | bytes]) -> Any:
+        """Returns the nats of a text, or a list of those of each of many.
+
+        They are -ln p of the characters of a text, all but the first, each given those
+        before it, summed. Divided by their number, they are the loss.
+
+        Raises:
+          UserError: a text has unseen characters, or fewer than 2.
+        """
+        if isinstance(texts, str | bytes):
+            [nats] = self.score([texts])
+            return nats
+        results = [
+            score(self.lm, self.params, self.vocab.encode(text)) for text in texts
+        ]
+        return [result.nats_per_char * result.characters for result in results]
+
+    def show(self, text: str | bytes | np.ndarray, **options: Any) -> Page:
+        """Returns the page of a text, which a notebook shows; see `charlm.show`."""
+        return show(*self, text, **options)
+
+
+def load_model(
+    workdir: str | os.PathLike,
+    *,
+    checkpoint: str | int = "best",
+    cell: Cell | None = None,
+    lm: LanguageModel | None = None,
+) -> Model:
+    """Returns the model of a run. It needs neither the text nor the optimizer.
+
+    Args:
+      workdir: of a run.
+      checkpoint: "best" (by validation loss; the latest, if none was measured),
+        "latest", or a step.
+      cell: of a model that was trained with a Cell of your own.
+      lm: a model that was trained in place of the config's, as from_nnx makes.
+
+    Raises:
+      UserError: no such workdir, or its checkpoint is missing or damaged.
+    """
+    return Model(
+        *model_files.load_model(workdir, checkpoint=checkpoint, cell=cell, lm=lm)
+    )
+
+
+def fit(
+    text: str | os.PathLike | Config,
+    workdir: str | os.PathLike,
+    *,
+    optimizer: optax.GradientTransformation | None = None,
+    lm: LanguageModel | None = None,
+    checkpoint: str | int = "best",
+    other_text: bool = False,
+    progress: bool | Reporter = True,
+    **options: Any,
+) -> Model:
+    """Trains a model on a text, or continues the run in `workdir`; returns its model.
+
+    It does what `python -m charlm.train` does. Interrupted (Ctrl-C, or a notebook's
+    stop button), it saves and returns; the same call goes on, exactly.
+
+    Args:
+      text: a text file, the name of a corpus, or a config: a RunConfig, an
+        ml_collections ConfigDict or nested dicts. A text is trained with the settings
+        of configs/text.py.
+      workdir: new, empty, or of a run of the same options.
+      optimizer: any optax transformation, in place of the config's.
+      lm: a model of the text's vocabulary, in place of the config's.
+      checkpoint: of the model that is returned, as in load_model.
+      other_text: continue although the text is not the one the run started on.
+      progress: whether to show it, or a Reporter that does.
+      **options: of charlm.config, by name: steps=2000, features=256, cell=my_cell.
+
+    Raises:
+      UserError: an option or the text cannot be used, or the workdir is another run's.
+    """
+    configure_jax()
+    config, workdir = make_config(text, **options), Path(workdir)
+    reporter = progress if isinstance(progress, Reporter) else Reporter()
+    if progress is True:
+        reporter = make_reporter()
+    try:
+        with catch_interrupt() as stops:
+            run, state = start_run(
+                config,
+                workdir,
+                other_text=other_text,
+                optimizer=optimizer,
+                lm=lm,
+                reporter=reporter,
+                should_stop=lambda: bool(stops),
+            )
+        if int(state.step) < run.steps:
+            reporter.say(
+                f"stopped at step {int(state.step):,} of {run.steps:,} and saved; the"
+                " same call goes on"
+            )
+    finally:
+        reporter.close()
+    return load_model(workdir, checkpoint=checkpoint, lm=run.lm)
+
+
+def make_config(text: str | os.PathLike | Config, **options: Any) -> RunConfig:
+    """Returns the config of a text or a config, with some options changed.
+
+    Raises:
+      UserError: there is no such text or option, or a value is impossible.
+    """
+    if isinstance(text, RunConfig):
+        config = text.to_dict()
+        config["model"]["cell"] = text.model.cell
+    elif isinstance(text, str | os.PathLike):
+        config = text_config().to_dict()
+        is_corpus = str(text) in SOURCES and not Path(text).exists()
+        config["data"]["corpus" if is_corpus else "path"] = str(text)
+    else:
+        config = RunConfig.from_dict(text)
+        return make_config(config, **options)
+    for word, value in options.items():
+        section, _, name = find_option(word).rpartition(".")
+        (config[section] if section else config)[name] = value
+    return RunConfig.from_dict(config)
+
+
+@contextlib.contextmanager
+def catch_interrupt() -> Iterator[list[int]]:
+    """Gives a list that the first SIGINT is added to; the second one interrupts.
+
+    Outside the main thread, where Python handles no signals, the list stays empty.
+    """
+    stops: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stops
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def stop(number, _):
+        stops.append(number)
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stops
+    finally:
+        signal.signal(signal.SIGINT, previous)

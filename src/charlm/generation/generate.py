@@ -1,0 +1,206 @@
+"""Generates text: prompts, many samples, a stop string, an endless stream."""
+
+import codecs
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from charlm.data.vocab import Vocab
+from charlm.errors import UserError
+from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
+from charlm.model.lm import LanguageModel, cached_by_config
+
+PyTree = Any
+Model = tuple[LanguageModel, PyTree, Vocab]
+DEFAULTS = SamplingParams()
+MAX_SAMPLES = 2**16
+
+get_sampler = cached_by_config(make_sampler)
+
+
+def generate(
+    model: Model,
+    prompt: str | bytes = "",
+    *,
+    length: int = 500,
+    sampling: SamplingParams = DEFAULTS,
+    seed: int = 0,
+    stop: str = "",
+) -> str:
+    """Returns a text that follows `prompt`, without it.
+
+    Args:
+      model: (lm, params, vocab), as load_model returns.
+      prompt: what the model reads first. Without one it starts as after a newline, if
+        it has that symbol, and from its zero state otherwise.
+      length: characters to draw (bytes, for a vocabulary of bytes).
+      sampling: temperature, top_k, top_p.
+      seed: of the draws.
+      stop: the text ends before the first occurrence of this.
+
+    Raises:
+      UserError: the prompt has unseen characters, or a value is impossible.
+    """
+    [text] = generate_batch(
+        model, prompt, length=length, sampling=sampling, seed=seed, stop=stop
+    )
+    return text
+
+
+def generate_batch(
+    model: Model,
+    prompt: str | bytes = "",
+    *,
+    num_samples: int = 1,
+    length: int = 500,
+    sampling: SamplingParams = DEFAULTS,
+    seed: int = 0,
+    stop: str = "",
+) -> list[str]:
+    """Returns many texts, drawn side by side; text n depends on the seed and n alone.
+
+    The arguments are those of `generate`.
+    """
+    chunks = _generate_chunks(
+        model, prompt, length, sampling, seed, stop, num_samples, CHUNK_DRAWN
+    )
+    return ["".join(texts) for texts in zip(*chunks, strict=True)] or [""] * num_samples
+
+
+def generate_stream(
+    model: Model,
+    prompt: str | bytes = "",
+    *,
+    length: int | None = None,
+    sampling: SamplingParams = DEFAULTS,
+    seed: int = 0,
+    stop: str = "",
+    chunk: int = 16,
+) -> Iterator[str]:
+    """Returns an iterator over the text of `generate`, in chunks, as they are drawn.
+
+    What may turn out to be the beginning of `stop` is held back until it is known not
+    to be.
+
+    Args:
+      model: (lm, params, vocab).
+      prompt: what the model reads first.
+      length: characters to draw; None never ends, and memory does not grow.
+      sampling: temperature, top_k, top_p.
+      seed: of the draws.
+      stop: the text ends before this.
+      chunk: characters drawn between two chunks, at most 256.
+
+    Raises:
+      UserError: the prompt has unseen characters, or a value is impossible.
+    """
+    chunks = _generate_chunks(model, prompt, length, sampling, seed, stop, 1, chunk)
+    return (text for [text] in chunks)
+
+
+def _generate_chunks(
+    model, prompt, length, sampling, seed, stop, num_samples, chunk
+) -> Iterator[list[str]]:
+    """Returns an iterator over the next chunk of each text."""
+    _check(length, sampling, seed, num_samples, chunk)
+    lm, params, vocab = model
+    prompt_ids = _encode_prompt(prompt, vocab)
+
+    def generate_chunks():
+        sampler = get_sampler(lm)
+        texts = [_TextDecoder(vocab, stop) for _ in range(num_samples)]
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(
+            jax.random.key(seed), jnp.arange(num_samples)
+        )
+        options = SamplingParams(
+            jnp.float32(sampling.temperature),
+            jnp.int32(sampling.top_k),
+            jnp.float32(sampling.top_p),
+        )
+        params_here = jax.device_put(params, jax.local_devices()[0])
+        state = sampler.prefill(params_here, prompt_ids, num_samples)
+        weights = sampler.pack_params(params_here)
+        for drawn in itertools.count(step=chunk):
+            count = chunk if length is None else min(chunk, length - drawn)
+            if count <= 0 or all(text.ended for text in texts):
+                break
+            state, ids = sampler.decode(weights, state, keys, options, count)
+            rows = np.asarray(ids)[:count].T
+            yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
+        rest = [text.finish() for text in texts]
+        if any(rest):
+            yield rest
+
+    return generate_chunks()
+
+
+class _TextDecoder:
+    """Decodes ids to text: whole characters only, and nothing past the stop string."""
+
+    def __init__(self, vocab: Vocab, stop: str):
+        self._vocab, self._stop = vocab, stop
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = ""  # may be the beginning of the stop string
+        self.ended = False
+
+    def add(self, ids: np.ndarray) -> str:
+        """Returns the text that the next ids[n] complete."""
+        if self.ended:
+            return ""
+        return self._release(self._decoder.decode(self._vocab.decode_bytes(ids)))
+
+    def finish(self) -> str:
+        """Returns what is left at the end."""
+        if self.ended:
+            return ""
+        rest = self._release(self._decoder.decode(b"", True))
+        rest, self._pending = rest + self._pending, ""
+        return rest
+
+    def _release(self, new: str) -> str:
+        text = self._pending + new
+        if not self._stop:
+            return text
+        before, stop, _ = text.partition(self._stop)
+        if stop:
+            self.ended, self._pending = True, ""
+            return before
+        sizes = range(min(len(self._stop) - 1, len(text)), 0, -1)
+        size = next((n for n in sizes if text.endswith(self._stop[:n])), 0)
+        self._pending = text[len(text) - size :]
+        return text[: len(text) - size]
+
+
+def _encode_prompt(prompt: str | bytes, vocab: Vocab) -> np.ndarray:
+    if prompt:
+        return vocab.encode(prompt, what="the prompt")
+    newline = vocab.ids_of(np.asarray([ord("\n")]))
+    return newline[newline >= 0]
+
+
+def _check(length, sampling, seed, num_samples, chunk) -> None:
+    temperature, top_k, top_p = sampling
+    problems = {
+        f"length is {length}; it must be 0 or more": length is None or length >= 0,
+        f"temperature is {temperature}; it must be from 0 (the likeliest) to 1e6": (
+            0 <= temperature <= 1e6
+        ),
+        f"top_k is {top_k}; it must be 0 (all) or more, and below 2^31": (
+            0 <= top_k < 2**31
+        ),
+        f"top_p is {top_p}; it must be above 0, and 1 at most": 0 < top_p <= 1,
+        f"seed is {seed}; it must be from 0 to 2^32 - 1": 0 <= seed < 2**32,
+        f"num_samples is {num_samples}; it must be from 1 to {MAX_SAMPLES:,}": (
+            1 <= num_samples <= MAX_SAMPLES
+        ),
+        f"chunk is {chunk}; it must be from 1 to {CHUNK_DRAWN}": (
+            1 <= chunk <= CHUNK_DRAWN
+        ),
+    }
+    for problem, valid in problems.items():
+        if not valid:
+            raise UserError(problem)

@@ -1,0 +1,145 @@
+"""Whether a workdir can be continued, and the state that it is continued from."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from charlm.config import RunConfig, flatten, list_free_options
+from charlm.data.vocab import Vocab
+from charlm.errors import UserError
+from charlm.model.cell import Cell
+from charlm.model.init import expand_vocab
+from charlm.model.recurrence import get_lstm_backend
+from charlm.model.sharding import describe_machine
+from charlm.training.build import Run
+from charlm.training.reporters import Reporter
+from charlm.training.step import TrainState
+from charlm.workdir import lock, model_files
+from charlm.workdir.checkpoints import restore_newest
+from charlm.workdir.metadata import (
+    FOLDER,
+    describe_unreadable,
+    has_only_weights,
+    list_steps,
+    read_newest_notes,
+)
+
+
+def has_checkpoint(workdir: Path) -> bool:
+    """Returns whether the run in `workdir` has saved a checkpoint."""
+    return bool(list_steps(workdir / FOLDER))
+
+
+def check_config_matches(workdir: Path, config: RunConfig) -> None:
+    """Raises UserError if `workdir` is another run's, or holds other things.
+
+    Options that are `free` may differ.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"{workdir} is a file; choose another workdir")
+    names = {path.name for path in workdir.iterdir()} if workdir.exists() else set()
+    # What a run leaves that was killed at its very start:
+    if not names - {f"{model_files.CONFIG}.tmp", lock.FILE}:
+        return
+    if model_files.CONFIG not in names:
+        raise UserError(
+            f"{workdir} is not empty and not the workdir of a run, which has a"
+            f" {model_files.CONFIG}; choose another workdir"
+        )
+    if model_files.is_ours(workdir) and not has_checkpoint(workdir):
+        return  # nothing to lose
+    there = flatten(model_files.read_config(workdir).to_dict())
+    here = flatten(config.to_dict())
+    for name in sorted({*here} - list_free_options(config)):
+        if there[name] != here[name]:
+            raise UserError(
+                f"{workdir} holds a run of another config: {name} is {there[name]!r}"
+                f" there and {here[name]!r} here; choose another workdir, or give the"
+                " value that it has"
+            )
+
+
+def check_vocabulary(workdir: Path, vocab: Vocab) -> None:
+    """Raises UserError if the run in `workdir` has other symbols than `vocab`."""
+    if has_checkpoint(workdir) and model_files.read_vocab(workdir) != vocab:
+        raise UserError(
+            f"the text has symbols that the run in {workdir} does not know; start"
+            f" another run with train.init_from={workdir}"
+        )
+
+
+def check_resumable(
+    workdir: Path, text_sha256: str, *, other_text: bool = False
+) -> None:
+    """Raises UserError if the run in `workdir` cannot be continued as it was.
+
+    It has checkpoints of which none is whole, or of another release; or weights alone;
+    or it was trained on another text.
+    """
+    step, notes = read_newest_notes(workdir)
+    if notes and has_only_weights(workdir, step):
+        raise UserError(
+            f"{workdir} holds weights alone, without the optimizer's state, and cannot"
+            f" be continued; start from them with train.init_from={workdir} in another"
+            " workdir"
+        )
+    known = notes.get("text_sha256")
+    if known and text_sha256 and known != text_sha256 and not other_text:
+        raise UserError(
+            f"the text has changed since the run in {workdir} started; restore it,"
+            " train in another workdir, or continue on the new text with other_text"
+        )
+
+
+def restore_state(
+    workdir: Path, state: TrainState, reporter: Reporter
+) -> tuple[TrainState, dict[str, Any]]:
+    """Returns the newest checkpoint's state and notes, or (state, {}) without one."""
+    like = {"params": state.params, "run": state._replace(params=())}
+    restored, problems = restore_newest(workdir, like)
+    for problem in problems:
+        reporter.say(f"skipped: {problem}")
+    if restored is None:
+        if problems:
+            raise UserError(describe_unreadable(workdir))
+        return state, {}
+    reporter.say(f"resumed from step {restored.step}")
+    changes = _describe_changes(restored.notes.get("trained_on", {}))
+    if changes:
+        reporter.say(
+            f"trained on another machine so far: {changes}; its losses continue as they"
+            " would have, but not to the last bit"
+        )
+    run = TrainState(*restored.trees["run"])
+    return run._replace(params=restored.trees["params"]), restored.notes
+
+
+def _describe_changes(before: dict[str, Any]) -> str:
+    """Returns how this machine differs from that of a checkpoint's notes, or ""."""
+    now = describe_machine() | {"lstm": get_lstm_backend()}
+    return ", ".join(
+        f"{name} was {before[name]} and is {now[name]}"
+        for name in now
+        if before.get(name, now[name]) != now[name]
+    )
+
+
+def load_initial_model(workdir: Path, config: RunConfig) -> model_files.Model | None:
+    """Returns the model of train.init_from, for a run without a checkpoint."""
+    origin = config.train.init_from
+    if not origin or has_checkpoint(workdir):
+        return None
+    cell = config.model.cell
+    own_cell = cell if isinstance(cell, Cell) else None
+    return model_files.load_model(origin, cell=own_cell)
+
+
+def transfer_params(start: model_files.Model, run: Run) -> Any:
+    """Returns the parameters of `start`, expanded to the vocabulary of a run."""
+    init = run.lm.init(jax.random.key(run.config.seed))
+    new_ids = run.vocab.translate(
+        np.arange(len(start.vocab)), start.vocab, what="train.init_from"
+    )
+    return expand_vocab(start.params, init, new_ids.tolist())
