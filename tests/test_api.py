@@ -1,0 +1,170 @@
+"""charlm.fit, charlm.load_model and the methods of a Model."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import optax
+import pytest
+from conftest import SMALL, files, read_untimed, train
+
+import charlm
+from charlm.config import default_config
+from charlm.errors import UserError
+from charlm.training.reporters import Reporter
+from charlm.workdir.checksums import tree_sha256
+
+OPTIONS = {name.rpartition(".")[2]: value for name, value in SMALL.items()}
+
+
+def fit(text, workdir, progress: bool | Reporter = False, **options):
+    return charlm.fit(text, workdir, progress=progress, **OPTIONS | options)
+
+
+def test_it_does_what_the_command_does(tmp_path, text_file):
+    model = fit(text_file, tmp_path / "python")
+    done = train(text_file, tmp_path / "command")
+    assert done.returncode == 0, done.stderr
+    other = charlm.load_model(tmp_path / "command")
+    assert tree_sha256(model.params) == tree_sha256(other.params)
+    assert read_untimed(tmp_path / "python") == read_untimed(tmp_path / "command")
+    names = ("config.json", "vocab.json", "samples.txt")
+    for name in names:
+        texts = [(tmp_path / run / name).read_text() for run in ("python", "command")]
+        assert texts[0] == texts[1]
+
+
+def test_a_model_is_three_things_with_methods(tmp_path, text_file):
+    model = fit(str(text_file), str(tmp_path / "run"))
+    lm, params, vocab = model
+    assert (lm, params, vocab) == (model.lm, model.params, model.vocab)
+    assert lm.config.features == 16 and lm.config.vocab_size == len(vocab)
+    text = model.generate("the ", length=30, temperature=0.7, seed=3)
+    assert len(text) == 30 and text == model.generate(
+        "the ", length=30, temperature=0.7, seed=3
+    )
+    nats = model.score(["the cat sat", "tac eht tas"])
+    assert nats[0] < nats[1] and model.score("the cat sat") == nats[0]
+    ids = vocab.encode("the cat sat")
+    assert nats[0] == pytest.approx(charlm.score(lm, params, ids).nats_per_char * 10)
+    page = model.show("the cat sat on a mat", search=0)
+    assert page._repr_html_().startswith("<iframe")
+
+
+def test_it_resumes_and_refuses_other_options_as_the_command_does(tmp_path, text_file):
+    fit(text_file, tmp_path / "run", steps=20)
+    said = []
+    fit(text_file, tmp_path / "run", progress=Reporter(say=said.append))
+    assert "resumed from step 20" in said
+    whole = fit(text_file, tmp_path / "whole")
+    again = charlm.load_model(tmp_path / "run")
+    assert tree_sha256(whole.params) == tree_sha256(again.params)
+    before = files(tmp_path / "run")
+    with pytest.raises(UserError) as error:
+        fit(text_file, tmp_path / "run", features=17)
+    done = train(text_file, tmp_path / "run", model__features=17)
+    line = done.stderr.strip().removeprefix("error: ").replace("--config.", "")
+    assert str(error.value) == line.replace("another --workdir", "another workdir")
+    assert "\n" not in str(error.value) and files(tmp_path / "run") == before
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import charlm
+from charlm.training.reporters import Reporter
+
+def tick(step, *_):
+    if step >= 30 and not sent:
+        sent.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sent, said = [], []
+model = charlm.fit(sys.argv[1], sys.argv[2], steps=200_000, features=16, layers=1,
+    batch_size=4, seq_length=10, checkpoint_every=0, eval_every=0, sample_every=0,
+    progress=Reporter(tick=tick, say=said.append), checkpoint="latest")
+assert "the same call goes on" in said[-1], said
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print(len(model.generate(length=5)))
+"""
+
+
+def test_an_interrupt_saves_and_returns_the_model(tmp_path, text_file):
+    code = [sys.executable, "-c", INTERRUPTED, str(text_file), str(tmp_path / "run")]
+    done = subprocess.run(code, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "5\n"
+    assert len(os.listdir(tmp_path / "run" / "checkpoints")) == 1
+
+
+def test_configs_of_each_kind(tmp_path, text_file):
+    config = default_config()
+    config.data.path = str(text_file)
+    by_config = charlm.api.make_config(config, **OPTIONS)
+    by_mapping = charlm.api.make_config(config.to_dict(), **OPTIONS)
+    by_run = charlm.api.make_config(by_config, steps=7)
+    assert by_config == by_mapping and by_run.train.steps == 7
+    assert charlm.api.make_config("hello").data.corpus == "hello"
+    with pytest.raises(UserError, match="did you mean optim.learning_rate"):
+        charlm.fit(text_file, tmp_path / "run", lr=1)
+    with pytest.raises(UserError, match="there is no file"):
+        charlm.fit(tmp_path / "absent.txt", tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_optimizer_of_ones_own(tmp_path, text_file):
+    model = fit(text_file, tmp_path / "run", optimizer=optax.sgd(0.5))
+    records = [r for r in read_untimed(tmp_path / "run") if r["split"] == "train"]
+    assert records[-1]["nats_per_char"] < records[0]["nats_per_char"]
+    assert "learning_rate" not in records[0]
+    assert model.generate(length=3)
+
+
+def make_min_gru() -> charlm.Cell:
+    """minGRU (Feng et al. 2024), whose gates do not read the state."""
+
+    def init(key, d, h):
+        gate, candidate = jax.random.split(key)
+        return {
+            "gate": jax.random.normal(gate, (d, h)) / math.sqrt(d),
+            "candidate": jax.random.normal(candidate, (d, h)) / math.sqrt(d),
+        }
+
+    def initial_state(batch_size, h):
+        return jax.numpy.zeros((batch_size, h))
+
+    def step(params, state, x):
+        gate = jax.nn.sigmoid(x @ params["gate"])
+        state = (1 - gate) * state + gate * (x @ params["candidate"])
+        return state, state
+
+    return charlm.Cell(init, initial_state, step)
+
+
+@pytest.mark.parametrize("embedding", [0, 5])
+def test_a_cell_of_ones_own_goes_everywhere(tmp_path, text_file, embedding):
+    """Training, resume, samples, scores, activations; the page says why not."""
+    cell, run = make_min_gru(), tmp_path / "run"
+    options = {"cell": cell, "layers": 2, "embedding": embedding, "dropout": 0.1}
+    fit(text_file, run, steps=20, **options)
+    model = fit(text_file, run, **options)
+    whole = fit(text_file, tmp_path / "whole", **options)
+    assert tree_sha256(model.params) == tree_sha256(whole.params)
+    records = [r for r in read_untimed(run) if r["split"] == "train"]
+    assert records[-1]["nats_per_char"] < records[0]["nats_per_char"]
+    assert json.loads((run / "config.json").read_text())["model"]["cell"] == "custom"
+    with pytest.raises(UserError, match="cell=my_cell"):
+        charlm.load_model(run)
+    loaded = charlm.load_model(run, cell=cell)
+    assert loaded.generate("the ", length=9) == model.generate("the ", length=9)
+    assert loaded.score("the cat") == model.score("the cat")
+    recorded = charlm.record_activations(loaded, "the cat sat")
+    assert set(recorded.signals) == {
+        f"layer_{n}/{name}" for n in (0, 1) for name in ("state", "y")
+    }
+    assert np.isfinite(recorded.nats[1:]).all()
+    with pytest.raises(UserError, match="record_activations"):
+        loaded.show("the cat sat", search=0)
