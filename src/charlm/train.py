@@ -16,7 +16,9 @@ from ml_collections import config_flags
 from charlm.cli.app import run
 from charlm.errors import UserError
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    STOP_SIGNALS.append(signal.SIGHUP)
 
 
 def main() -> int:
@@ -24,7 +26,7 @@ def main() -> int:
     from charlm.model.lm import resolve_dtype
     from charlm.training import build
     from charlm.training.loop import check_resumable
-    from charlm.workdir.lock import hold
+    from charlm.workdir.lock import lock_workdir
     from charlm.workdir.model_files import write_bundle
 
     configure_jax()
@@ -41,7 +43,7 @@ def main() -> int:
     start = build.start_of(workdir, config)
     made = build.assemble(config, known=build.known_symbols(workdir, start))
     params = build.adopted(start, made, seed=config["seed"]) if start else None
-    with hold(workdir):
+    with lock_workdir(workdir):
         # Once more: another run may have begun here in the meantime.
         build.check_same_run(workdir, config)
         build.check_vocabulary(workdir, made.vocab)
@@ -135,7 +137,7 @@ def stop_soon(number: int, stopped: list[int]) -> None:
     stopped.append(number)
     for name in STOP_SIGNALS:
         # A closing terminal sends SIGHUP twice: no reason to lose what is being saved.
-        again = signal.SIG_IGN if name == signal.SIGHUP else signal.SIG_DFL
+        again = signal.SIG_IGN if name.name == "SIGHUP" else signal.SIG_DFL
         signal.signal(name, again)
 
 

@@ -11,24 +11,22 @@ from absl import flags
 
 from charlm.cli.app import run
 from charlm.corpora import fetch
-from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl
+from charlm.corpora.builders import FromArchive, FromCorpus
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
-
-USE = "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
 
 
 def main(words: list[str]) -> None:
     match words:
         case ["list"]:
-            print("\n\n".join(_entry(name, SOURCES[name]) for name in SOURCES))
+            print("\n\n".join(_describe(name, SOURCES[name]) for name in SOURCES))
         case ["fetch", name]:
             print(fetch.fetch(name))
         case ["path", name]:
             path = fetch.find(name)
             if path is None:
                 raise UserError(
-                    fetch.another(name)
+                    fetch.checksum_mismatch(name)
                     or f"{name} is not here yet; get it with"
                     f" python -m charlm.corpora fetch {name}"
                 )
@@ -37,37 +35,35 @@ def main(words: list[str]) -> None:
             fetch.join_archive(name, Path(archive), Path(target))
             print(target)
         case _:
-            raise UserError(USE)
+            raise UserError(
+                "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
+            )
 
 
-def _entry(name: str, source: Source) -> str:
-    """All there is to say of a corpus: a line for each."""
-    here = fetch.find(name)
-    size = here.stat().st_size if here else source.size
-    match source.how:
-        case FromUrl(url) | Crawled(url):
-            origin = url
-        case FromArchive() as how:
-            sha256 = f", SHA-256 {how.sha256}" if how.sha256 else ""
-            origin = (how.url or Path(how.file).name) + sha256
-        case FromCorpus(of, _):
-            origin = f"the corpus {of}"
-        case _:
-            origin = ""
-    lines = {
-        "licence": source.licence,
+def _describe(name: str, source: Source) -> str:
+    """Returns all there is to say of a corpus, a line for each fact."""
+    path, origin = fetch.find(name), source.origin
+    size = path.stat().st_size if path else source.size
+    address = getattr(origin, "url", "")
+    if isinstance(origin, FromArchive):
+        address = address or Path(origin.file).name
+        address += f", SHA-256 {origin.sha256}" if origin.sha256 else ""
+    elif isinstance(origin, FromCorpus):
+        address = f"the corpus {origin.corpus}"
+    facts = {
+        "license": source.license,
         "size": f"{size:,} bytes" if size else "not known before it is made",
         "sha256": source.sha256,
-        "from": origin,
+        "from": address,
         "rule": source.rule,
-        "here": str(here or fetch.another(name)),
+        "here": path or fetch.checksum_mismatch(name),
     }
-    told = (f"  {key:<8}{value}" for key, value in lines.items() if value)
-    return "\n".join([f"{name}: {source.about}", *told])
+    lines = (f"  {key:<8}{value}" for key, value in facts.items() if value)
+    return "\n".join([f"{name}: {source.about}", *lines])
 
 
 if __name__ == "__main__":
-    given = [word for word in sys.argv[1:] if not word.startswith("-")]
-    sys.argv = [word for word in sys.argv if word not in given]
+    arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
+    sys.argv = [word for word in sys.argv if word not in arguments]
     flags.FLAGS.mark_as_parsed()
-    run(lambda: main(given), about=__doc__ or "")
+    run(lambda: main(arguments), about=__doc__ or "")

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from charlm.corpora import fetch
-from charlm.data.corpus import Corpus, open_corpus, parts
+from charlm.data.corpus import Corpus, open_corpus, split_slices
 from charlm.data.streams import Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
@@ -76,9 +76,9 @@ def assemble(config: Config, *, known: Vocab | None = None) -> Run:
     make_optimizer(learning_rate=1.0, **_picked(optim, OPTIMIZER))
     make_schedule(**_picked(optim, SCHEDULE))
     corpus = corpus_of(config["data"], known=known)
-    pieces = parts(len(corpus.ids), config["data"]["split"])
+    slices = split_slices(len(corpus.ids), config["data"]["split"])
     streams = Streams(
-        corpus.ids[pieces["train"]],
+        corpus.ids[slices["train"]],
         batch_size=train["batch_size"],
         seq_length=train["seq_length"],
         reset_probability=config["data"]["reset_probability"],
@@ -101,7 +101,7 @@ def assemble(config: Config, *, known: Vocab | None = None) -> Run:
         ),
         learning_rate=learning_rate,
         streams=streams,
-        valid=corpus.ids[pieces["valid"]],
+        valid=corpus.ids[slices["valid"]],
         steps=steps,
         text_sha256=corpus.sha256,
     )
@@ -114,7 +114,9 @@ def corpus_of(data: Config, *, known: Vocab | None = None) -> Corpus:
             "there is nothing to read: give a text file with --config.data.path=FILE"
         )
     path = Path(data["path"]) if data["path"] else fetch.fetch(data["corpus"])
-    return open_corpus(path, unit=data["unit"], encoding=data["encoding"], known=known)
+    return open_corpus(
+        path, unit=data["unit"], encoding=data["encoding"], extra_symbols=known
+    )
 
 
 def check_knobs(config: Config) -> None:
