@@ -42,10 +42,7 @@ def download(
     """
     part = Path(f"{target}.part")
     try:
-        with (
-            lock_file(Path(f"{target}.lock")),
-            progress_bar(name) as on_progress,
-        ):
+        with lock_file(Path(f"{target}.lock")), progress_bar(name) as on_progress:
             if target.is_file() and sha256 in ("", file_sha256(target)):
                 return
             if not sha256:  # nothing would tell of what file a part is
@@ -57,14 +54,13 @@ def download(
                 _receive_all(url, part, max_bytes, on_progress)
             actual = file_sha256(part)
             if sha256 not in ("", actual):
+                part.unlink()
                 raise ValueError(f"its SHA-256 is {actual}, not {sha256}")
             commit(part, target)
     except (*NETWORK_ERRORS, ValueError) as error:
-        if not isinstance(error, NETWORK_ERRORS):  # it is another file
-            part.unlink(missing_ok=True)
-        kept = f", {size:,} bytes are kept" if (size := _get_size(part)) else ""
+        note = f", {size:,} bytes are kept" if (size := _get_size(part)) else ""
         raise UserError(
-            f"{name} could not be downloaded from {url} ({get_reason(error)}{kept});"
+            f"{name} could not be downloaded from {url} ({get_reason(error)}{note});"
             f" fetch that address by other means and save it as {target}{hint}"
         ) from error
     except OSError as error:
@@ -115,6 +111,10 @@ def _receive(url, part, max_bytes, on_progress) -> None:
             total = file.tell() + (response.raw.length_remaining or max_bytes)
             while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
                 if file.tell() + len(chunk) > max_bytes:
-                    raise ValueError(f"it has more than the {max_bytes:,} bytes known")
+                    break
                 file.write(chunk)
                 on_progress(file.tell(), total)
+            else:
+                return
+    part.unlink()
+    raise ValueError(f"it has more than the {max_bytes:,} bytes expected")

@@ -60,6 +60,15 @@ def collect(
             "taking text out of web pages needs Resiliparse: pip install '.[corpora]'"
         ) from error
     folder.mkdir(exist_ok=True)
+
+    def get_text(path: Path, url: str) -> str:
+        if not path.exists():
+            atomic_write(path, _decode(read(url)))
+        html = path.read_text(encoding="utf-8")
+        if text := extract_plain_text(html, main_content=True).strip():
+            return f"{text}\n\n"
+        raise ValueError("no text")
+
     texts, missing = [], {}
     try:
         read = _make_reader(index, pause)
@@ -67,16 +76,8 @@ def collect(
         essays = find_essays(page.url, _list_links(_decode(page)))
         with progress_bar(name, unit="pages") as on_progress:
             for n, (essay, url) in enumerate(essays.items(), 1):
-                path = folder / essay
                 try:
-                    if not path.exists():
-                        atomic_write(path, _decode(read(url)))
-                    html = path.read_text(encoding="utf-8")
-                    if not (
-                        text := extract_plain_text(html, main_content=True).strip()
-                    ):
-                        raise ValueError("no text")
-                    texts.append(f"{text}\n\n")
+                    texts.append(get_text(folder / essay, url))
                 except ValueError as error:
                     missing[essay] = str(error)
                 on_progress(n, len(essays))
@@ -87,9 +88,9 @@ def collect(
                 f" first: {reason}; the site may have changed"
             )
     except (*NETWORK_ERRORS, ValueError) as error:
-        kept = f"; what has arrived is kept in {folder}" * any(folder.iterdir())
+        note = f"; what has arrived is kept in {folder}" * any(folder.iterdir())
         raise UserError(
-            f"{name} could not be fetched from {index} ({get_reason(error)}){kept};"
+            f"{name} could not be fetched from {index} ({get_reason(error)}){note};"
             f" try again later{hint}"
         ) from error
     target.write_text("".join(texts), encoding="utf-8", newline="")
@@ -104,16 +105,16 @@ def find_essays(index: str, links: list[str]) -> dict[str, str]:
       ValueError: there are none, or too many.
     """
     base, essays = urlsplit(index), {}
+    base_folder, _, base_name = base.path.rpartition("/")
     for link in links:
         try:
             url = urlsplit(urljoin(index, link.strip()))
         except ValueError:  # no address
             continue
         folder, _, name = url.path.rpartition("/")
-        is_near = _get_site(url) == _get_site(base)
-        is_near = is_near and folder == base.path.rpartition("/")[0]
+        is_near = _get_site(url) == _get_site(base) and folder == base_folder
         is_plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.html", name)
-        if is_near and is_plain and url.path != base.path and name != "index.html":
+        if is_near and is_plain and name not in ("index.html", base_name):
             essays[name] = urljoin(index, name)
     if not 0 < len(essays) <= MAX_ESSAYS:
         raise ValueError(f"it links to {len(essays)} essays; the site may have changed")
@@ -139,11 +140,8 @@ def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]
     `read` raises ValueError for a page that is not to be had, and one of NETWORK_ERRORS
     if asking again later may help.
     """
-    url = urljoin(index, "/robots.txt")
-    rules, robots = (
-        RobotFileParser(url),
-        requests.get(url, headers=HEADERS, timeout=TIMEOUT),
-    )
+    url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
+    robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
     if robots.status_code in (401, 403) or robots.status_code >= 500:
         rules.parse(["User-agent: *", "Disallow: /"])
     else:

@@ -135,12 +135,10 @@ def _download(
 
 def _get_hint(source: Source) -> str:
     """Returns the end of a message: where else a missing file may be put."""
-    hint = "in a folder that CHARLM_DATA names"
+    folder, file = "in a folder that CHARLM_DATA names", source.file
     if isinstance(source.origin, FromArchive):
-        return (
-            f", or as {source.origin.file} {hint}; or the text as {source.file} there"
-        )
-    return f", or as {source.file} {hint}"
+        return f", or as {source.origin.file} {folder}, or its text as {file} there"
+    return f", or as {file} {folder}"
 
 
 def _make(name: str, source: Source, target: Path) -> None:
