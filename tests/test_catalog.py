@@ -179,7 +179,7 @@ def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, ser
         line = refusal("war_and_peace")
         assert f"its SHA-256 is {sha256(b'theirs')}, not {known}" in line
         assert "data.path=" in line and "move it away" in line
-        assert fetch.find("war_and_peace") is None and not requests
+        assert not requests
     assert in_cache("war_and_peace").read_bytes() == b"theirs"
     in_cache("war_and_peace").write_bytes(b"the known one")
     assert fetch.fetch("war_and_peace") == in_cache("war_and_peace")

@@ -26,8 +26,7 @@ def main(words: list[str]) -> None:
             path = fetch.find(name)
             if path is None:
                 raise UserError(
-                    fetch.checksum_mismatch(name)
-                    or f"{name} is not here yet; get it with"
+                    f"{name} is not here yet; get it with"
                     f" python -m charlm.corpora fetch {name}"
                 )
             print(path)
@@ -42,8 +41,12 @@ def main(words: list[str]) -> None:
 
 def _describe(name: str, source: Source) -> str:
     """Returns all there is to say of a corpus, a line for each fact."""
-    path, origin = fetch.find(name), source.origin
-    size = path.stat().st_size if path else source.size
+    origin, size = source.origin, source.size
+    try:
+        path = fetch.find(name)
+        size = path.stat().st_size if path else size
+    except UserError as error:
+        path = error
     address = getattr(origin, "url", "")
     if isinstance(origin, FromArchive):
         address = address or Path(origin.file).name
@@ -56,7 +59,7 @@ def _describe(name: str, source: Source) -> str:
         "sha256": source.sha256,
         "from": address,
         "rule": source.rule,
-        "here": path or fetch.checksum_mismatch(name),
+        "here": path,
     }
     lines = (f"  {key:<8}{value}" for key, value in facts.items() if value)
     return "\n".join([f"{name}: {source.about}", *lines])

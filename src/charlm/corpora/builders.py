@@ -52,7 +52,7 @@ class FromCorpus(NamedTuple):
 class Generated(NamedTuple):
     """Made of what is on this machine by build(target)."""
 
-    build: Callable[[Path], None]
+    build: Callable[[Path], object]
 
 
 class Crawled(NamedTuple):
@@ -69,21 +69,6 @@ def is_c(name: str) -> bool:
 def is_c_of_kernel(name: str) -> bool:
     """Says whether a file is C of the folder kernel/ of a release, at any depth."""
     return is_c(name) and PurePosixPath(name).parts[1:2] == ("kernel",)
-
-
-def is_top_level_tex(name: str) -> bool:
-    """Says whether a file is .tex, right in the one folder that an archive has."""
-    return name.endswith(".tex") and len(PurePosixPath(name).parts) == 2
-
-
-def is_list_of_names(name: str) -> bool:
-    """Says whether a file is one of the two lists of names."""
-    return name in ("names/male.txt", "names/female.txt")
-
-
-def male_first(name: str) -> bytes:
-    """Sorts the list of male names before the other. By name it would be after."""
-    return b"" if name == "names/male.txt" else name.encode()
 
 
 def drop_blank_lines(text: str) -> str:
@@ -103,11 +88,6 @@ def cut_prefix(source: Path, target: Path) -> None:
     """Writes the first PREFIX_BYTES of a file."""
     with source.open("rb") as file:
         target.write_bytes(file.read(PREFIX_BYTES))
-
-
-def write_hello(target: Path) -> None:
-    """Writes the word hello 200 times."""
-    target.write_text("hello" * 200, encoding="utf-8")
 
 
 def write_python_stdlib(target: Path) -> None:

@@ -26,8 +26,6 @@ def fetch(name: str) -> Path:
     """
     if path := find(name):
         return path
-    if mismatch := checksum_mismatch(name):
-        raise UserError(mismatch)
     source = get_source(name)
     target = _get_writable_folder() / source.file
     try:
@@ -42,23 +40,23 @@ def fetch(name: str) -> Path:
 
 
 def find(name: str) -> Path | None:
-    """Returns the file of a named corpus if it is there with the right checksum."""
-    source = get_source(name)
-    paths = _find_files(source.file)
-    return next((path for path in paths if _is_known(path, source)), None)
+    """Returns the file of a named corpus, or None if it is not there.
 
-
-def checksum_mismatch(name: str) -> str:
-    """Says which other file is in the place of a corpus, or "" if there is none."""
-    source = get_source(name)
+    Raises:
+      UserError: no such name, or another file is in its place.
+    """
+    source, others = get_source(name), []
     for path in _find_files(source.file):
-        if not _is_known(path, source):
-            return (
-                f"{path} is not the {name} that is known: its SHA-256 is"
-                f" {file_sha256(path)}, not {source.sha256}; another release, or a part"
-                f" of it? use it as it is with data.path={path}, or move it away"
-            )
-    return ""
+        if _is_known(path, source):
+            return path
+        others.append(path)
+    if others:
+        raise UserError(
+            f"{others[0]} is not the {name} that is known: its SHA-256 is"
+            f" {file_sha256(others[0])}, not {source.sha256}; another release, or a"
+            f" part of it? use it as it is with data.path={others[0]}, or move it away"
+        )
+    return None
 
 
 def join_archive(name: str, archive: Path, target: Path) -> None:
