@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charlm import Vocab, evaluate, load_model, sample
-from charlm.data.corpus import parts
+from charlm.data.corpus import split_slices
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.model.jax_setup import configure_jax
@@ -139,7 +139,7 @@ def opened(workdir: Path) -> Trained:
     model = load_model(workdir)
     data = read_config(workdir)["data"]
     corpus = corpus_of(data)
-    cut = parts(len(corpus.ids), data["split"])
+    cut = split_slices(len(corpus.ids), data["split"])
     text = {part: corpus.ids[place] for part, place in cut.items()}
     return Trained(workdir, *model, text, read_metrics(workdir))
 

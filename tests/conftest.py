@@ -1,15 +1,21 @@
 """Helpers of all tests: small texts and configs, front doors, a browser."""
 
+import bz2
 import contextlib
+import gzip
 import http.server
 import importlib
 import io
+import lzma
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import hypothesis
@@ -268,3 +274,34 @@ def read_untimed(workdir: Path) -> list[dict]:
 
 def files(path):
     return {p: p.read_bytes() if p.is_file() else None for p in path.rglob("*")}
+
+
+COMPRESS = {"tar": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+def make_header(name: str, **fields) -> tarfile.TarInfo:
+    """The header of a file in a tar."""
+    header = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(header, field, value)
+    return header
+
+
+def make_tar(members: Iterable, kind: str = "tar", **options) -> bytes:
+    """A tar of (header or name, bytes) pairs, compressed as `kind` says."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", **options) as tar:
+        for header, content in members:
+            header = make_header(header) if isinstance(header, str) else header
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    return COMPRESS[kind](file.getvalue())
+
+
+def make_zip(members: Iterable) -> bytes:
+    """A zip of (name or ZipInfo, bytes) pairs."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()

@@ -2,19 +2,18 @@
 
 import hashlib
 import http.server
-import io
-import tarfile
-import zipfile
+import threading
 from pathlib import Path
 
 import pytest
-from conftest import door, files, refused, serving
+from conftest import door, files, make_tar, make_zip, refused, serving
 
 from charlm.corpora import builders, fetch
 from charlm.corpora.builders import Crawled, FromArchive, FromUrl
 from charlm.corpora.registry import SOURCES
-from charlm.data.corpus import cache_folder, open_corpus
+from charlm.data.corpus import open_corpus
 from charlm.errors import UserError
+from charlm.files import get_cache_folder
 
 CLOSED = "http://127.0.0.1:9/closed"
 C_FILES = {
@@ -34,27 +33,9 @@ def by_hash(names):
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
 
 
-def tar_of(texts):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as tar:
-        for name, text in texts.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text))
-    return file.getvalue()
-
-
-def zip_of(texts):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
-        for name, text in texts.items():
-            packed.writestr(name, text)
-    return file.getvalue()
-
-
 @pytest.fixture
 def entry(monkeypatch):
-    """Changes an entry for the test: entry(name, size=...), and how it comes.
+    """Changes an entry for the test: entry(name, size=...), and its origin.
 
     `archive` is the one that is known; no entry has an address but those given here.
     """
@@ -62,15 +43,15 @@ def entry(monkeypatch):
 
     def change(name, **fields):
         source = SOURCES[name]
-        how = source.how
+        origin = source.origin
         if url := fields.pop("url", ""):
-            how = how._replace(url=url)
+            origin = origin._replace(url=url)
         if archive := fields.pop("archive", b""):
-            how = how._replace(sha256=sha256(archive))
-        monkeypatch.setitem(SOURCES, name, source._replace(how=how, **fields))
+            origin = origin._replace(sha256=sha256(archive))
+        monkeypatch.setitem(SOURCES, name, source._replace(origin=origin, **fields))
 
     for name, source in list(SOURCES.items()):
-        if getattr(source.how, "url", ""):
+        if getattr(source.origin, "url", ""):
             change(name, url=CLOSED)
     return change
 
@@ -95,25 +76,25 @@ def data(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served():
-    """{path: bytes} of a web server, its address, and the paths that were asked."""
-    content, asked = {}, []
+    """{path: bytes} of a web server, its address, and the paths that were requests."""
+    content, requests = {}, []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
         def do_GET(self):
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(content[self.path])
 
     with serving(Handler) as (_, address):
-        yield content, address, asked
+        yield content, address, requests
 
 
 def in_cache(name):
-    return cache_folder() / "data" / SOURCES[name].file
+    return get_cache_folder() / "data" / SOURCES[name].file
 
 
 def refusal(name):
@@ -127,19 +108,23 @@ def refusal(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_entry_says_all_that_there_is_to_say(name):
     source = SOURCES[name]
-    how = source.how
-    assert source.about and source.licence and source.file == source.file.strip("/")
-    assert isinstance(how, FromUrl) or source.rule
+    origin = source.origin
+    assert source.about and source.license and source.file == source.file.strip("/")
+    assert isinstance(origin, FromUrl) or source.rule
     assert not source.sha256 or len(source.sha256) == 64 and source.size > 0
-    if isinstance(how, FromUrl):
+    if isinstance(origin, FromUrl):
         assert source.sha256
-    if isinstance(how, FromArchive):
+    if isinstance(origin, FromArchive):
         # Without either, whatever came would be taken.
-        assert source.sha256 or how.url and len(how.sha256) == 64
-        assert 0 < how.packed <= how.most
-        assert Path(how.file).parent == Path(source.file).parent
-    if isinstance(how, FromUrl | Crawled) or isinstance(how, FromArchive) and how.url:
-        assert how.url.startswith(("http://", "https://"))
+        assert source.sha256 or origin.url and len(origin.sha256) == 64
+        assert 0 < origin.max_archive_bytes <= origin.max_bytes
+        assert Path(origin.file).parent == Path(source.file).parent
+    if (
+        isinstance(origin, FromUrl | Crawled)
+        or isinstance(origin, FromArchive)
+        and origin.url
+    ):
+        assert origin.url.startswith(("http://", "https://"))
 
 
 def test_no_two_share_a_place():
@@ -150,18 +135,16 @@ def test_no_two_share_a_place():
 @pytest.mark.parametrize("name", SOURCES)
 def test_without_a_network_one_line_says_where_to_put_it(entry, name):
     source = SOURCES[name]
-    base = SOURCES[getattr(source.how, "of", name)]
-    if isinstance(base.how, builders.Generated):
+    base = SOURCES[getattr(source.origin, "corpus", name)]
+    if isinstance(base.origin, builders.Generated):
         assert fetch.fetch(name).is_file()
         return
     line = refusal(name)
     assert (CLOSED in line and "connection refused" in line) or "no lasting" in line
-    kept = base.how.file if isinstance(base.how, FromArchive) else base.file
-    assert f"as {cache_folder() / 'data' / kept}" in line
-    assert f"as {kept} in a folder that CHARLM_DATA names" in line
-    if base.sha256:
-        assert f"({base.size:,} bytes, SHA-256 {base.sha256})" in line
-    assert not any(path.is_file() for path in files(cache_folder()))
+    file = base.origin.file if isinstance(base.origin, FromArchive) else base.file
+    assert f"as {get_cache_folder() / 'data' / file}" in line
+    assert f"as {file} in a folder that CHARLM_DATA names" in line
+    assert not any(path.is_file() for path in files(get_cache_folder()))
 
 
 def test_it_is_downloaded_to_its_place(entry, served):
@@ -186,7 +169,7 @@ def test_what_is_there_needs_no_network(entry, data):
 
 
 def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, served):
-    content, address, asked = served
+    content, address, requests = served
     content["/text"] = b"the known one"
     known = sha256(b"the known one")
     entry("war_and_peace", url=f"{address}/text", size=100, sha256=known)
@@ -195,8 +178,8 @@ def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, ser
         put(SOURCES["war_and_peace"].file, b"theirs")
         line = refusal("war_and_peace")
         assert f"its SHA-256 is {sha256(b'theirs')}, not {known}" in line
-        assert "--config.data.path=" in line and "move it away" in line
-        assert fetch.find("war_and_peace") is None and not asked
+        assert "data.path=" in line and "move it away" in line
+        assert not requests
     assert in_cache("war_and_peace").read_bytes() == b"theirs"
     in_cache("war_and_peace").write_bytes(b"the known one")
     assert fetch.fetch("war_and_peace") == in_cache("war_and_peace")
@@ -204,15 +187,14 @@ def test_another_file_in_its_place_is_neither_used_nor_replaced(entry, data, ser
 
 def test_latex_is_the_top_folders_tex_by_name(entry, data):
     folder = "stacks-project-abc"
-    archive = tar_of(
-        {
-            f"{folder}/sets.tex": b"sets\n",
-            f"{folder}/documentation/howto.tex": b"no\n",
-            f"{folder}/Makefile": b"no\n",
-            f"{folder}/algebra.tex": b"algebra\n",
-        }
-    )
-    theirs = data(SOURCES["latex"].how.file, archive)
+    texts = {
+        f"{folder}/sets.tex": b"sets\n",
+        f"{folder}/documentation/howto.tex": b"no\n",
+        f"{folder}/Makefile": b"no\n",
+        f"{folder}/algebra.tex": b"algebra\n",
+    }
+    archive = make_tar(texts.items(), "gz")
+    theirs = data(SOURCES["latex"].origin.file, archive)
     line = refusal("latex")
     assert f"{theirs} does not hold the latex that is known; move it away" in line
     assert theirs.read_bytes() == archive and not in_cache("latex").exists()
@@ -223,27 +205,26 @@ def test_latex_is_the_top_folders_tex_by_name(entry, data):
 
 
 def test_an_archive_without_a_checksum_is_kept_by_its_texts(entry, served):
-    content, address, asked = served
+    content, address, requests = served
     entry("latex", url=f"{address}/a", sha256=sha256(b"right\n"))
-    for text in (b"wrong\n", b"right\n"):  # what was wrong is asked for again
-        content["/a"] = tar_of({"stacks/a.tex": text})
+    for text in (b"wrong\n", b"right\n"):  # what was wrong is requests for again
+        content["/a"] = make_tar([("stacks/a.tex", text)], "gz")
         if text == b"wrong\n":
-            assert f"it has been removed: get {address}/a again" in refusal("latex")
+            assert "it has been removed; try again" in refusal("latex")
             assert files(in_cache("latex").parent) == {}
     fetch.fetch("latex")
     assert files(in_cache("latex").parent) == {in_cache("latex"): b"right\n"}
-    assert asked == ["/a", "/a"]
+    assert requests == ["/a", "/a"]
 
 
 def test_names_are_each_once_in_the_order_of_a_hash(entry, data):
-    packed = zip_of(
-        {
-            "names/README": b"not names",
-            "names/female.txt": b"Abby\nGale \nRobin\n",
-            "names/male.txt": b"Adam\n\nGale\nRobin\n",
-        }
-    )
-    data(SOURCES["names_list"].how.file, packed)
+    texts = {
+        "names/README": b"not names",
+        "names/female.txt": b"Abby\nGale \nRobin\n",
+        "names/male.txt": b"Adam\n\nGale\nRobin\n",
+    }
+    packed = make_zip(texts.items())
+    data(SOURCES["names_list"].origin.file, packed)
     listed = b"Adam\nGale\nRobin\nAbby\nGale\nRobin\n"
     entry("names_list", sha256=sha256(listed))
     names = "".join(f"{name}\n" for name in by_hash(["Adam", "Gale", "Robin", "Abby"]))
@@ -253,38 +234,78 @@ def test_names_are_each_once_in_the_order_of_a_hash(entry, data):
 
 
 def test_a_prefix_is_found_or_cut(entry, data, monkeypatch):
-    monkeypatch.setattr(builders, "PREFIX", 9)
-    packed = zip_of({"enwik8": b"<mediawiki>"})
+    monkeypatch.setattr(builders, "PREFIX_BYTES", 9)
+    packed = make_zip([("enwik8", b"<mediawiki>")])
     entry("wikipedia", sha256=sha256(b"<mediawiki>"), archive=packed)
     entry("wikipedia_prefix", sha256=sha256(b"<mediawik"))
-    data(SOURCES["wikipedia"].how.file, packed)
+    data(SOURCES["wikipedia"].origin.file, packed)
     assert fetch.fetch("wikipedia_prefix").read_bytes() == b"<mediawik"
     assert fetch.fetch("wikipedia").read_bytes() == b"<mediawiki>"
     there = data(SOURCES["wikipedia_prefix"].file, b"<mediawik")
     assert fetch.fetch("wikipedia_prefix") == there
 
 
-def test_the_corpora_of_one_archive_download_it_once(entry, served):
-    content, address, asked = served
-    content["/linux"] = tar_of(C_FILES)
+@pytest.fixture
+def linux(entry, served):
+    """The two corpora of a Linux archive that is served: their texts; its requests."""
+    content, address, requests = served
+    content["/linux"] = make_tar(C_FILES.items(), "xz")
     for name in ("linux", "linux_kernel"):
         entry(name, url=f"{address}/linux", archive=content["/linux"])
-    c_files = [name for name in by_hash(C_FILES) if name.endswith((".c", ".h"))]
-    assert fetch.fetch("linux").read_bytes() == b"".join(map(C_FILES.get, c_files))
-    of_kernel = [C_FILES[name] for name in c_files if "-9/kernel" in name]
-    assert fetch.fetch("linux_kernel").read_bytes() == b"".join(of_kernel)
-    assert asked == ["/linux"]
+    names = [name for name in by_hash(C_FILES) if name.endswith((".c", ".h"))]
+    kernel = [name for name in names if "-9/kernel" in name]
+    return *(b"".join(map(C_FILES.get, each)) for each in (names, kernel)), requests
+
+
+def test_the_corpora_of_one_archive_download_it_once(linux):
+    text, kernel_text, requests = linux
+    assert fetch.fetch("linux").read_bytes() == text
+    assert fetch.fetch("linux_kernel").read_bytes() == kernel_text
+    assert requests == ["/linux"]
+
+
+def test_an_archive_of_another_text_is_kept(linux, entry):
+    archive = in_cache("linux").with_name("linux-4.0.tar.xz")
+    entry("linux", sha256=sha256(b"another text"))
+    assert f"{archive} does not hold the linux that is known" in refusal("linux")
+    assert list(files(archive.parent)) == [archive]
+
+
+def test_a_full_disk_leaves_no_text(linux, monkeypatch):
+    def fail(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("charlm.corpora.archive.tempfile.TemporaryFile", fail)
+    place = in_cache("linux")
+    assert f"{place} cannot be written: No space left" in refusal("linux")
+    assert list(files(place.parent)) == [place.with_name("linux-4.0.tar.xz")]
+
+
+def test_several_at_once_make_it_once(linux, monkeypatch):
+    calls, join = [], fetch.join
+
+    def count(*args, **kwargs):
+        calls.append(args)
+        join(*args, **kwargs)
+
+    monkeypatch.setattr(fetch, "join", count)
+    threads = [threading.Thread(target=fetch.fetch, args=("linux",)) for _ in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and in_cache("linux").read_bytes() == linux[0]
 
 
 def test_a_release_that_has_no_address_is_made_of_what_is_put_there(entry, data):
     by_path = b"fork\nirq\n"
     entry("linux_kernel_6.1", sha256=sha256(by_path))
-    data(SOURCES["linux_kernel_6.1"].how.file, tar_of(C_FILES))
+    data(SOURCES["linux_kernel_6.1"].origin.file, make_tar(C_FILES.items(), "xz"))
     assert fetch.fetch("linux_kernel_6.1").read_bytes() == by_path
 
 
 def test_another_releases_archive_is_used_when_asked_for(entry, data, tmp_path):
-    archive = data(SOURCES["linux_kernel"].how.file, tar_of(C_FILES))
+    archive = data(SOURCES["linux_kernel"].origin.file, make_tar(C_FILES.items(), "xz"))
     line = refusal("linux_kernel")
     assert line.startswith(f"{archive} is not the archive that is known")
     assert f"join linux_kernel {archive} FILE" in line
@@ -298,7 +319,7 @@ def test_another_releases_archive_is_used_when_asked_for(entry, data, tmp_path):
         fetch.join_archive("hello", archive, target)
     with pytest.raises(UserError, match="there is no archive .*absent"):
         fetch.join_archive("linux", tmp_path / "absent", tmp_path / "other")
-    with pytest.raises(UserError, match="has none of the texts"):
+    with pytest.raises(UserError, match=f"{archive} has no text"):
         fetch.join_archive("latex", archive, tmp_path / "other")
     assert set(tmp_path.iterdir()) == {tmp_path / "data", target}
 
@@ -313,11 +334,11 @@ def test_the_list_has_each_entrys_facts(tmp_path, monkeypatch):
     blocks = dict(block.split(": ", 1) for block in done.stdout.split("\n\n"))
     assert list(blocks) == list(SOURCES)
     for name, source in SOURCES.items():
-        for fact in (source.about, source.licence, source.sha256, source.rule):
+        for fact in (source.about, source.license, source.sha256, source.rule):
             assert fact in blocks[name], name
         assert not source.size or f"{source.size:,} bytes" in blocks[name]
-        assert getattr(source.how, "url", "") in blocks[name]
-        assert getattr(source.how, "sha256", "") in blocks[name]
+        assert getattr(source.origin, "url", "") in blocks[name]
+        assert getattr(source.origin, "sha256", "") in blocks[name]
     assert f"{other} is not the shakespeare that is known" in blocks["shakespeare"]
     refused(door("corpora", "path", "shakespeare"), "is not the shakespeare")
     refused(door("corpora", "path", "latex"), "corpora fetch latex")
@@ -337,8 +358,8 @@ def test_the_standard_librarys_tests_are_left_out(tmp_path):
     for name in ("b.py", "a/c.py", "test/d.py", "a/tests/e.py", "site-packages/f.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    found = builders.python_stdlib_files(tmp_path)
-    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    paths = builders.list_stdlib_files(tmp_path)
+    names = [path.relative_to(tmp_path).as_posix() for path in paths]
     assert names == by_hash(["b.py", "a/c.py"])
 
 
@@ -352,7 +373,7 @@ def test_what_is_there_is_what_is_known(real_data, monkeypatch, name):
     if not (real_data / source.file).exists() and name != "names":
         pytest.skip(f"CHARLM_DATA has no {source.file}")
     if name == "names":
-        monkeypatch.setattr(fetch, "_writable_folder", lambda: cache_folder())
+        monkeypatch.setattr(fetch, "_get_writable_folder", get_cache_folder)
     path = fetch.fetch(name)
     assert path.stat().st_size == source.size
     assert name != "names" or len(path.read_text().splitlines()) == 7_578

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import jax
@@ -26,6 +27,7 @@ from test_training import IDS, VOCAB, run_fit, same_state, small, streams_of
 
 from charlm.data.streams import Streams
 from charlm.errors import UserError
+from charlm.files import lock_file
 from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import MAX_STEPS
 from charlm.training.optimizer import make_optimizer
@@ -33,7 +35,7 @@ from charlm.training.reporters import Reporter
 from charlm.training.run_logger import LogState
 from charlm.training.step import init_state, make_train_step
 from charlm.workdir import metadata
-from charlm.workdir.lock import FILE, hold
+from charlm.workdir.lock import FILE, lock_workdir
 from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import read_metrics
 
@@ -186,15 +188,32 @@ def test_another_text_when_it_is_asked_for(tmp_path):
 
 def test_a_workdir_is_held_by_one_at_a_time(tmp_path):
     workdir = tmp_path / "run"
-    with hold(workdir), pytest.raises(UserError, match=f"process {os.getpid()} on "):
-        with hold(workdir):
+    with (
+        lock_workdir(workdir),
+        pytest.raises(UserError, match=f"process {os.getpid()} on "),
+    ):
+        with lock_workdir(workdir):
             pass
     assert not workdir.exists()  # nothing came of it
     workdir.mkdir()
     (workdir / FILE).write_text("process 1 on a machine that died\n")
-    with hold(workdir):
+    with lock_workdir(workdir):
         pass
     assert files(workdir) == {}
+
+
+def test_a_run_that_asks_before_the_owner_has_named_itself(tmp_path, monkeypatch):
+    path = tmp_path / FILE
+    path.write_text("")
+    owner = threading.Timer(0.2, path.write_text, ["process 7 on earth\n"])
+    with lock_file(path):
+        owner.start()
+        with pytest.raises(UserError, match="in use by process 7 on earth;"):
+            lock_workdir(tmp_path).__enter__()
+        path.write_text("")
+        monkeypatch.setattr("charlm.workdir.lock.MAX_WAIT_SECONDS", 0)
+        with pytest.raises(UserError, match="in use by another process;"):
+            lock_workdir(tmp_path).__enter__()
 
 
 def test_two_runs_at_once_in_one_workdir(tmp_path, text_file):
@@ -306,7 +325,10 @@ def test_a_workdir_with_links_is_not_written_to(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "run" / FILE).symlink_to(victim)
-    with pytest.raises(UserError, match="is not a plain file"), hold(tmp_path / "run"):
+    with (
+        pytest.raises(UserError, match="is not a plain file"),
+        lock_workdir(tmp_path / "run"),
+    ):
         pass
     assert victim.read_text() == "mine"
 

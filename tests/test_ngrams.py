@@ -9,7 +9,7 @@ from conftest import MADE_TEXT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charlm.data.corpus import parts
+from charlm.data.corpus import split_slices
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import (
@@ -170,7 +170,7 @@ def test_a_period_is_foretold_once_the_context_tells_where_one_is():
 
 def test_made_text_is_scored_well_and_better_with_context():
     ids = Vocab.of(MADE_TEXT).encode(MADE_TEXT)
-    cut = parts(len(ids), (0.9, 0.1))
+    cut = split_slices(len(ids), (0.9, 0.1))
     vocab_size = int(ids.max()) + 1
     model = kneser_ney(ids[cut["train"]], vocab_size=vocab_size, context=6)
     nats = losses(model, ids[cut["valid"]])
@@ -191,7 +191,7 @@ def test_the_losses_that_were_measured(
     text = (real_data / file).read_bytes()
     vocab = Vocab.of(text, unit)
     ids = vocab.encode(text)
-    cut = parts(len(ids), split)
+    cut = split_slices(len(ids), split)
     model = kneser_ney(ids[cut["train"]], vocab_size=len(vocab), context=context)
     assert abs(score(model, ids[cut[part]]) - expected) < 1e-3
 

@@ -1,4 +1,4 @@
-"""The room `text`: vocabularies, corpora, splits and streams."""
+"""Vocabularies, corpora, splits and streams."""
 
 import json
 import os
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.data.corpus import cache_folder, open_corpus, parts
+from charlm.data.corpus import open_corpus, split_slices
 from charlm.data.streams import Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
+from charlm.files import get_cache_folder
 
 characters = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -96,7 +97,7 @@ def test_encodings(tmp_path, data, encoding, text):
 
 
 def test_a_character_across_two_pieces_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("charlm.data.corpus.PIECE", 3)
+    monkeypatch.setattr("charlm.data.corpus.CHUNK_BYTES", 3)
     path = tmp_path / "a.txt"
     path.write_text("aé→😀" * 5, encoding="utf-8")
     corpus = open_corpus(path)
@@ -142,8 +143,8 @@ def test_texts_that_are_none(tmp_path, data, unit, message):
     path.write_bytes(data)
     with pytest.raises(UserError, match=message):
         open_corpus(path, unit=unit)
-    made = cache_folder() / "encoded"
-    assert not made.exists() or not any(made.iterdir())
+    cache = get_cache_folder() / "encoded"
+    assert not cache.exists() or not any(cache.iterdir())
 
 
 def test_paths_that_are_none(tmp_path):
@@ -164,27 +165,27 @@ def test_the_cache_is_used_and_remade_when_the_content_changes(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("abab")
     open_corpus(path)
-    made = cache_folder() / "encoded"
-    [entry] = made.iterdir()
+    cache = get_cache_folder() / "encoded"
+    [entry] = cache.iterdir()
     before = (entry / "ids.npy").stat()
     open_corpus(path)
     assert (entry / "ids.npy").stat().st_mtime_ns == before.st_mtime_ns
     path.write_text("baba")  # the same size
     corpus = open_corpus(path)
     assert corpus.vocab.decode(corpus.ids) == "baba"
-    assert len(list(made.iterdir())) == 2
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_a_text_is_encoded_anew_only_for_symbols_that_it_has_not(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("abba")
     own = open_corpus(path)
-    assert open_corpus(path, known=Vocab.of("b")).vocab == own.vocab
-    made = cache_folder() / "encoded"
-    assert len(list(made.iterdir())) == 1
-    more = open_corpus(path, known=Vocab.of("Ab"))
+    assert open_corpus(path, extra_symbols=Vocab.of("b")).vocab == own.vocab
+    cache = get_cache_folder() / "encoded"
+    assert len(list(cache.iterdir())) == 1
+    more = open_corpus(path, extra_symbols=Vocab.of("Ab"))
     assert more.vocab == Vocab.of("Aab") and more.vocab.decode(more.ids) == "abba"
-    assert len(list(made.iterdir())) == 2
+    assert len(list(cache.iterdir())) == 2
 
 
 @pytest.mark.parametrize("size", [0, 100, 150, -1])
@@ -192,7 +193,7 @@ def test_a_damaged_entry_of_the_cache_is_remade(tmp_path, size):
     path = tmp_path / "a.txt"
     path.write_text("abab" * 100)
     open_corpus(path)
-    [entry] = (cache_folder() / "encoded").iterdir()
+    [entry] = (get_cache_folder() / "encoded").iterdir()
     with (entry / "ids.npy").open("r+b") as file:
         if size < 0:
             file.seek(size, os.SEEK_END)
@@ -212,7 +213,7 @@ def test_a_failed_encoding_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UserError, match="No space left"):
         open_corpus(path)
-    assert not any((cache_folder() / "encoded").iterdir())
+    assert not any((get_cache_folder() / "encoded").iterdir())
 
 
 def test_a_cache_that_cannot_be_written(tmp_path):
@@ -242,23 +243,23 @@ def test_a_text_of_500_mb_is_encoded_in_300_mb(tmp_path):
     with path.open("w", encoding="utf-8") as file:
         for _ in range(500):
             file.write(line)
-    made = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", ENCODE, str(path)], capture_output=True, text=True
     )
-    kilobytes, length = map(int, made.stdout.split())
+    kilobytes, length = map(int, done.stdout.split())
     assert length == 500 * len(line)
     assert kilobytes / 1024 < 300
 
 
 def test_split_by_shares_and_by_sizes():
-    assert parts(1_115_394, (0.9, 0.1))["valid"] == slice(1_003_854, 1_115_394)
-    assert parts(1000, (0.7, 0.2, 0.1)) == {
+    assert split_slices(1_115_394, (0.9, 0.1))["valid"] == slice(1_003_854, 1_115_394)
+    assert split_slices(1000, (0.7, 0.2, 0.1)) == {
         "train": slice(0, 700),
         "valid": slice(700, 900),
         "test": slice(900, 1000),
     }
-    assert parts(100, (90, 4, 5))["test"] == slice(94, 99)
-    assert parts(100, (1.0,))["valid"] == slice(100, 100)
+    assert split_slices(100, (90, 4, 5))["test"] == slice(94, 99)
+    assert split_slices(100, (1.0,))["valid"] == slice(100, 100)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_split_by_shares_and_by_sizes():
 )
 def test_splits_that_do_not_fit(split):
     with pytest.raises(UserError, match="data.split"):
-        parts(100, split)
+        split_slices(100, split)
 
 
 @given(
@@ -309,7 +310,7 @@ def test_fresh_at_an_epochs_start_and_now_and_then():
     share = np.delete(fresh, np.s_[:: streams.steps_per_epoch], axis=0).mean()
     assert 0.05 < share < 0.15
     never = Streams(ids, batch_size=20, seq_length=10)
-    assert not any(never[i].reset.any() for i in range(1, never.windows))
+    assert not any(never[i].reset.any() for i in range(1, never.steps_per_epoch))
 
 
 def test_vocab_json_is_readable():

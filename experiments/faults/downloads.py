@@ -11,11 +11,11 @@ from doors import Child
 from outcome import BUG, IDENTICAL, Tally, snapshot
 
 SIZE, SECONDS = 4_000_000, 1.0  # bytes, and how long the server takes over them
-PIECES = 100
+CHUNKS = 100
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
-    """Serves `data`, or what a Range asks of it, piece by piece."""
+    """Serves `data`, or what a Range asks of it, chunk by chunk."""
 
     data = b""
 
@@ -23,22 +23,22 @@ class Slow(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
+        span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(span[1]) if span else 0
         if start >= len(self.data):
             return self.send_error(416)
-        self.send_response(206 if asked else 200)
+        self.send_response(206 if span else 200)
         self.send_header("Content-Length", str(len(self.data) - start))
-        if asked:
+        if span:
             end = len(self.data)
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
         self.end_headers()
-        step = len(self.data) // PIECES
+        step = len(self.data) // CHUNKS
         try:
             for place in range(start, len(self.data), step):
                 self.wfile.write(self.data[place : place + step])
-                time.sleep(SECONDS / PIECES)
-        except OSError:  # who asked is dead
+                time.sleep(SECONDS / CHUNKS)
+        except OSError:  # the client is dead
             pass
 
 
@@ -47,23 +47,23 @@ def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
     tally = Tally("killed in downloading")
     Slow.data = random.Random(0).randbytes(SIZE)
     sha256 = hashlib.sha256(Slow.data).hexdigest()
-    told = folder / "port"
+    port = folder / "port"
 
     def serve():
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-            told.write_text(f"{server.server_port}\n")
+            port.write_text(f"{server.server_port}\n")
             server.serve_forever()
 
     server = Child(serve)
-    while not told.exists() or not told.read_text().endswith("\n"):
+    while not port.exists() or not port.read_text().endswith("\n"):
         time.sleep(0.01)
-    url = f"http://127.0.0.1:{int(told.read_text())}/text"
+    url = f"http://127.0.0.1:{int(port.read_text())}/text"
 
     def fetch(target):
         def main():
             from charlm.corpora.download import download
 
-            download(url, target, what="text", size=SIZE, sha256=sha256)
+            download(url, target, name="text", max_bytes=SIZE, sha256=sha256)
 
         return main
 
@@ -74,8 +74,8 @@ def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
         time.sleep(draw.uniform(0, SECONDS / 2))
         child.kill()
         child.wait()
-        whole = target.exists() and target.read_bytes() != Slow.data
-        outcome = f"{BUG}: a target that is not whole" if whole else IDENTICAL
+        is_damaged = target.exists() and target.read_bytes() != Slow.data
+        outcome = f"{BUG}: a target that is not whole" if is_damaged else IDENTICAL
         if n % 5 == 4 or n == times - 1:
             done = Child(fetch(target), NO_PROXY="*").wait()
             if snapshot(target.parent) != {"text": Slow.data}:

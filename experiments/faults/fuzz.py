@@ -252,7 +252,7 @@ def archives(folder: Path):
     def check(data):
         path.write_bytes(data)
         target.unlink(missing_ok=True)
-        join(path, target, wanted=lambda name: True, most=1 << 20)
+        join(path, target, keep=lambda name: True, max_bytes=1 << 20)
         assert target.stat().st_size <= 1 << 20
 
     return mutated(tar.getvalue()) | mutated(packed.getvalue()), check

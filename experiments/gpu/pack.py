@@ -14,14 +14,15 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from charlm.corpora.fetch import fetch, source_of
+from charlm.corpora.fetch import fetch, get_source
 from charlm.errors import UserError
 from experiments.gpu.parcel import PARCEL, TEXTS
 from experiments.gpu.plan import FULL, SMOKE
 from experiments.gpu.stage import ROOT
 
 MOST = 64_000_000  # bytes of the tree and the parcel
-LACKING = ("ml_collections", "orbax-checkpoint")  # or there in an older release
+# Or there in an older release.
+LACKING = ("ml_collections", "orbax-checkpoint", "filelock", "platformdirs")
 SIZES = "sizes.json"
 
 
@@ -67,7 +68,7 @@ def find_texts() -> dict[str, Path]:
     """Returns the text of each run, by its place below a data folder."""
     runs = [each for plan in (FULL, SMOKE) for lane in plan.lanes for each in lane]
     names = {read_corpus(each.config) for each in runs}
-    return {source_of(name).file: fetch(name) for name in sorted(names)}
+    return {get_source(name).file: fetch(name) for name in sorted(names)}
 
 
 def read_corpus(config: str) -> str:

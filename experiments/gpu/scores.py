@@ -28,7 +28,7 @@ def run(job: Job) -> None:
 def score_run(job: Job, each: Run) -> None:
     """Reports a run's best checkpoint; its weights are written first."""
     from charlm import evaluate, sample
-    from charlm.data.corpus import parts
+    from charlm.data.corpus import split_slices
     from charlm.training.build import corpus_of
     from charlm.workdir import model_files
 
@@ -37,7 +37,7 @@ def score_run(job: Job, each: Run) -> None:
     pack_model(job, each, model.params, restored)
     data = model_files.read_config(workdir)["data"]
     corpus = corpus_of(data)
-    cut = parts(len(corpus.ids), data["split"])
+    cut = split_slices(len(corpus.ids), data["split"])
     scores = {
         part: evaluate(
             model.lm, model.params, corpus.ids[cut[part]], streams=STREAMS

@@ -13,7 +13,7 @@ import numpy as np
 
 from charlm import Vocab, open_corpus
 from charlm.corpora.fetch import fetch
-from charlm.data.corpus import parts
+from charlm.data.corpus import split_slices
 from charlm.evaluation.kneser_ney import kneser_ney, losses
 from charlm.evaluation.ngrams import Level, count_ngrams, write
 from experiments.report import keep, quoted, table
@@ -51,7 +51,7 @@ def main() -> None:
 def scored(corpus: str, unit, split, part: str) -> dict:
     """The loss by context of a corpus, shortest first, and the seconds it took."""
     text = open_corpus(fetch(corpus), unit=unit)
-    cut = parts(len(text.ids), split)
+    cut = split_slices(len(text.ids), split)
     train, held_out = text.ids[cut["train"]], text.ids[cut[part]]
     began = time.perf_counter()
     model = kneser_ney(train, vocab_size=len(text.vocab), context=LONGEST)

@@ -1,83 +1,138 @@
-"""Files that are whole or not there, and folders that know the sums of theirs."""
+"""The cache folder, file locks, atomic writes, and lists of checksums."""
 
+import contextlib
+import errno
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-MOST = 1 << 24  # bytes of a list of sums: more is none of ours
-SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
+import platformdirs
+from filelock import FileLock
+
+CHECKSUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
+MAX_CHECKSUMS_BYTES = 1 << 24  # a longer list is another program's
+# What a file system without locks answers. Nobody is kept out there.
+NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
 
 
-def cache_folder() -> Path:
-    """Where encoded texts and downloads are kept: $CHARLM_CACHE or the user's cache."""
-    if given := os.environ.get("CHARLM_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "charlm"
+def get_cache_folder() -> Path:
+    """Returns $CHARLM_CACHE, or charlm's folder in the user's cache."""
+    user_cache = platformdirs.user_cache_dir("charlm", appauthor=False)
+    return Path(os.environ.get("CHARLM_CACHE") or user_cache)
+
+
+@contextlib.contextmanager
+def lock_file(path: Path, *, timeout: float = -1) -> Iterator[None]:
+    """Holds the lock file `path`, and removes it at the end.
+
+    The lock of a process that was killed keeps nobody out.
+
+    Args:
+      path: the lock file; its folder is made if it is missing.
+      timeout: seconds to wait for another holder; -1 waits without an end.
+
+    Raises:
+      filelock.Timeout: another process holds it.
+      OSError: it cannot be written.
+    """
+    # A soft lock is a file that is there: that of a dead process on another machine
+    # would keep everybody out.
+    lock = FileLock(path, timeout=timeout, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        # Removed while it is held: who waits for it then makes another.
+        with contextlib.suppress(OSError):  # Windows cannot, but filelock does it there
+            path.unlink()
+        lock.release()
 
 
 def file_sha256(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Returns the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, which replaces `path` at the end.
+
+    After an error it is removed, and `path` stays as it was.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        yield temporary
+        commit(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def atomic_write(path: Path, text: str) -> None:
     """Writes a file, whole or not at all."""
-    beside = path.with_name(f"{path.name}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def commit(temporary: Path, path: Path) -> None:
+    """Renames a file to `path` once its bytes are on the disk."""
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
 
 
 def write_checksums(folder: Path) -> None:
     """Puts all files of a folder on the disk, and their sums into its SHA256SUMS."""
-    names = sorted(p.relative_to(folder).as_posix() for p in _files(folder))
+    names = sorted(p.relative_to(folder).as_posix() for p in _list_files(folder))
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
-    atomic_write(folder / SUMS, "".join(lines))
+    atomic_write(folder / CHECKSUMS, "".join(lines))
     for path in [*folder.rglob("*"), folder, folder.parent]:
         _sync(path)
 
 
 def changed_files(folder: Path, *, only: str = "") -> list[str]:
-    """The files of a folder that are not as its SHA256SUMS says; [] if it has none.
+    """Returns the files that differ from SHA256SUMS; [] if the folder has none.
 
-    With `only`, that one of them is looked at and no other.
+    Args:
+      folder: its files and those below it are read.
+      only: the one file to read; by default all.
     """
-    strange = [p for p in folder.rglob("*") if not (p.is_file() or p.is_dir())]
-    if strange:  # a pipe, say, from which one would read for ever
-        return [strange[0].relative_to(folder).as_posix()]
+    special = [p for p in folder.rglob("*") if not (p.is_file() or p.is_dir())]
+    if special:  # reading a pipe, say, would not end
+        return [special[0].relative_to(folder).as_posix()]
     try:
-        if (folder / SUMS).stat().st_size > MOST:
-            return [SUMS]
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        if (folder / CHECKSUMS).stat().st_size > MAX_CHECKSUMS_BYTES:
+            return [CHECKSUMS]
+        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:  # an older charlm's, or killed just before it was written
         return []
     except (OSError, ValueError):
-        return [SUMS]
-    there = {p.relative_to(folder).as_posix(): p for p in _files(folder)}
+        return [CHECKSUMS]
+    present = {p.relative_to(folder).as_posix() for p in _list_files(folder)}
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
-    if not sums or not set(sums) <= set(there):  # more are another program's
-        return sorted(set(sums) - set(there)) or [SUMS]
+    if not sums or not set(sums) <= present:  # more are another program's
+        return sorted(set(sums) - present) or [CHECKSUMS]
     if only:
         sums = {only: sums.get(only)}
     return [name for name in sums if file_sha256(folder / name) != sums[name]]
 
 
-def _files(folder: Path) -> list[Path]:
-    """All files below a folder, but its own SHA256SUMS."""
+def _list_files(folder: Path) -> list[Path]:
+    """Returns all files below a folder except its own SHA256SUMS."""
     paths = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if path != folder / SUMS]
+    return [path for path in paths if path != folder / CHECKSUMS]
 
 
 def _sync(path: Path) -> None:
     """Waits until a file, or a folder's list of names, is on the disk."""
+    if os.name == "nt":  # it cannot open folders, nor sync what is open for reading
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

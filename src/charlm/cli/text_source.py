@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charlm.config import DataConfig
-from charlm.data.corpus import SPLITS, parts
+from charlm.data.corpus import SPLITS, split_slices
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.training.build import open_text
@@ -47,7 +47,7 @@ def read_text(
             "the text has changed since this run, and so have its parts; restore it, or"
             " name a whole file with --text=FILE"
         )
-    part = parts(len(corpus.ids), data.split)[split]
+    part = split_slices(len(corpus.ids), data.split)[split]
     if part.stop - part.start < 2:
         raise UserError(
             f"this run's {split} part has {part.stop - part.start} characters"

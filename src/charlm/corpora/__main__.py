@@ -10,25 +10,22 @@ from pathlib import Path
 
 from charlm.cli.app import run_app
 from charlm.corpora import fetch
-from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl
+from charlm.corpora.builders import FromArchive, FromCorpus
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
-
-USE = "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
 
 
 def run(words: list[str]) -> None:
     match words:
         case ["list"]:
-            print("\n\n".join(_entry(name, SOURCES[name]) for name in SOURCES))
+            print("\n\n".join(_describe(name, SOURCES[name]) for name in SOURCES))
         case ["fetch", name]:
             print(fetch.fetch(name))
         case ["path", name]:
             path = fetch.find(name)
             if path is None:
                 raise UserError(
-                    fetch.another(name)
-                    or f"{name} is not here yet; get it with"
+                    f"{name} is not here yet; get it with"
                     f" python -m charlm.corpora fetch {name}"
                 )
             print(path)
@@ -36,33 +33,35 @@ def run(words: list[str]) -> None:
             fetch.join_archive(name, Path(archive), Path(target))
             print(target)
         case _:
-            raise UserError(USE)
+            raise UserError(
+                "say what to do: list, fetch NAME, path NAME or join NAME ARCHIVE FILE"
+            )
 
 
-def _entry(name: str, source: Source) -> str:
-    """All there is to say of a corpus: a line for each."""
-    here = fetch.find(name)
-    size = here.stat().st_size if here else source.size
-    match source.how:
-        case FromUrl(url) | Crawled(url):
-            origin = url
-        case FromArchive() as how:
-            sha256 = f", SHA-256 {how.sha256}" if how.sha256 else ""
-            origin = (how.url or Path(how.file).name) + sha256
-        case FromCorpus(of, _):
-            origin = f"the corpus {of}"
-        case _:
-            origin = ""
-    lines = {
-        "licence": source.licence,
+def _describe(name: str, source: Source) -> str:
+    """Returns all there is to say of a corpus, a line for each fact."""
+    origin, size = source.origin, source.size
+    try:
+        path = fetch.find(name)
+        size = path.stat().st_size if path else size
+    except UserError as error:
+        path = error
+    address = getattr(origin, "url", "")
+    if isinstance(origin, FromArchive):
+        address = address or Path(origin.file).name
+        address += f", SHA-256 {origin.sha256}" if origin.sha256 else ""
+    elif isinstance(origin, FromCorpus):
+        address = f"the corpus {origin.corpus}"
+    facts = {
+        "license": source.license,
         "size": f"{size:,} bytes" if size else "not known before it is made",
         "sha256": source.sha256,
-        "from": origin,
+        "from": address,
         "rule": source.rule,
-        "here": str(here or fetch.another(name)),
+        "here": path,
     }
-    told = (f"  {key:<8}{value}" for key, value in lines.items() if value)
-    return "\n".join([f"{name}: {source.about}", *told])
+    lines = (f"  {key:<8}{value}" for key, value in facts.items() if value)
+    return "\n".join([f"{name}: {source.about}", *lines])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

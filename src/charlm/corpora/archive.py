@@ -1,54 +1,36 @@
-"""join(...): one text of the files in an archive, which is never unpacked.
-
-An archive from elsewhere may say anything. What it says of names, links, devices,
-owners and sizes is not followed: a name orders the files and is never a path, and what
-is read is bounded whatever it claims to be.
-"""
+"""join(...): one text of the files in an archive, which is never unpacked."""
 
 import bz2
 import codecs
 import gzip
 import hashlib
-import io
 import lzma
 import os
 import stat
-import struct
 import tarfile
 import tempfile
 import textwrap
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from charlm.errors import UserError
 
-PIECE = 1 << 20  # bytes read at a time
-MEMBERS = 200_000  # of an archive; a kernel has 50,000
-EXTENDS = (
-    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
-    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
-)
-EXTRA = 1 << 20  # bytes of a tar header that extends another: a long name, mostly
-# What the readers raise for damaged bytes: found by trying, written nowhere.
-DAMAGE = (
-    *(OSError, EOFError, ValueError, RuntimeError, LookupError, MemoryError),
-    *(OverflowError, struct.error, zlib.error, lzma.LZMAError),
-    *(tarfile.TarError, zipfile.BadZipFile),
-)
+CHUNK_BYTES = 1 << 20  # read at a time
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
 def by_name(name: str) -> bytes:
-    """The order of names, byte by byte."""
-    # Names come decoded; what was no UTF-8 in them stands as surrogates.
+    """Sorts names byte by byte."""
+    # Names come decoded. Bytes that were not UTF-8 are surrogates in them.
     return name.encode("utf-8", "surrogateescape")
 
 
 def by_hash(name: str) -> bytes:
-    """The order of the SHA-256 of names: fixed, and yet shuffled.
+    """Sorts names by their SHA-256: a fixed order, and yet shuffled.
 
-    So train and validation text are alike: by name, all of one folder would fall into
+    So train and validation text are alike: sorted by name, all of a folder would be in
     one of them.
     """
     return hashlib.sha256(by_name(name)).digest()
@@ -58,65 +40,53 @@ def join(
     archive: Path,
     target: Path,
     *,
-    wanted: Callable[[str], bool],
-    order: Callable[[str], bytes] = by_hash,
-    most: int,
-    show: Callable[[int, int], None] = lambda done, total: None,
+    keep: Callable[[str], bool],
+    sort_key: Callable[[str], bytes] = by_hash,
+    max_bytes: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Writes the wanted files of an archive to `target`, one after another.
+    """Writes files of an archive to `target`, one after another.
 
-    Their order in the archive is of no account. Files that are not UTF-8 are left out.
-    Memory stays at a few pieces, the names and the compression's window; the disk
-    holds, for a while, the text twice.
+    Files that are not UTF-8 are left out. Names only select and sort the files. Memory
+    holds a few chunks and all kept names; the disk holds, for a while, the text twice.
 
     Args:
-      archive: .tar, .tar.gz, .tar.bz2, .tar.xz or .zip, told by its first bytes.
-      target: the text's place.
-      wanted: says by its name whether a file is wanted.
-      order: what of a file's name the files are sorted by.
-      most: bytes that are unpacked, at most, wanted or not.
-      show: is told how many bytes of the archive have been read, of how many.
+      archive: .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, recognized by its first bytes.
+      target: the file to write.
+      keep: whether a file of this name is part of the text.
+      sort_key: what the names are sorted by.
+      max_bytes: the largest size to which the archive may unpack.
+      on_progress: called with the bytes of the archive that are read, and all of them.
 
     Raises:
-      UserError: it is damaged, unpacks to more, or has nothing that is wanted.
+      UserError: it is damaged, unpacks to more, or has no text that is kept.
       OSError: `target` cannot be written.
     """
     with tempfile.TemporaryFile(dir=target.parent) as spool, target.open("wb") as file:
-        places: dict[str, list[int]] = {}
-        for name, piece in pieces(archive, wanted=wanted, most=most, show=show):
-            if not piece:
-                # The last of a name counts, as it does for those who unpack.
-                places[name] = [spool.tell(), 0]
-            spool.write(piece)
-            places[name][1] += len(piece)
-        for name in sorted(places, key=order):
-            if _is_utf8(_stretch(spool, *places[name])):
-                file.writelines(_stretch(spool, *places[name]))
+        spans: dict[str, tuple[int, int]] = {}
+        for name, chunk in _read_chunks(archive, keep, max_bytes, on_progress):
+            # The last file of a name counts, as it does for programs that unpack.
+            start = spans[name][0] if chunk else spool.tell()
+            spool.write(chunk)
+            spans[name] = start, spool.tell()
+        for name in sorted(spans, key=sort_key):
+            _copy_utf8(spool, *spans[name], file)
         if not file.tell():
-            raise UserError(f"{archive} has none of the texts that are wanted")
+            raise UserError(f"{archive} has no text that is kept")
 
 
-def pieces(
-    archive: Path,
-    *,
-    wanted: Callable[[str], bool],
-    most: int,
-    show: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the wanted files in an archive, a piece at a time.
-
-    The first piece of a file is empty, no other is. Only plain files are read. See
-    `join`.
-    """
+def _read_chunks(archive, keep, max_bytes, on_progress) -> Iterator[tuple[str, bytes]]:
+    """Yields (name, bytes) of the plain files to keep: for each b"" first, then it."""
     with archive.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        read = _read_zip if file.peek(2).startswith(b"PK") else _read_tar
         try:
-            is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the latter: empty
-            file.seek(0)
-            size = os.fstat(file.fileno()).st_size
-            for named in (_of_zip if is_zip else _of_tar)(file, wanted, most):
-                show(file.tell(), size)
-                yield named
-        except DAMAGE as error:
+            for name, content in read(file, keep, max_bytes):
+                yield name, b""
+                while chunk := content.read(CHUNK_BYTES):
+                    yield name, chunk
+                    on_progress(file.tell(), size)
+        except Exception as error:  # damaged bytes raise nearly anything
             reason = textwrap.shorten(str(error), 100) or type(error).__name__
             raise UserError(
                 f"{archive} is damaged or not what it should be ({reason});"
@@ -124,123 +94,76 @@ def pieces(
             ) from error
 
 
-def _of_tar(file, wanted, most) -> Iterator[tuple[str, bytes]]:
-    unpacked = _Bounded(_unpacked(file), most)
+def _read_tar(file, keep, max_bytes) -> Iterator[tuple[str, Any]]:
+    start = file.peek(6)
+    openers = [OPENERS[magic] for magic in OPENERS if start.startswith(magic)]
+    source: Any = _Bounded(openers[0](file) if openers else file, max_bytes)
     # One encoding everywhere, so that the order is the same everywhere.
     with tarfile.open(
-        fileobj=unpacked, mode="r|", tarinfo=_Header, encoding="utf-8"
+        fileobj=source, mode="r|", tarinfo=_Header, encoding="utf-8"
     ) as tar:
-        count = 0
         while member := tar.next():
-            count += 1
             tar.members = []  # pyright: ignore  # else it remembers them all
-            if not 0 <= member.size <= most:  # else it would look for their end
+            if not 0 <= member.size <= max_bytes:  # it would look for their end
                 raise ValueError(f"a file in it claims {member.size:,} bytes")
-            _check_count(count)
             # A sparse file claims zeros that are nowhere.
-            plain = member.isreg() and not member.issparse()
-            if plain and wanted(member.name):
-                content = tar.extractfile(member)
-                assert content is not None
-                yield from _named(member.name, content)
-    # To the end, where the last checksum is.
-    while unpacked.read(PIECE):
+            if member.isreg() and not member.issparse() and keep(member.name):
+                yield member.name, tar.extractfile(member)
+    while source.read(CHUNK_BYTES):  # to the end, where the last checksum is
         pass
 
 
-def _of_zip(file, wanted, most) -> Iterator[tuple[str, bytes]]:
-    left = most
+def _read_zip(file, keep, max_bytes) -> Iterator[tuple[str, Any]]:
+    bounded = _Bounded(file, max_bytes)
     with zipfile.ZipFile(file) as packed:
-        _check_count(len(packed.infolist()))
         for member in packed.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 if not from Unix
-            plain = kind in (0, stat.S_IFREG) and not member.is_dir()
-            if not plain or not wanted(member.filename):
+            mode = stat.S_IFMT(member.external_attr >> 16)  # 0 if not from Unix
+            if mode not in (0, stat.S_IFREG) or not keep(member.filename):
                 continue
-            # The others are unpacked without a bound.
+            # Other methods unpack without a bound.
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError("it is packed in another way than by deflate")
-            if member.flag_bits & 1:
-                raise ValueError("it is encrypted")
-            with packed.open(member) as content:
-                for name, piece in _named(member.filename, content):
-                    left -= len(piece)
-                    if left < 0:
-                        raise ValueError(f"it unpacks to more than {most:,} bytes")
-                    yield name, piece
+                raise ValueError("it is not compressed by deflate")
+            with packed.open(member) as bounded.file:
+                yield member.filename, bounded
 
 
-def _named(name: str, content) -> Iterator[tuple[str, bytes]]:
-    yield name, b""
-    while piece := content.read(PIECE):
-        yield name, piece
+class _Bounded:
+    """A file from which no more than `max_bytes` can be read."""
 
+    def __init__(self, file, max_bytes: int):
+        self.file, self.left, self.max_bytes = file, max_bytes, max_bytes
 
-def _check_count(count: int) -> None:
-    if count > MEMBERS:
-        raise ValueError(f"it has more than {MEMBERS:,} members")
-
-
-def _unpacked(file):
-    """The tar in a file that may be compressed, its checksums checked on the way."""
-    magic = file.read(6)
-    file.seek(0)
-    if magic == b"\xfd7zXZ\0":
-        return lzma.open(file, format=lzma.FORMAT_XZ)
-    if magic.startswith(b"BZh"):
-        return bz2.open(file)
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.open(file)
-    return file
-
-
-class _Bounded(io.RawIOBase):
-    """A file of which no more than `most` bytes can be read."""
-
-    def __init__(self, file, most: int):
-        self.file, self.most, self.left = file, most, most
-
-    def read(self, size: int = -1, /) -> bytes:
-        assert size >= 0
-        piece = self.file.read(min(size, self.left + 1))
-        self.left -= len(piece)
+    def read(self, size: int) -> bytes:
+        chunk = self.file.read(size)
+        self.left -= len(chunk)
         if self.left < 0:
-            raise ValueError(f"it unpacks to more than {self.most:,} bytes")
-        return piece
+            raise ValueError(f"it unpacks to more than {self.max_bytes:,} bytes")
+        return chunk
 
 
 class _Header(tarfile.TarInfo):
-    """A tar header for which damage is an error: tarfile takes it for the end."""
+    """A tar header for which damage is an error. tarfile takes it for the end."""
 
     @classmethod
     def frombuf(cls, buf, encoding, errors):
-        if buf == bytes(tarfile.BLOCKSIZE):  # the end, which tarfile handles
-            return super().frombuf(buf, encoding, errors)
         try:
-            header = super().frombuf(buf, encoding, errors)
+            return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
-            raise ValueError("a header in it is damaged, or its end missing") from error
-        # These are read whole, at once.
-        if header.type in EXTENDS and not 0 <= header.size <= EXTRA:
-            raise ValueError(f"a header in it claims {header.size:,} bytes")
-        return header
+            if buf == bytes(tarfile.BLOCKSIZE):  # the end
+                raise
+            raise ValueError("a header is damaged, or its end is missing") from error
 
 
-def _stretch(file, start: int, size: int) -> Iterator[bytes]:
-    """The bytes of a file from `start`, a piece at a time."""
-    file.seek(start)
-    while size:
-        piece = file.read(min(size, PIECE))
-        size -= len(piece)
-        yield piece
-
-
-def _is_utf8(content: Iterable[bytes]) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _copy_utf8(source, start: int, end: int, target) -> None:
+    """Appends bytes of `source` to `target`, unless they are not UTF-8."""
+    decoder, position = codecs.getincrementaldecoder("utf-8")(), target.tell()
+    source.seek(start)
     try:
-        for piece in content:
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
+        while start < end:
+            chunk = source.read(min(end - start, CHUNK_BYTES))
+            start += len(chunk)
+            decoder.decode(chunk, start == end)
+            target.write(chunk)
     except UnicodeDecodeError:
-        return False
-    return True
+        target.seek(position)
+        target.truncate()

@@ -1,4 +1,4 @@
-"""The ways in which corpora are made, and the rules that these take."""
+"""The origins of corpora, and the rules by which texts are made of them."""
 
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from charlm.corpora.archive import by_hash
 from charlm.errors import UserError
 
-PREFIX = 4_154_399  # bytes of enwik8: what there is of it where it cannot be had whole
+PREFIX_BYTES = 4_154_399  # of enwik8, where it cannot be had whole
 
 
 class FromUrl(NamedTuple):
@@ -23,40 +23,40 @@ class FromArchive(NamedTuple):
     Attributes:
       file: the archive's place below a data folder.
       url: its address; empty if there is no lasting one.
-      packed: its bytes, at most.
-      sha256: of the archive; empty if its address has the same files in other bytes
-        at other times: then that of the text decides.
-      wanted: says by its name whether a file is wanted.
-      order: what of a name the files are sorted by.
-      most: bytes to which it unpacks, at most.
-      tidy: what is done to a small text that has been joined.
+      max_archive_bytes: the largest size of the archive.
+      sha256: of the archive; empty if its bytes change while its files do not. Then
+        that of the text decides.
+      keep: whether a file of this name is part of the text.
+      sort_key: what the names are sorted by.
+      max_bytes: the largest size to which it unpacks.
+      postprocess: changes a small text once it is joined.
     """
 
     file: str
     url: str
-    packed: int
+    max_archive_bytes: int
     sha256: str
-    wanted: Callable[[str], bool]
-    order: Callable[[str], bytes]
-    most: int
-    tidy: Callable[[str], str] | None = None
+    keep: Callable[[str], bool]
+    sort_key: Callable[[str], bytes]
+    max_bytes: int
+    postprocess: Callable[[str], str] | None = None
 
 
 class FromCorpus(NamedTuple):
     """Made of another corpus by build(its file, target)."""
 
-    of: str
+    corpus: str
     build: Callable[[Path, Path], None]
 
 
 class Generated(NamedTuple):
-    """Made of what is here by build(target)."""
+    """Made of what is on this machine by build(target)."""
 
-    build: Callable[[Path], None]
+    build: Callable[[Path], object]
 
 
 class Crawled(NamedTuple):
-    """The pages of a site that an index links to."""
+    """The pages of a site to which an index links."""
 
     url: str
 
@@ -71,49 +71,30 @@ def is_c_of_kernel(name: str) -> bool:
     return is_c(name) and PurePosixPath(name).parts[1:2] == ("kernel",)
 
 
-def is_top_level_tex(name: str) -> bool:
-    """Says whether a file is .tex, right in the one folder that an archive has."""
-    return name.endswith(".tex") and len(PurePosixPath(name).parts) == 2
-
-
-def is_list_of_names(name: str) -> bool:
-    """Says whether a file is one of the two lists of names."""
-    return name in ("names/male.txt", "names/female.txt")
-
-
-def male_first(name: str) -> bytes:
-    """The order of the two lists: by name it would be the other."""
-    return b"" if name == "names/male.txt" else name.encode()
-
-
-def without_blank_lines(text: str) -> str:
-    """The lines that have more than spaces, without those at their ends."""
+def drop_blank_lines(text: str) -> str:
+    """Returns the lines that are not blank, without the spaces at their ends."""
     lines = (line.rstrip() for line in text.splitlines())
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def shuffle_names(listed: Path, target: Path) -> None:
-    """The distinct lines of a list in the order of their hash: the list is sorted."""
-    names = set(listed.read_text(encoding="utf-8").splitlines())
+def shuffle_names(source: Path, target: Path) -> None:
+    """Writes the distinct lines of a sorted list in the order of their hash."""
+    names = set(source.read_text(encoding="utf-8").splitlines())
     text = "".join(f"{name}\n" for name in sorted(names, key=by_hash))
     target.write_text(text, encoding="utf-8")
 
 
-def cut_prefix(whole: Path, target: Path) -> None:
-    """The first PREFIX bytes of a file."""
-    with whole.open("rb") as source, target.open("wb") as file:
-        file.write(source.read(PREFIX))
-
-
-def write_hello(target: Path) -> None:
-    target.write_text("hello" * 200, encoding="utf-8")
+def cut_prefix(source: Path, target: Path) -> None:
+    """Writes the first PREFIX_BYTES of a file."""
+    with source.open("rb") as file:
+        target.write_bytes(file.read(PREFIX_BYTES))
 
 
 def write_python_stdlib(target: Path) -> None:
-    """The running Python's standard library."""
+    """Writes the sources of the running Python's standard library."""
     stdlib = Path(sysconfig.get_paths()["stdlib"])
     with target.open("w", encoding="utf-8", newline="") as file:
-        for path in python_stdlib_files(stdlib):
+        for path in list_stdlib_files(stdlib):
             try:
                 file.write(path.read_text(encoding="utf-8"))
             except UnicodeDecodeError:
@@ -122,8 +103,8 @@ def write_python_stdlib(target: Path) -> None:
         raise UserError(f"there are no Python sources in {stdlib}")
 
 
-def python_stdlib_files(stdlib: Path) -> Iterator[Path]:
-    """The standard library's own sources, without tests, in the order of a hash."""
+def list_stdlib_files(stdlib: Path) -> Iterator[Path]:
+    """Returns the standard library's sources, without tests, in the order of a hash."""
     skipped = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
     names = [
         path.relative_to(stdlib).as_posix()

@@ -4,186 +4,171 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from urllib.parse import urljoin, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 import requests
 
-from charlm.corpora.progress import progress
-from charlm.corpora.web import Page, page, reason, site
+from charlm.corpora.download import HEADERS, NETWORK_ERRORS, TIMEOUT, get_reason
+from charlm.corpora.progress import progress_bar
 from charlm.errors import UserError
 from charlm.files import atomic_write
 
 PAUSE = 1.0  # seconds between two requests
-MOST = 1000  # essays; the site has some 230
-LEFT_OUT = 0.1  # of the essays: a few links may be dead; with more the site has changed
+MAX_ESSAYS = 1000  # the site has some 230
+MAX_MISSING = 0.1  # of the essays: a few links may be dead, more mean another site
 
 
 def collect(
     index: str,
     target: Path,
     *,
-    pages: Path,
-    what: str,
+    folder: Path,
+    name: str,
     pause: float = PAUSE,
     hint: str = "",
 ) -> None:
     """Writes the essays that an index links to, in its order, an empty line between.
 
-    One request at a time, with a pause between, and none that the site's robots.txt
-    forbids. A page that has arrived is kept, so that a later call goes on from there.
-    Pages that are gone, forbidden, without text or off the site are left out, and
-    standard error says which.
+    It sends one request at a time, and none that the site's robots.txt forbids. Pages
+    that are gone, forbidden, without text or off the site are left out, and standard
+    error says which.
 
     Args:
       index: the address of a page with links; those to other pages of its folder that
         are named *.html are the essays.
-      target: the text's place.
-      pages: the folder for pages that have arrived; the caller removes it when the
-        text is safe.
-      what: its name in messages.
+      target: the file to write.
+      folder: keeps the pages that have arrived, so that a later call goes on from
+        there; the caller removes it.
+      name: of the text in messages.
       pause: seconds between two requests, unless robots.txt asks for more.
-      hint: ends the message of what could not be had: where else it may stand.
+      hint: ends the message of a failure, and says where else the text may be.
 
     Raises:
-      UserError: the site cannot be read, does not allow it or has changed, or the
-        library that takes the text out of a page is not installed.
+      UserError: the site cannot be read, forbids it or has changed, or Resiliparse is
+        not installed.
       OSError: a page or `target` cannot be written.
     """
-    text_of, links_of = _with_resiliparse()
-    pages.mkdir(exist_ok=True)
-
-    def failed(why: str) -> UserError:
-        kept = f"; what has arrived is kept in {pages}" if any(pages.iterdir()) else ""
-        return UserError(
-            f"{what} could not be fetched from {index} ({why}){kept};"
-            f" try again later{hint}"
-        )
-
+    # It keeps the paragraphs of pages that are laid out by tables, <font> and <br><br>,
+    # as this site's are. trafilatura, justext, html2text, inscriptis and Beautiful Soup
+    # do not.
     try:
-        read = _reader(index, pause)
-        links = links_of(read(index))
-        left_out = _gather(links, read, pages, what)
-    except requests.RequestException as error:
-        raise failed(reason(error)) from error
-    except ValueError as error:
-        raise failed(str(error)) from error
-    with target.open("w", encoding="utf-8", newline="") as file:
-        for name in (name for name in links if name not in left_out):
-            text = text_of((pages / name).read_text(encoding="utf-8"))
-            if text:
-                file.write(f"{text}\n\n")
-            else:
-                left_out[name] = "no text"
-    if len(left_out) > LEFT_OUT * len(links):
-        name, why = next(iter(left_out.items()))
-        raise failed(
-            f"{len(left_out)} of {len(links)} pages could not be had, {name} first:"
-            f" {why}; the site may have changed"
-        )
-    for name, why in left_out.items():
-        print(f"{what} is without {name} ({why})", file=sys.stderr)
-
-
-def _reader(index: str, pause: float) -> Callable[[str], Page]:
-    """read(address): a page of the site of `index`, if its robots.txt allows it.
-
-    `read` raises ValueError for a page that is not to be had, and a RequestException
-    where asking again later may help.
-    """
-    rules, answer = RobotFileParser(), page(urljoin(index, "/robots.txt"))
-    if answer.status == 200:
-        rules.parse(answer.text.splitlines())
-    elif answer.status in (401, 403):
-        rules.parse(["User-agent: *", "Disallow: /"])
-    elif answer.status < 500:  # there is none
-        rules.parse([])
-    else:
-        raise requests.HTTPError(f"HTTP {answer.status} for its robots.txt")
-    seconds = max(pause, float(rules.crawl_delay("charlm") or 0))
-
-    def read(address: str) -> Page:
-        if not rules.can_fetch("charlm", address):
-            raise ValueError("its robots.txt does not allow it")
-        time.sleep(seconds)
-        answer = page(address)
-        if answer.status in (404, 410):
-            raise ValueError(f"HTTP {answer.status}")
-        if answer.status != 200:
-            raise requests.HTTPError(f"HTTP {answer.status}")
-        return answer
-
-    return read
-
-
-def _gather(
-    links: dict[str, str], read: Callable[[str], Page], pages: Path, what: str
-) -> dict[str, str]:
-    """Puts pages into a folder; {name: why} of those that are left out."""
-    left_out = {}
-    with progress(what, unit="pages") as show:
-        for n, (name, address) in enumerate(links.items(), 1):
-            if not (pages / name).exists():
-                try:
-                    atomic_write(pages / name, read(address).text)
-                except requests.RequestException:
-                    raise
-                except ValueError as error:
-                    left_out[name] = str(error)
-            show(n, len(links))
-    return left_out
-
-
-def _with_resiliparse():
-    """(page -> its text, page -> its links): what needs the library.
-
-    It keeps the paragraphs of a page that is laid out by tables, <font> and <br><br>,
-    as this site's are. Of a page made like them, trafilatura ran all paragraphs into
-    one, justext kept none, html2text and inscriptis drew the tables around them, and
-    Beautiful Soup joined a date, a heading and a list to the words beside them.
-    """
-    try:
-        # It is compiled: pyright finds its types, but no source.
-        from resiliparse.extract.html2text import (  # pyright: ignore
-            extract_plain_text,
-        )
-        from resiliparse.parse.html import HTMLTree
+        from resiliparse.extract.html2text import extract_plain_text  # pyright: ignore
     except ImportError as error:
         raise UserError(
             "taking text out of web pages needs Resiliparse: pip install '.[corpora]'"
         ) from error
+    folder.mkdir(exist_ok=True)
 
-    def text_of(html: str) -> str:
-        return extract_plain_text(html, main_content=True).strip()
+    def get_text(path: Path, url: str) -> str:
+        if not path.exists():
+            atomic_write(path, _decode(read(url)))
+        html = path.read_text(encoding="utf-8")
+        if text := extract_plain_text(html, main_content=True).strip():
+            return f"{text}\n\n"
+        raise ValueError("no text")
 
-    def links_of(index: Page) -> dict[str, str]:
-        body = HTMLTree.parse(index.text).body
-        found = body.query_selector_all("a[href]") if body else []
-        return essays(index.url, [str(a["href"]) for a in found])
+    texts, missing = [], {}
+    try:
+        read = _make_reader(index, pause)
+        page = read(index)
+        essays = find_essays(page.url, _list_links(_decode(page)))
+        with progress_bar(name, unit="pages") as on_progress:
+            for n, (essay, url) in enumerate(essays.items(), 1):
+                try:
+                    texts.append(get_text(folder / essay, url))
+                except ValueError as error:
+                    missing[essay] = str(error)
+                on_progress(n, len(essays))
+        if len(missing) > MAX_MISSING * len(essays):
+            essay, reason = next(iter(missing.items()))
+            raise ValueError(
+                f"{len(missing)} of {len(essays)} pages could not be had, {essay}"
+                f" first: {reason}; the site may have changed"
+            )
+    except (*NETWORK_ERRORS, ValueError) as error:
+        note = f"; what has arrived is kept in {folder}" * any(folder.iterdir())
+        raise UserError(
+            f"{name} could not be fetched from {index} ({get_reason(error)}){note};"
+            f" try again later{hint}"
+        ) from error
+    target.write_text("".join(texts), encoding="utf-8", newline="")
+    for essay, reason in missing.items():
+        print(f"{name} is without {essay} ({reason})", file=sys.stderr)
 
-    return text_of, links_of
 
-
-def essays(index: str, links: list[str]) -> dict[str, str]:
-    """{name: address} of the links to other pages of the index's folder, each once.
+def find_essays(index: str, links: list[str]) -> dict[str, str]:
+    """Returns {name: address} of the links to other pages of the index's folder.
 
     Raises:
       ValueError: there are none, or too many.
     """
-    here = PurePosixPath(urlsplit(index).path)
-    found = {}
+    base, essays = urlsplit(index), {}
+    base_folder, _, base_name = base.path.rpartition("/")
     for link in links:
         try:
-            address = urljoin(index, link.strip())
-            path = PurePosixPath(urlsplit(address).path)
-            near = site(address) == site(index)
-        except ValueError:  # mailto: and the like
+            url = urlsplit(urljoin(index, link.strip()))
+        except ValueError:  # no address
             continue
-        near = near and path.parent == here.parent
-        plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.html", path.name)
-        if near and plain and path.name not in ("index.html", here.name):
-            found[path.name] = urljoin(index, path.name)
-    if not 0 < len(found) <= MOST:
-        raise ValueError(f"it links to {len(found)} essays; the site may have changed")
-    return found
+        folder, _, name = url.path.rpartition("/")
+        is_near = _get_site(url) == _get_site(base) and folder == base_folder
+        is_plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.html", name)
+        if is_near and is_plain and name not in ("index.html", base_name):
+            essays[name] = urljoin(index, name)
+    if not 0 < len(essays) <= MAX_ESSAYS:
+        raise ValueError(f"it links to {len(essays)} essays; the site may have changed")
+    return essays
+
+
+def _list_links(html: str) -> list[str]:
+    """Returns the links of a page."""
+    from resiliparse.parse.html import HTMLTree
+
+    body = HTMLTree.parse(html).body
+    return [str(a["href"]) for a in body.query_selector_all("a[href]")] if body else []
+
+
+def _get_site(url: SplitResult) -> str:
+    """Returns the host and port of a web address, without www."""
+    return url.netloc.removeprefix("www.") if url.scheme in ("http", "https") else ""
+
+
+def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]:
+    """Returns read(address): a page of the site of `index`, if robots.txt allows it.
+
+    `read` raises ValueError for a page that is not to be had, and one of NETWORK_ERRORS
+    if asking again later may help.
+    """
+    url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
+    robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
+    if robots.status_code in (401, 403) or robots.status_code >= 500:
+        rules.parse(["User-agent: *", "Disallow: /"])
+    else:
+        rules.parse(robots.text.splitlines() if robots.ok else [])
+    pause = max(pause, float(rules.crawl_delay("charlm") or 0))
+
+    def read(url: str) -> requests.Response:
+        if not rules.can_fetch("charlm", url):
+            raise ValueError("its robots.txt does not allow it")
+        time.sleep(pause)
+        page = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
+        if _get_site(urlsplit(page.url)) != _get_site(urlsplit(index)):
+            raise ValueError(f"it leads off the site, to {page.url}")
+        if page.status_code in (404, 410):
+            raise ValueError(f"HTTP {page.status_code}")
+        if page.status_code != 200:
+            raise requests.HTTPError(f"HTTP {page.status_code}")
+        return page
+
+    return read
+
+
+def _decode(page: requests.Response) -> str:
+    """Returns the text of a page in the charset that its server names, or UTF-8."""
+    from resiliparse.parse import encoding  # pyright: ignore
+
+    charset = encoding.map_encoding_to_html5(page.encoding or "utf-8")
+    if charset in (None, "cp1252"):  # what requests says where the server says nothing
+        charset = "utf-8"  # and then cp1252
+    return encoding.bytes_to_str(page.content, charset)

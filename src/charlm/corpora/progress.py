@@ -1,4 +1,4 @@
-"""progress(what): a bar on a terminal for what takes long; elsewhere nothing."""
+"""progress_bar(label): a bar on a terminal; elsewhere nothing."""
 
 import contextlib
 import sys
@@ -7,27 +7,27 @@ from typing import Literal
 
 
 @contextlib.contextmanager
-def progress(
-    what: str, *, unit: Literal["bytes", "pages"] = "bytes"
+def progress_bar(
+    label: str, *, unit: Literal["bytes", "pages"] = "bytes"
 ) -> Iterator[Callable[[int, int], None]]:
-    """Gives show(done, total), which moves the bar; it is gone at the end.
+    """Gives on_progress(done, total), which moves the bar. At the end it disappears.
 
     Args:
-      what: the words before the bar.
+      label: the words before the bar.
       unit: of `done` and `total`.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich import console
-    from rich import progress as bars
+    from rich import progress as rich
 
-    count = {
-        "bytes": (bars.DownloadColumn(), bars.TransferSpeedColumn()),
-        "pages": (bars.MofNCompleteColumn(), bars.TimeRemainingColumn()),
-    }
-    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), *count[unit])
-    err = console.Console(stderr=True)
-    with bars.Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+    columns = {
+        "bytes": (rich.DownloadColumn(), rich.TransferSpeedColumn()),
+        "pages": (rich.MofNCompleteColumn(), rich.TimeRemainingColumn()),
+    }[unit]
+    stderr = console.Console(stderr=True)
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *columns)
+    with rich.Progress(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""The named corpora: what each is, its licence, and where it comes from.
+"""The named corpora: what each is, its license, and where it comes from.
 
 Each is downloaded, joined from an archive's files, made of another corpus, built from
 what is here, or fetched page by page. Where its bytes are known, so is their SHA-256.
@@ -17,58 +17,58 @@ class Source(NamedTuple):
 
     Attributes:
       about: what it is, in a line.
-      licence: under which it stands.
+      license: under which it stands.
       file: its place below a data folder.
-      how: where it comes from.
+      origin: where it comes from.
       rule: by which it is made of that; empty if it is the file of an address.
       size: bytes; 0 if they are not known beforehand.
       sha256: empty if it is not known beforehand.
     """
 
     about: str
-    licence: str
+    license: str
     file: str
-    how: FromUrl | FromArchive | FromCorpus | Generated | Crawled
+    origin: FromUrl | FromArchive | FromCorpus | Generated | Crawled
     rule: str = ""
     size: int = 0
     sha256: str = ""
 
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/char-rnn"
-STACKS = "4ac4815d5a00dc2eacab7824cf4e4baafe2773ac"
-NLTK = "5db857e6f7df11eabb5e5665836db9ec8df07e28"
+STACKS_COMMIT = "4ac4815d5a00dc2eacab7824cf4e4baafe2773ac"
+NLTK_COMMIT = "5db857e6f7df11eabb5e5665836db9ec8df07e28"
 LINUX = FromArchive(
     file="linux/linux-4.0.tar.xz",
     url="https://cdn.kernel.org/pub/linux/kernel/v4.x/linux-4.0.tar.xz",
-    packed=100_000_000,  # a bound: it is about 80 MB
+    max_archive_bytes=100_000_000,  # a bound: it is about 80 MB
     # As Arch Linux and OpenEmbedded have it.
     sha256="0f2f7d44979bc8f71c4fc5d3308c03499c26a824dd311fdf6eef4dee0d7d5991",
-    wanted=builders.is_c,
-    order=by_hash,
-    most=4_000_000_000,  # later releases are larger
+    keep=builders.is_c,
+    sort_key=by_hash,
+    max_bytes=4_000_000_000,  # later releases are larger
 )
 
 SOURCES = {
     "hello": Source(
         about="the word hello, over and over: the post's own example",
-        licence="public domain",
+        license="public domain",
         file="hello/hello.txt",
-        how=Generated(builders.write_hello),
+        origin=Generated(lambda target: target.write_text("hello" * 200)),
         rule="hello, 200 times",
         size=1_000,
     ),
     "python_stdlib": Source(
         about="the sources of the running Python's standard library, without tests",
-        licence="PSF-2.0",
+        license="PSF-2.0",
         file=f"python_stdlib/python-{platform.python_version()}.txt",
-        how=Generated(builders.write_python_stdlib),
+        origin=Generated(builders.write_python_stdlib),
         rule="every .py but tests, in the order of the SHA-256 of its path",
     ),
     "tiny_shakespeare": Source(
         about="40,000 lines of Shakespeare, as in char-rnn and nanoGPT",
-        licence="public domain",
+        license="public domain",
         file="shakespeare/tinyshakespeare.txt",
-        how=FromUrl(
+        origin=FromUrl(
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
             "tinyshakespeare/input.txt"
         ),
@@ -77,67 +77,67 @@ SOURCES = {
     ),
     "shakespeare": Source(
         about="Shakespeare's plays, all 37, as the post has them",
-        licence="public domain",
+        license="public domain",
         file="shakespeare/shakespeare_input.txt",
-        how=FromUrl(f"{KARPATHY}/shakespeare_input.txt"),
+        origin=FromUrl(f"{KARPATHY}/shakespeare_input.txt"),
         size=4_573_338,
         sha256="59a0ad62833b2e15ec811c548618876359e902717431236e52699a0e2bc253ca",
     ),
     "war_and_peace": Source(
         about="Tolstoy's War and Peace in English, as the post has it",
-        licence="public domain",
+        license="public domain",
         file="warpeace/warpeace_input.txt",
-        how=FromUrl(f"{KARPATHY}/warpeace_input.txt"),
+        origin=FromUrl(f"{KARPATHY}/warpeace_input.txt"),
         size=3_258_246,
         sha256="fb66ba999dafe24017cdd59e04c56d385a9c8466993d374fd4c6f08b2142985e",
     ),
     "paul_graham": Source(
         about="Paul Graham's essays",
-        licence="copyright Paul Graham, all rights reserved: for experiments of your"
+        license="copyright Paul Graham, all rights reserved: for experiments of your"
         " own, not to be passed on",
         file="paul_graham/essays.txt",
-        how=Crawled("http://www.paulgraham.com/articles.html"),
+        origin=Crawled("http://www.paulgraham.com/articles.html"),
         rule="the text of every essay that the site has on that day, in its index's"
         " order",
     ),
     "wikipedia": Source(
         about="enwik8, the first 100,000,000 bytes of the English Wikipedia of 2006",
-        licence="GFDL and CC BY-SA",
+        license="GFDL and CC BY-SA",
         file="wikipedia/enwik8",
-        how=FromArchive(
+        origin=FromArchive(
             file="wikipedia/enwik8.zip",
             url="http://mattmahoney.net/dc/enwik8.zip",
-            packed=36_445_475,
+            max_archive_bytes=36_445_475,
             sha256="547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc",
-            wanted=lambda name: name == "enwik8",
-            order=by_name,
-            most=100_000_000,
+            keep=lambda name: name == "enwik8",
+            sort_key=by_name,
+            max_bytes=100_000_000,
         ),
         rule="the archive's one file",
         size=100_000_000,
         sha256="2b49720ec4d78c3c9fabaee6e4179a5e997302b3a70029f30f2d582218c024a8",
     ),
     "wikipedia_prefix": Source(
-        about=f"the first {builders.PREFIX:,} bytes of enwik8",
-        licence="GFDL and CC BY-SA",
+        about=f"the first {builders.PREFIX_BYTES:,} bytes of enwik8",
+        license="GFDL and CC BY-SA",
         file="wikipedia/enwik8_prefix.xml",
-        how=FromCorpus("wikipedia", builders.cut_prefix),
+        origin=FromCorpus("wikipedia", builders.cut_prefix),
         rule="its first bytes",
-        size=builders.PREFIX,
+        size=builders.PREFIX_BYTES,
         sha256="d502ac7ecb9dd47a062e7d19b8dcd3c753b07c142e48b13dcd521cb747116bdd",
     ),
     "latex": Source(
         about="the Stacks project, a book of algebraic geometry, in LaTeX",
-        licence="GFDL 1.2",
+        license="GFDL 1.2",
         file="latex/stacks.tex",
-        how=FromArchive(
-            file=f"latex/stacks-project-{STACKS}.tar.gz",
-            url=f"https://github.com/stacks/stacks-project/archive/{STACKS}.tar.gz",
-            packed=50_000_000,
+        origin=FromArchive(
+            file=f"latex/stacks-project-{STACKS_COMMIT}.tar.gz",
+            url=f"https://github.com/stacks/stacks-project/archive/{STACKS_COMMIT}.tar.gz",
+            max_archive_bytes=50_000_000,
             sha256="",
-            wanted=builders.is_top_level_tex,
-            order=by_name,
-            most=500_000_000,
+            keep=lambda name: name.endswith(".tex") and name.count("/") == 1,
+            sort_key=by_name,
+            max_bytes=500_000_000,
         ),
         rule="every .tex of the project's top folder, by name",
         size=27_680_851,
@@ -147,30 +147,30 @@ SOURCES = {
     # archive that has them, and whose xz checksums are checked besides.
     "linux": Source(
         about="the C of Linux 4.0",
-        licence="GPL-2.0",
+        license="GPL-2.0",
         file="linux/linux-4.0.txt",
-        how=LINUX,
+        origin=LINUX,
         rule="every .c and .h, in the order of the SHA-256 of its path",
     ),
     "linux_kernel": Source(
         about="the C of the folder kernel/ of Linux 4.0",
-        licence="GPL-2.0",
+        license="GPL-2.0",
         file="linux/kernel-4.0.txt",
-        how=LINUX._replace(wanted=builders.is_c_of_kernel),
+        origin=LINUX._replace(keep=builders.is_c_of_kernel),
         rule="every .c and .h below kernel/, in the order of the SHA-256 of its path",
     ),
     "linux_kernel_6.1": Source(
         about="the C of the folder kernel/ of Debian's Linux 6.1.192-2",
-        licence="GPL-2.0",
+        license="GPL-2.0",
         file="linux/kernel.txt",
-        how=FromArchive(
+        origin=FromArchive(
             file="linux/linux-source-6.1.tar.xz",
             url="",
-            packed=200_000_000,
+            max_archive_bytes=200_000_000,
             sha256="",
-            wanted=builders.is_c_of_kernel,
-            order=by_name,
-            most=4_000_000_000,
+            keep=builders.is_c_of_kernel,
+            sort_key=by_name,
+            max_bytes=4_000_000_000,
         ),
         rule="every .c and .h below kernel/, by path, of the linux-source-6.1.tar.xz in"
         " Debian's package linux-source-6.1",
@@ -179,18 +179,18 @@ SOURCES = {
     ),
     "names_list": Source(
         about="the post's list of 8,000 names as it is, 366 of them twice",
-        licence="free with credit to Mark Kantrowitz; to be passed on with its README",
+        license="free with credit to Mark Kantrowitz; to be passed on with its README",
         file="names/kantrowitz.txt",
-        how=FromArchive(
+        origin=FromArchive(
             file="names/names.zip",
             url="https://raw.githubusercontent.com/nltk/nltk_data/"
-            f"{NLTK}/packages/corpora/names.zip",
-            packed=1_000_000,
+            f"{NLTK_COMMIT}/packages/corpora/names.zip",
+            max_archive_bytes=1_000_000,
             sha256="",
-            wanted=builders.is_list_of_names,
-            order=builders.male_first,
-            most=1_000_000,
-            tidy=builders.without_blank_lines,
+            keep=lambda name: name in ("names/male.txt", "names/female.txt"),
+            sort_key=lambda name: b"1" if name == "names/male.txt" else b"2",
+            max_bytes=1_000_000,
+            postprocess=builders.drop_blank_lines,
         ),
         rule="male.txt, then female.txt, without blank lines and spaces at the ends",
         size=55_868,
@@ -198,9 +198,9 @@ SOURCES = {
     ),
     "names": Source(
         about="the 7,578 distinct names of that list",
-        licence="free with credit to Mark Kantrowitz; to be passed on with its README",
+        license="free with credit to Mark Kantrowitz; to be passed on with its README",
         file="names/distinct.txt",
-        how=FromCorpus("names_list", builders.shuffle_names),
+        origin=FromCorpus("names_list", builders.shuffle_names),
         rule="each name once, a line each, in the order of its SHA-256",
         size=53_605,
         sha256="9856c503d2a1c886de87d26172af286ba8bd60e3db7213cfd0702aa59d0d230b",

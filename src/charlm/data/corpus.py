@@ -1,4 +1,4 @@
-"""Any text -> ids in a memory-mapped file of the smallest integer type, once."""
+"""Encodes a text once, as ids of the smallest integer type in a memory-mapped file."""
 
 import codecs
 import hashlib
@@ -12,10 +12,15 @@ import numpy as np
 
 from charlm.data.vocab import MAX_CODE, Unit, Vocab
 from charlm.errors import UserError
-from charlm.files import cache_folder, changed_files, file_sha256, write_checksums
-from charlm.locks import locked
+from charlm.files import (
+    changed_files,
+    file_sha256,
+    get_cache_folder,
+    lock_file,
+    write_checksums,
+)
 
-PIECE = 1 << 22  # bytes read at a time: memory stays at a few times this
+CHUNK_BYTES = 1 << 22  # read at a time: memory stays at a few times this
 CACHE_FORMAT = 1  # raised when what an entry of the cache holds changes
 SPLITS = ("train", "valid", "test")
 BOM = "\ufeff"  # a byte order mark, decoded
@@ -34,46 +39,47 @@ def open_corpus(
     *,
     unit: Unit = "char",
     encoding: str = "utf-8",
-    known: Vocab | None = None,
+    extra_symbols: Vocab | None = None,
     cache: str | os.PathLike | None = None,
 ) -> Corpus:
-    """The corpus of a text file, encoded at the first use and kept in the cache.
+    """Returns the corpus of a text file, which is encoded at the first use.
 
-    An entry of the cache is named by the file's SHA-256, so that another content is
-    another entry; it appears complete, by a rename, or not at all. Line ends are kept
-    as they are; a byte order mark at the start is dropped from characters, not bytes.
+    The result is kept in a cache. An entry is named by the file's SHA-256, so that
+    another content is another entry; it appears complete, by a rename, or not at all.
+    Line ends are kept as they are. A byte order mark at the start is dropped from
+    characters, not from bytes.
 
     Args:
       path: the text.
       unit: "char" decodes the file; "byte" takes any file as it is.
       encoding: of the characters, by its Python name.
-      known: symbols that the vocabulary has besides those of the text.
-      cache: the folder for encoded texts; by default `cache_folder()/encoded`.
+      extra_symbols: symbols that the vocabulary has besides those of the text.
+      cache: the folder for encoded texts; by default `get_cache_folder()/encoded`.
 
     Raises:
       UserError: no such file, not a text in that encoding, or fewer than 2 symbols.
     """
     path = Path(path)
     check_text(path)
-    encoding = _codec(encoding) if unit == "char" else ""
-    sha256, folder = file_sha256(path), Path(cache or cache_folder() / "encoded")
+    encoding = _normalize_encoding(encoding) if unit == "char" else ""
+    sha256, folder = file_sha256(path), Path(cache or get_cache_folder() / "encoded")
 
-    def opened(more: Vocab | None) -> Corpus:
-        recipe = f"{CACHE_FORMAT} {unit} {encoding} {more.to_json() if more else ''}"
+    def encode(extra: Vocab | None) -> Corpus:
+        recipe = f"{CACHE_FORMAT} {unit} {encoding} {extra.to_json() if extra else ''}"
         key = f"{sha256[:32]}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
         corpus = _read_entry(folder / key, sha256)
         if corpus is None:
-            _write_entry(folder / key, path, unit, encoding, more, sha256)
+            _write_entry(folder / key, path, unit, encoding, extra, sha256)
             corpus = _read_entry(folder / key, sha256)
         if corpus is None:
             raise UserError(f"{folder / key} is damaged; remove that folder")
         return corpus
 
-    corpus = opened(None)
-    # Encoded anew only for symbols that the text has not.
-    if known is None or corpus.vocab.union(known) == corpus.vocab:
+    corpus = encode(None)
+    # Encoded anew only for symbols that the text lacks.
+    if extra_symbols is None or corpus.vocab.union(extra_symbols) == corpus.vocab:
         return corpus
-    return opened(known)
+    return encode(extra_symbols)
 
 
 def check_text(path: Path) -> None:
@@ -92,8 +98,8 @@ def check_text(path: Path) -> None:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def parts(length: int, split: Sequence[Any]) -> dict[str, slice]:
-    """The contiguous "train", "valid" and "test" stretches of a text.
+def split_slices(length: int, split: Sequence[Any]) -> dict[str, slice]:
+    """Returns the contiguous slices "train", "valid" and "test" of a text.
 
     Args:
       length: symbols in the text.
@@ -129,7 +135,8 @@ def parts(length: int, split: Sequence[Any]) -> dict[str, slice]:
     }
 
 
-def _codec(encoding: str) -> str:
+def _normalize_encoding(encoding: str) -> str:
+    """Returns Python's own name of an encoding of text."""
     try:
         name = codecs.lookup(encoding).name
         "".encode(name)  # refuses the codecs that are not of text, such as base64
@@ -141,54 +148,54 @@ def _codec(encoding: str) -> str:
     return name
 
 
-def _pieces(path: Path, unit: Unit, encoding: str) -> Iterator[np.ndarray]:
-    """The codes of a file, a piece at a time."""
+def _read_codes(path: Path, unit: Unit, encoding: str) -> Iterator[np.ndarray]:
+    """Yields the codes of a file, a chunk at a time."""
     with path.open("rb") as file:
         if unit == "byte":
-            while data := file.read(PIECE):
+            while data := file.read(CHUNK_BYTES):
                 yield np.frombuffer(data, np.uint8)
             return
         decoder = codecs.getincrementaldecoder(encoding)()
-        read, final, at_start = 0, False, True
-        while not final:
-            data = file.read(PIECE)
-            final = not data
-            kept = decoder.getstate()[0]
+        position, is_last, is_first = 0, False, True
+        while not is_last:
+            data = file.read(CHUNK_BYTES)
+            is_last = not data
+            pending = decoder.getstate()[0]
             try:
-                text = decoder.decode(data, final)
-                if at_start and text:
-                    text, at_start = text.removeprefix(BOM), False
+                text = decoder.decode(data, is_last)
+                if is_first and text:
+                    text, is_first = text.removeprefix(BOM), False
                 codes = text.encode("utf-32-le")
             except UnicodeError as error:
-                start = getattr(error, "start", 0)
+                start = position - len(pending) + getattr(error, "start", 0)
                 raise UserError(
-                    f"{path} is not {encoding}:"
-                    f" byte {read - len(kept) + start} cannot be decoded; convert it,"
-                    " or set data.encoding, or data.unit=byte to learn the bytes"
+                    f"{path} is not {encoding}: byte {start} cannot be decoded; convert"
+                    " it, or set data.encoding, or data.unit=byte to learn the bytes"
                 ) from error
-            read += len(data)
+            position += len(data)
             if codes:
                 yield np.frombuffer(codes, "<u4")
 
 
-def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
-    seen = np.zeros(MAX_CODE[unit] + 1, bool)
+def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:
+    """Encodes a text into an entry of the cache, unless another process has."""
+    occurs = np.zeros(MAX_CODE[unit] + 1, bool)
     length = 0
-    for codes in _pieces(path, unit, encoding):
-        seen[codes] = True
+    for codes in _read_codes(path, unit, encoding):
+        occurs[codes] = True
         length += len(codes)
     if length < 2:
         raise UserError(f"{path} has only {length} character; a model needs 2 or more")
-    vocab = Vocab(unit, tuple(np.flatnonzero(seen).tolist()))
-    vocab = vocab.union(known) if known else vocab
+    vocab = Vocab(unit, tuple(np.flatnonzero(occurs).tolist()))
+    vocab = vocab.union(extra_symbols) if extra_symbols else vocab
     folder = entry.with_name(f"{entry.name}.tmp")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with locked(entry.with_name(f"{entry.name}.lock")):
-            if _read_entry(entry, sha256) is not None:  # another process made it
+        with lock_file(Path(f"{entry}.lock")):
+            if _read_entry(entry, sha256) is not None:
                 return
-            for left in (folder, entry):  # of one that was killed; damaged
-                shutil.rmtree(left, ignore_errors=True)
+            for old in (folder, entry):  # of a process that was killed; damaged
+                shutil.rmtree(old, ignore_errors=True)
             folder.mkdir()
             try:
                 _write_ids(folder, path, unit, encoding, vocab, length)
@@ -205,18 +212,19 @@ def _write_entry(entry, path, unit, encoding, known, sha256) -> None:
 
 
 def _write_ids(folder, path, unit, encoding, vocab, length) -> None:
+    """Writes ids[length] and the vocabulary of a text into a folder."""
     with (folder / "ids.npy").open("wb") as file:
         header = {"descr": vocab.dtype.str, "fortran_order": False}
         np.lib.format.write_array_header_1_0(file, {**header, "shape": (length,)})
         # Written, not assigned to a memory map, whose pages count as ours.
-        for codes in _pieces(path, unit, encoding):
+        for codes in _read_codes(path, unit, encoding):
             file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
     (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
     write_checksums(folder)
 
 
 def _read_entry(entry: Path, sha256: str) -> Corpus | None:
-    """The corpus in an entry of the cache; None if there is none or it is damaged."""
+    """Returns the corpus of an entry of the cache, None if it is absent or damaged."""
     try:
         ids = np.load(entry / "ids.npy", mmap_mode="r", allow_pickle=False)
         vocab = Vocab.from_json((entry / "vocab.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ import os
 
 import jax
 
-from charlm.files import cache_folder
+from charlm.files import get_cache_folder
 from charlm.model.sharding import count_cores
 
 XLA_FLAGS = (
@@ -54,7 +54,7 @@ def set_compilation_cache() -> None:
 
     Where it cannot be made, or is not the user's, programs are compiled every time.
     """
-    folder = cache_folder() / "compiled"
+    folder = get_cache_folder() / "compiled"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():

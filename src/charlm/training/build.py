@@ -12,7 +12,7 @@ import optax
 
 from charlm.config import DataConfig, RunConfig
 from charlm.corpora.fetch import fetch
-from charlm.data.corpus import Corpus, open_corpus, parts
+from charlm.data.corpus import Corpus, open_corpus, split_slices
 from charlm.data.streams import Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
@@ -67,7 +67,7 @@ def build_run(
     if lm is None:
         get_cell(config.model)  # known before the text is read, which may take long
     corpus = open_text(config.data, extra_symbols=extra_symbols)
-    slices = parts(len(corpus.ids), config.data.split)
+    slices = split_slices(len(corpus.ids), config.data.split)
     streams = Streams(
         corpus.ids[slices["train"]],
         batch_size=config.train.batch_size,
@@ -110,7 +110,9 @@ def open_text(data: DataConfig, *, extra_symbols: Vocab | None = None) -> Corpus
         raise UserError("there is no text to read: give a text file as data.path")
     path = Path(data.path) if data.path else fetch(data.corpus)
     unit: Any = data.unit
-    return open_corpus(path, unit=unit, encoding=data.encoding, known=extra_symbols)
+    return open_corpus(
+        path, unit=unit, encoding=data.encoding, extra_symbols=extra_symbols
+    )
 
 
 def _pick(config: Any, function: Callable[..., Any]) -> dict[str, Any]:

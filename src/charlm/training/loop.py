@@ -21,7 +21,7 @@ from charlm.training.reporters import Reporter
 from charlm.training.run_logger import RunLogger
 from charlm.training.step import TrainState, init_state, make_train_step
 from charlm.workdir.checkpoints import Checkpoints
-from charlm.workdir.lock import hold
+from charlm.workdir.lock import lock_workdir
 from charlm.workdir.metadata import list_steps
 from charlm.workdir.model_files import read_config, write_model_files
 
@@ -65,7 +65,7 @@ def start_run(
         extra_symbols = resume.model_files.read_vocab(workdir)
     run = build_run(config, extra_symbols=extra_symbols, optimizer=optimizer, lm=lm)
     params = resume.transfer_params(start, run) if start else None
-    with hold(workdir):
+    with lock_workdir(workdir):
         # Again: another run may have started here in the meantime.
         resume.check_config_matches(workdir, config)
         resume.check_vocabulary(workdir, run.vocab)

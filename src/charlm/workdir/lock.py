@@ -6,57 +6,56 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from charlm.errors import UserError
-from charlm.locks import locked
+from filelock import Timeout
 
-FILE = "lock"
+from charlm.errors import UserError
+from charlm.files import lock_file
+
+FILE = "lock"  # names its owner while the run lasts
+MAX_WAIT_SECONDS = 1.0  # a run that has just begun has named itself by then
 
 
 @contextlib.contextmanager
-def hold(workdir: str | os.PathLike) -> Iterator[None]:
-    """Keeps other runs out of a workdir, which is made if it is not there.
-
-    The file that a dead run left stops nobody.
+def lock_workdir(workdir: str | os.PathLike) -> Iterator[None]:
+    """Keeps other runs out of a workdir, which is made if it is missing.
 
     Raises:
-      UserError: a live run holds it, or it cannot be written.
+      UserError: another run uses it, or it cannot be written.
     """
     workdir = Path(workdir)
-    path, new = workdir / FILE, not workdir.exists()
+    path, is_new = workdir / FILE, not workdir.exists()
     for entry in workdir.iterdir() if workdir.is_dir() else ():
         if not entry.is_dir() and (entry.is_symlink() or not entry.is_file()):
             raise UserError(
                 f"{entry} is not a plain file, and a run would write to where it leads;"
-                " remove it, or choose another --workdir"
+                " remove it, or choose another workdir"
             )
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(locked(path, wait=False))
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
-        except BlockingIOError as error:
+            stack.enter_context(lock_file(path, timeout=MAX_WAIT_SECONDS))
+            with contextlib.suppress(PermissionError):  # Windows locks its bytes too
+                path.write_text(f"process {os.getpid()} on {platform.node()}\n")
+        except Timeout as error:
             raise UserError(
-                f"{workdir} is in use by {_owner(path)}; wait until that run ends, stop"
-                " it, or choose another --workdir"
+                f"{workdir} is in use by {_read_owner(path) or 'another process'}; wait"
+                " until that run ends, stop it, or choose another workdir"
             ) from error
         except OSError as error:
             raise UserError(
                 f"{workdir} cannot be written ({error.strerror}); choose another"
-                " --workdir"
+                " workdir"
             ) from error
         try:
             yield
         finally:
-            file.truncate(0)
-            held.close()
-            if new:  # and nothing came of it
+            stack.close()
+            if is_new:  # and nothing came of it
                 with contextlib.suppress(OSError):
                     workdir.rmdir()
 
 
-def _owner(path: Path) -> str:
-    try:
+def _read_owner(path: Path) -> str:
+    with contextlib.suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace")[:200].strip()
-    except OSError:
-        return "another process"
+    return ""
