@@ -57,8 +57,8 @@ bench: .venv/torch
 SCALE ?= 1.0
 SEED ?= 0
 faults: .venv/dev
-	$(BIN)/python experiments/faults/run.py --scale=$(SCALE) --seed=$(SEED)
-	$(BIN)/python experiments/faults/memory.py
+	$(BIN)/python -m experiments.faults.run --scale=$(SCALE) --seed=$(SEED)
+	$(BIN)/python -m experiments.faults.memory
 
 gpu: .venv/run
 	$(BIN)/pip install --quiet --editable '.[cuda]'

@@ -1,17 +1,19 @@
-"""The post's own example: a net that learns the word hello, from four symbols.
+"""The post's own example: a network learns the word hello, from four symbols.
 
-python -m charlm.train --config=configs/hello.py
-python -m charlm.sample --workdir=runs/hello --prompt=h --length=9 --temperature=0
+    python -m charlm.train --config=configs/hello.py
+    python -m charlm.sample --workdir=runs/hello --prompt=h --length=9 --temperature=0
 
-5 seconds on two cores of an AMD EPYC (AVX-512), start included; the loss of training
-ends at 0.0000 nats and bits per character.
+It takes 5 seconds on two cores of an AMD EPYC (AVX-512), with the start. The training
+loss ends at 0.0000 nats and bits per character.
 """
+
+from typing import Any
 
 from configs import default
 
 
 def get_config(variant: str = ""):
-    config = default.get_config()
+    config: Any = default.get_config()
     config.data.corpus = "hello"
     config.data.split = (1.0, 0.0, 0.0)
     config.model.cell = "rnn"

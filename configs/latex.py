@@ -2,19 +2,21 @@
 
     python -m charlm.train --config=configs/latex.py[:VARIANT]
 
-The post had 16 MB of it, of 2015. Without a variant, two LSTM layers of 512 and the
-post's batches. Not yet run to its end by us.
-`:small`, the best that we found for ten minutes on two cores: validation loss 0.6994
-nats, 1.0090 bits per character, in 14 minutes 20 seconds of two cores of an AMD EPYC
-(AVX-512) that had other work beside; experiments/latex has the rest.
-`:smoke`: a run of seconds.
+The post had 16 MB of it, of 2015. Without a variant: two LSTM layers of 512 and the
+post's batches. We have not yet run this to its end.
+`:small` has the best settings that we found for ten minutes on two cores: validation
+loss 0.6994 nats, 1.0090 bits per character, in 14 minutes 20 seconds of two cores of an
+AMD EPYC (AVX-512) with other work on them. experiments/latex has the rest.
+`:smoke` is a run of seconds.
 """
+
+from typing import Any
 
 from configs import default
 
 
 def get_config(variant: str = ""):
-    config = default.get_config()
+    config: Any = default.get_config()
     config.data.corpus = "latex"
     config.data.split = (0.98, 0.01, 0.01)
     config.model.features = 512
@@ -22,6 +24,6 @@ def get_config(variant: str = ""):
     config.train.batch_size = 100
     config.train.seq_length = 100
     config.train.epochs = 20.0
-    config.optim.clip = 0.05  # char-rnn's 5, of a mean over 100 steps
+    config.optim.clip = 0.05  # char-rnn's 5, for the gradient of a mean over 100 steps
     config.train.sample_temperature = 0.8
     return default.pick(config, variant, small=default.small, smoke=default.smoke)

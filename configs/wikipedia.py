@@ -1,32 +1,36 @@
-"""Wikipedia as raw XML: enwik8, a hundred million bytes, split as Graves did.
+"""Wikipedia as raw XML: enwik8, a hundred million bytes, split as by Graves.
 
     python -m charlm.train --config=configs/wikipedia.py[:VARIANT]
 
-Without a variant: 96 million bytes to train on, 4 million to validate on, as in
-A. Graves, "Generating sequences with recurrent neural networks", 2013. Not yet run to
-its end by us.
-`:ninety`, 90/5/5 million bytes: the split of most papers since. Not run either.
-`:prefix`, the same model on the first 4,154,399 bytes alone, 90/5/5. Not run either.
-`:small`, the best that we found for ten minutes on two cores, on that prefix:
-validation loss 1.4583 nats, 2.1039 bits per byte, in 11 minutes 9 seconds of two cores
-of an AMD EPYC (AVX-512); experiments/wikipedia has the rest.
-`:smoke`: a run of seconds, on the same text as `:small`.
+Without a variant: 96 million bytes to train on and 4 million to validate on, as in A.
+Graves, "Generating sequences with recurrent neural networks", 2013. We have not yet run
+this to its end.
+`:ninety` has 90/5/5 million bytes, the split of most later papers. We have not run it
+either.
+`:prefix` is the same model on the first 4,154,399 bytes alone, 90/5/5. We have not run
+it either.
+`:small` has the best settings that we found for ten minutes on two cores, on that
+prefix: validation loss 1.4583 nats, 2.1039 bits per byte, in 11 minutes 9 seconds of
+two cores of an AMD EPYC (AVX-512). experiments/wikipedia has the rest.
+`:smoke` is a run of seconds on the same text as `:small`.
 """
+
+from typing import Any
 
 from configs import default
 
 
 def get_config(variant: str = ""):
-    config = default.get_config()
+    config: Any = default.get_config()
     config.data.corpus = "wikipedia"
-    config.data.unit = "byte"  # as in the literature, which gives bits per byte
+    config.data.unit = "byte"  # as in the literature, which states bits per byte
     config.data.split = (96_000_000, 4_000_000, 0)
     config.model.layers = 3
     config.model.features = 680
     config.train.batch_size = 100
     config.train.seq_length = 100
     config.train.epochs = 10.0
-    config.optim.clip = 0.05  # char-rnn's 5, of a mean over 100 steps
+    config.optim.clip = 0.05  # char-rnn's 5, for the gradient of a mean over 100 steps
     config.optim.decay_after = 3
     config.train.sample_temperature = 0.8
     return default.pick(

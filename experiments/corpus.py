@@ -1,251 +1,335 @@
-"""The experiment of a corpus: the best that two cores do in ten minutes, and beside it.
+"""The experiment that every corpus has: train, score, sample and measure.
 
-Trains configs/NAME.py:small, scores it and Kneser-Ney with every context on the same
-characters, lets it write at several temperatures, and measures the structure of that
-beside as much held-out text. With another variant the same is done at another size.
+It trains configs/NAME.py:VARIANT, scores the network and Kneser-Ney n-grams on the same
+text, samples at several temperatures, and measures the structure of the samples beside
+that of as much held-out text. experiments/README.md describes the method.
 """
 
 import argparse
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from charlm import Vocab, evaluate, load_model, sample
+from charlm import LanguageModel, SamplingParams, Vocab, load_model, score
 from charlm.data.corpus import split_slices
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses
+from charlm.generation.generate import generate_batch
 from charlm.model.jax_setup import configure_jax
-from charlm.training.build import corpus_of
-from charlm.workdir.metadata import choose, has_only_weights, newest_notes, read_notes
+from charlm.training.build import open_text
+from charlm.workdir.metadata import (
+    choose_step,
+    has_only_weights,
+    read_newest_notes,
+    read_notes,
+)
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import read_config
-from experiments.report import DASH, keep, minutes, quoted, shown, table
+from experiments.report import (
+    DASH,
+    format_duration,
+    format_value,
+    quote,
+    table,
+    write_report,
+)
 from experiments.structure.well_formedness import (
     closing_by_distance,
     copying,
     measure,
     words_known,
 )
-from experiments.style import curve, picture
+from experiments.style import figure, plot_losses
 
 ROOT = Path(__file__).parent.parent
-CONTEXT = 12  # characters, of the longest n-grams scored
-STREAMS = 16  # stretches that a text is scored in, side by side
-SAMPLES, LENGTH = 20, 2000  # texts that are measured, and their characters
+CONTEXT = 12  # characters of context of the longest n-grams that are scored
+STREAMS = 16  # passages of a text that are scored side by side
+SAMPLES, LENGTH = 20, 2000  # texts that are measured, and characters of each
 TEMPERATURES = (0.5, 0.8, 1.0)
-SMALL, FULL, TEXT = "small", "full", "held-out text"
-SHOWN = 800  # characters of a sample in the README
+SMALL, FULL = "small", "full"  # variants; the full one is the config without a variant
+HELD_OUT = "held-out text"  # the last column of a table
+EXCERPT = 800  # characters of a sample in the README
+SOURCES = ("scores", "kneser_ney")  # the README has them in bits, and subtracts them
 
 
-class Trained(NamedTuple):
-    """A run that has ended: its model, and its text in parts."""
+class TrainedRun(NamedTuple):
+    """A run that has ended: its model, and its text.
+
+    Attributes:
+      workdir: its folder.
+      lm: the language model.
+      params: the parameters of its best checkpoint.
+      vocab: its symbols.
+      text: ids[n] of the splits "train", "valid" and "test".
+      records: the records of metrics.jsonl.
+    """
 
     workdir: Path
-    lm: Any
+    lm: LanguageModel
     params: Any
     vocab: Vocab
-    text: dict[str, np.ndarray]  # ids[n] of train, valid and test
+    text: dict[str, np.ndarray]
     records: list[dict]
 
 
-def corpus_experiment(folder: Path, *, kind: str, context: int = CONTEXT) -> None:
-    """The whole experiment of the corpus that a folder is named after.
+def run_corpus_experiment(
+    folder: Path, *, language: str, context: int = CONTEXT
+) -> None:
+    """Runs the experiment of the corpus that a folder is named after.
 
     Args:
-      folder: of the experiment; configs/NAME.py has its name.
-      kind: of its structure, for `experiments.structure.well_formedness.measure`.
-      context: characters, of the longest n-grams scored.
+      folder: the experiment's folder; configs/NAME.py has its name.
+      language: a kind of text of `experiments.structure.well_formedness`.
+      context: characters of context of the longest n-grams that are scored.
     """
-    run = of_command_line(folder.name)
-    scores, grams = scored(run), counted(run, context=context)
-    written = {str(t): texts(run, temperature=t) for t in TEMPERATURES}
-    columns = written | {TEXT: stretches(run)}
+    run = train_from_command_line(folder.name)
+    scores, ngrams = score_run(run), score_ngrams(run, context=context)
+    samples = {str(t): sample_texts(run, temperature=t) for t in TEMPERATURES}
+    columns = samples | {HELD_OUT: get_passages(run)}
     known = run.vocab.decode(run.text["train"])
     structure = {
-        name: {
-            **measure(drawn, kind=kind),
-            **words_known(drawn, known=known),
-            **copying(drawn, known=known),
+        column: {
+            **measure(texts, kind=language),
+            **words_known(texts, known=known),
+            **copying(texts, known=known),
         }
-        for name, drawn in columns.items()
+        for column, texts in columns.items()
     }
-    distances = {n: closing_by_distance(t, kind=kind) for n, t in columns.items()}
+    distances = {c: closing_by_distance(t, kind=language) for c, t in columns.items()}
     results = {"structure": structure, "closed_by_distance": distances}
     blocks = [structure_table(structure), distance_table(distances)]
-    blocks += [f"At {t}:\n\n{quoted(drawn[0][:SHOWN])}" for t, drawn in written.items()]
-    finish(folder, run, scores, grams, results, blocks)
+    blocks += [
+        f"At temperature {temperature}:\n\n{quote(choose_excerpt(texts))}"
+        for temperature, texts in samples.items()
+    ]
+    write_corpus_report(folder, run, scores, ngrams, results, blocks)
 
 
-def finish(folder: Path, run: Trained, scores, grams, results, blocks) -> None:
-    """Keeps what was measured, the losses first, and shows it."""
+def write_corpus_report(
+    folder: Path,
+    run: TrainedRun,
+    scores: dict[str, float],
+    ngrams: dict[str, list[float]],
+    results: dict[str, Any],
+    blocks: list[str],
+) -> None:
+    """Writes and prints the report of a corpus, the losses first.
+
+    Args:
+      folder: the experiment's folder.
+      run: the run.
+      scores: its losses, of `score_run`.
+      ngrams: those of the n-grams, of `score_ngrams`.
+      results: what else was measured.
+      blocks: what else the README shows.
+    """
     variant = run.workdir.name.removeprefix(folder.name).removeprefix("-")
     part = variant if variant != SMALL else ""
-    curve_file = f"curve-{part}.png" if part else "curve.png"
-    draw(folder / curve_file, run, grams)
-    head = [told(run, scores, grams), losses_table(scores, grams), f"![]({curve_file})"]
-    results = {"scores": scores, "kneser_ney": grams, **results}
-    results |= {"seconds": run.records[-1]["seconds"]}
-    results |= {"config": settings(run)}
-    keep(folder, results, (f"{block}\n" for block in (*head, *blocks)), part=part)
-    print(*head, *blocks, sep="\n\n")
+    curve = f"curve-{part}.png" if part else "curve.png"
+    draw_curve(folder / curve, run, ngrams)
+    head = [summarize(run, scores, ngrams), losses_table(scores, ngrams)]
+    blocks = [*head, f"![]({curve})", *blocks]
+    results = {
+        "scores": scores,
+        "kneser_ney": ngrams,
+        **results,
+        "seconds": run.records[-1]["seconds"],
+        "config": get_config(run),
+    }
+    write_report(folder, results, blocks, part=part, sources=SOURCES)
+    print(*blocks, sep="\n\n")
 
 
-def of_command_line(name: str) -> Trained:
-    """The run of the variant that the command line asks for, trained to its end."""
+def train_from_command_line(name: str) -> TrainedRun:
+    """Trains the variant of configs/NAME.py that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--variant", default=SMALL, help="of the config; full: none")
+    parser.add_argument(
+        "--variant", default=SMALL, help="of the config; full is the one without a name"
+    )
     variant = parser.parse_args().variant
     config = f"{name}.py" if variant == FULL else f"{name}.py:{variant}"
-    return trained(config, f"runs/{name}-{variant}")
+    return train_run(config, f"runs/{name}-{variant}")
 
 
-def trained(config: str, workdir: str, *flags: str) -> Trained:
-    """The run of configs/CONFIG in a workdir, trained to its end if it is not yet.
+def train_run(config: str, workdir: str, *flags: str) -> TrainedRun:
+    """Trains the run of a workdir to its end, if it has not ended, and loads it.
 
-    If it cannot be, this ends with the status of charlm.train, which has said why. One
-    that holds weights alone, which came from elsewhere, is taken as it is.
+    If charlm.train fails, this process ends with the same exit status. A workdir that
+    holds only weights, from another machine, is loaded as it is.
+
+    Args:
+      config: a file name in configs/, with its variant.
+      workdir: the run's folder, relative to the repository.
+      flags: more flags of charlm.train.
     """
-    if is_from_elsewhere(ROOT / workdir):
-        return opened(ROOT / workdir)
-    command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
-    given = [f"--workdir={workdir}", *flags]
-    status = subprocess.run([*command, *given], cwd=ROOT).returncode
-    if status:
-        sys.exit(status)
-    return opened(ROOT / workdir)
+    if not holds_only_weights(ROOT / workdir):
+        command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
+        command += [f"--workdir={workdir}", *flags]
+        status = subprocess.run(command, cwd=ROOT).returncode
+        if status:
+            sys.exit(status)
+    return load_run(ROOT / workdir)
 
 
-def is_from_elsewhere(workdir: Path) -> bool:
-    """Returns whether a workdir holds weights alone, as experiments.gpu.unpack's do."""
+def holds_only_weights(workdir: Path) -> bool:
+    """Returns whether a workdir has only weights, as experiments.gpu.unpack writes."""
     try:
-        step, notes = newest_notes(workdir)
+        step, notes = read_newest_notes(workdir)
     except UserError:  # charlm.train says what is wrong
         return False
     return bool(notes) and has_only_weights(workdir, step)
 
 
-def small(name: str) -> Trained:
-    """The run of a corpus as its own experiment trains it on two cores."""
-    return trained(f"{name}.py:{SMALL}", f"runs/{name}-{SMALL}")
+def train_small(name: str) -> TrainedRun:
+    """Trains the run of a corpus's own experiment, or loads it if it has ended."""
+    return train_run(f"{name}.py:{SMALL}", f"runs/{name}-{SMALL}")
 
 
-def opened(workdir: Path) -> Trained:
-    """A run that has ended, and its text."""
+def load_run(workdir: Path) -> TrainedRun:
+    """Loads a run that has ended, and its text."""
     configure_jax()
     model = load_model(workdir)
-    data = read_config(workdir)["data"]
-    corpus = corpus_of(data)
-    cut = split_slices(len(corpus.ids), data["split"])
-    text = {part: corpus.ids[place] for part, place in cut.items()}
-    return Trained(workdir, *model, text, read_metrics(workdir))
+    data = read_config(workdir).data
+    corpus = open_text(data)
+    slices = split_slices(len(corpus.ids), data.split)
+    text = {split: corpus.ids[where] for split, where in slices.items()}
+    return TrainedRun(workdir, *model, text, read_metrics(workdir))
 
 
-def settings(run: Trained) -> dict:
-    """The run's config, without where its text lay."""
-    config = read_config(run.workdir)
+def get_config(run: TrainedRun) -> dict:
+    """Returns the config of a run, without the path of its text."""
+    config = read_config(run.workdir).to_dict()
     return config | {"data": config["data"] | {"path": ""}}
 
 
-def scored(run: Trained, *, streams: int = STREAMS) -> dict[str, float]:
-    """Nats per character of the valid and the test text, by the best checkpoint."""
+def score_run(run: TrainedRun, *, streams: int = STREAMS) -> dict[str, float]:
+    """Returns the nats per character of the validation and the test text."""
     return {
-        part: evaluate(
-            run.lm, run.params, run.text[part], streams=streams
-        ).nats_per_char
-        for part in ("valid", "test")
+        split: score(run.lm, run.params, run.text[split], streams=streams).nats_per_char
+        for split in ("valid", "test")
     }
 
 
-def counted(run: Trained, *, context: int = CONTEXT) -> dict[str, list[float]]:
-    """Kneser-Ney's nats per character by characters of context, from 1 on."""
+def score_ngrams(run: TrainedRun, *, context: int = CONTEXT) -> dict[str, list[float]]:
+    """Returns Kneser-Ney's nats per character, by characters of context from 1 on."""
     model = kneser_ney(run.text["train"], vocab_size=len(run.vocab), context=context)
     return {
-        part: losses(model, run.text[part])[1:].tolist() for part in ("valid", "test")
+        split: losses(model, run.text[split])[1:].tolist()
+        for split in ("valid", "test")
     }
 
 
-def texts(run: Trained, *, temperature: float, **more) -> list[str]:
-    return sample(
-        run.lm,
-        run.params,
-        run.vocab,
-        temperature=temperature,
-        **{"samples": SAMPLES, "length": LENGTH} | more,
+def sample_texts(
+    run: TrainedRun,
+    *,
+    temperature: float,
+    samples: int = SAMPLES,
+    length: int = LENGTH,
+    prompt: str | bytes = "",
+    stop: str = "",
+) -> list[str]:
+    """Returns samples of a run; see `charlm.generate_batch`."""
+    return generate_batch(
+        (run.lm, run.params, run.vocab),
+        prompt,
+        num_samples=samples,
+        length=length,
+        sampling=SamplingParams(temperature),
+        stop=stop,
     )
 
 
-def stretches(run: Trained, part: str = "test") -> list[str]:
-    """As many stretches of a part as there are samples, as long, evenly spread."""
-    ids = run.text[part]
+def get_passages(run: TrainedRun) -> list[str]:
+    """Returns evenly spaced passages of the test text, as many as there are samples."""
+    ids = run.text["test"]
     starts = np.linspace(0, max(0, len(ids) - LENGTH), SAMPLES).astype(int)
     return [run.vocab.decode(ids[start : start + LENGTH]) for start in starts]
 
 
-def best(grams: dict[str, list[float]]) -> int:
-    """The characters of context that do best on the validation text."""
-    return int(np.argmin(grams["valid"])) + 1
+def choose_excerpt(texts: Sequence[str]) -> str:
+    """Returns the excerpt of the samples that the README shows.
+
+    It is the first EXCERPT characters of the first text of which at least half of these
+    are no white space; of the first text, if there is no such text.
+    """
+    excerpts = [text[:EXCERPT] for text in texts]
+    for excerpt in excerpts:
+        if sum(not c.isspace() for c in excerpt) >= len(excerpt) / 2:
+            return excerpt
+    return excerpts[0]
 
 
-def told(run: Trained, scores: dict[str, float], grams: dict[str, list[float]]) -> str:
-    """What came out, in words."""
-    context = best(grams)
-    by = grams["test"][context - 1] - scores["test"]
-    verdict = "beats" if by > 0 else "misses"
-    config = read_config(run.workdir)["model"]
+def get_best_context(ngrams: dict[str, list[float]]) -> int:
+    """Returns the characters of context with the lowest validation loss."""
+    return int(np.argmin(ngrams["valid"])) + 1
+
+
+def summarize(
+    run: TrainedRun, scores: dict[str, float], ngrams: dict[str, list[float]]
+) -> str:
+    """Returns the outcome in words: the time, the size, and who has the lower loss."""
+    context = get_best_context(ngrams)
+    margin = ngrams["test"][context - 1] - scores["test"]
+    verdict = "beats" if margin > 0 else "misses"
+    model = read_config(run.workdir).model
     last = run.records[-1]
-    where = read_notes(run.workdir, choose(run.workdir)).get("weights_from", "")
+    machine = read_notes(run.workdir, choose_step(run.workdir)).get("weights_from", "")
     return (
-        f"Trained in {minutes(last['seconds'])}{where and f' on {where}'},"
-        f" {config['layers']} x"
-        f" {config['features']}, {last['step']:,} steps. On the test text the"
-        f" {config['cell'].upper()} {verdict} the best n-gram ({context} characters of"
-        f" context, chosen on the validation text) by {abs(by):.4f} nats."
+        f"Trained in {format_duration(last['seconds'])}{machine and f' on {machine}'},"
+        f" {model.layers} x"
+        f" {model.features}, {last['step']:,} steps. On the test text the"
+        f" {model.cell.upper()} {verdict} the best n-gram ({context} characters of"
+        f" context, chosen on the validation text) by {abs(margin):.4f} nats."
     )
 
 
-def losses_table(scores: dict[str, float], grams: dict[str, list[float]]) -> str:
+def losses_table(scores: dict[str, float], ngrams: dict[str, list[float]]) -> str:
+    """Returns a table with a row for the network and one for each context."""
     head = ["", "valid, nats", "test, nats", "test, bits per character"]
-    pairs = zip(grams["valid"], grams["test"], strict=True)
-    rows = [
-        [f"Kneser-Ney, {n} of context", valid, test, test / math.log(2)]
-        for n, (valid, test) in enumerate(pairs, 1)
-    ]
-    ours = [scores["valid"], scores["test"], scores["test"] / math.log(2)]
-    return table(head, [["**charlm**", *ours], *rows])
+    rows = [["**charlm**", scores["valid"], scores["test"]]]
+    pairs = zip(ngrams["valid"], ngrams["test"], strict=True)
+    rows += [[f"Kneser-Ney, context {n}", *pair] for n, pair in enumerate(pairs, 1)]
+    return table(head, [[*row, row[-1] / math.log(2)] for row in rows])
 
 
 def structure_table(structure: dict[str, dict]) -> str:
-    """A row a measure, a column a temperature; the held-out text's is the last."""
-    rows = [[n, *(column[n] for column in structure.values())] for n in structure[TEXT]]
-    return table(["", *map(at, structure)], rows)
+    """Returns a table with a row for each measure and a column for each temperature."""
+    names = structure[HELD_OUT]
+    rows = [[n, *(column[n] for column in structure.values())] for n in names]
+    return table(["", *map(format_column, structure)], rows)
 
 
 def distance_table(distances: dict[str, dict[str, dict]]) -> str:
-    """The share that the right closer closed, of how many, by distance."""
-    head = ["closed by the right one, by distance", *map(at, distances)]
+    """Returns a table of the share that was closed correctly, by distance."""
+    head = ["closed correctly, by distance", *map(format_column, distances)]
     rows = [
-        [span, *(of(d[span]) for d in distances.values())] for span in distances[TEXT]
+        [span, *(format_share(column[span]) for column in distances.values())]
+        for span in distances[HELD_OUT]
     ]
     return table(head, rows)
 
 
-def of(closed: dict[str, float]) -> str:
+def format_share(closed: dict[str, float]) -> str:
+    """Returns a share and the count that it is of, or a dash where that is 0."""
     count = closed["count"]
-    return f"{shown(closed['share'])} of {count:,.0f}" if count else DASH
+    return f"{format_value(closed['share'])} of {count:,.0f}" if count else DASH
 
 
-def at(column: str) -> str:
-    return TEXT if column == TEXT else f"at {column}"
+def format_column(column: str) -> str:
+    """Returns the name of a column in a table."""
+    return HELD_OUT if column == HELD_OUT else f"at {column}"
 
 
-def draw(path: Path, run: Trained, grams: dict[str, list[float]]) -> None:
-    with picture(path) as axes:
-        curve(axes, run.records, "train", alpha=0.5)
-        curve(axes, run.records, "valid", marker="o", markersize=4)
-        floor = min(grams["valid"])
-        axes.axhline(floor, linestyle="--", color="black", label="best n-gram, valid")
+def draw_curve(path: Path, run: TrainedRun, ngrams: dict[str, list[float]]) -> None:
+    """Draws the losses of a run, and the best n-gram's as a line."""
+    with figure(path) as axes:
+        plot_losses(axes, run.records, "train", alpha=0.5)
+        plot_losses(axes, run.records, "valid", marker="o", markersize=4)
+        best = min(ngrams["valid"])
+        axes.axhline(best, linestyle="--", color="black", label="best n-gram, valid")
         axes.set(xlabel="step", ylabel="nats per character", title=run.workdir.name)

@@ -1,23 +1,27 @@
-"""python -m experiments.curve WORKDIR: draws WORKDIR/loss.png from metrics.jsonl."""
+"""Draws WORKDIR/loss.png from metrics.jsonl: python -m experiments.curve WORKDIR"""
 
 import sys
 from pathlib import Path
 
 from charlm.workdir.metrics import read_metrics
-from experiments.style import curve, picture
+from experiments.style import figure, plot_losses
 
 
-def draw(workdir: Path) -> Path:
-    """The curves of training and validation loss, as a picture in the workdir."""
+def draw_losses(workdir: Path) -> Path:
+    """Draws the losses of a run, and returns the path of the figure."""
     records = read_metrics(workdir)
-    with picture(workdir / "loss.png") as axes:
-        curve(axes, records, "train")
-        curve(axes, records, "valid", marker="o", markersize=4)
+    path = workdir / "loss.png"
+    with figure(path) as axes:
+        plot_losses(axes, records, "train")
+        plot_losses(axes, records, "valid", marker="o", markersize=4)
         axes.set(xlabel="step", ylabel="nats per character", title=workdir.name)
-    return workdir / "loss.png"
+    return path
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not read_metrics(sys.argv[1]):
-        sys.exit("error: say which workdir: python -m experiments.curve runs/NAME")
-    print(f"the loss curve: {draw(Path(sys.argv[1]))}")
+        sys.exit(
+            "error: there are no metrics to draw; name a workdir that has some:"
+            " python -m experiments.curve runs/NAME"
+        )
+    print(f"the loss curve: {draw_losses(Path(sys.argv[1]))}")

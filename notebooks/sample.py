@@ -62,59 +62,54 @@ if WORKDIR.endswith(".zip"):
 # %% [markdown]
 # ## No workdir? A tiny one
 #
-# The four functions of a model, the streams of a text, and `fit`: a few seconds.
+# `charlm.fit` trains a model on a text file: here for a few seconds.
 
 # %%
 if not WORKDIR:
-    from charlm.workdir.model_files import write_bundle
-
-    text = "the cat sat on a mat.\nthe dog ran to the sea.\n" * 200
-    vocab = charlm.Vocab.of(text)
-    model = {"cell": "lstm", "layers": 1, "features": 64}
-    schedule = charlm.make_schedule(learning_rate=1e-2)
+    text = scratch / "cat.txt"
+    text.write_text("the cat sat on a mat.\nthe dog ran to the sea.\n" * 200)
     WORKDIR = str(scratch / "tiny")
-    write_bundle(WORKDIR, config={"model": model}, vocab=vocab)
     charlm.fit(
-        lm=charlm.make_language_model(vocab_size=len(vocab), **model),
-        vocab=vocab,
-        optimizer=charlm.make_optimizer(learning_rate=schedule, name="adam"),
-        learning_rate=schedule,
-        streams=charlm.Streams(vocab.encode(text), batch_size=8, seq_length=25),
+        text,
+        WORKDIR,
+        layers=1,
+        features=64,
+        embedding=0,
+        batch_size=8,
+        seq_length=25,
         steps=200,
-        workdir=Path(WORKDIR),
     )
 
 # %%
-lm, params, vocab = charlm.load_model(WORKDIR)
-print(len(vocab), "symbols:", "".join(vocab.symbols))
+model = charlm.load_model(WORKDIR)
+print(len(model.vocab), "symbols:", "".join(model.vocab.symbols))
 
 # %% [markdown]
 # ## The same prompt at several temperatures
 #
-# Low temperatures are sure of themselves and repeat; high ones are bold and misspell.
+# Low temperatures repeat the likeliest text; high ones are more random and misspell.
 
 # %%
-prompt = "the " if set("the ") <= set(vocab.symbols) else ""
+prompt = "the " if set("the ") <= set(model.vocab.symbols) else ""
 for temperature in (0.2, 0.5, 0.8, 1.0, 1.2):
-    [text] = charlm.sample(
-        lm, params, vocab, prompt=prompt, length=200, temperature=temperature, seed=1
-    )
+    text = model.generate(prompt, length=200, temperature=temperature, seed=1)
     print(f"--- temperature {temperature} ---\n{prompt}{text}\n")
 
 # %% [markdown]
 # ## Text as it is drawn
 
 # %%
-for [piece] in charlm.stream(lm, params, vocab, length=400, temperature=0.8):
-    print(piece, end="", flush=True)
+sampling = charlm.SamplingParams(temperature=0.8)
+for chunk in charlm.generate_stream(model, length=400, sampling=sampling):
+    print(chunk, end="", flush=True)
 
 # %% [markdown]
 # ## Inside
 #
-# What it has written last, by what its units do at each character; and it writes on,
-# with a unit held where you like. On text that it was not trained on, of 6,000
-# characters or more, the page also lists the units that mean something.
+# The page shows a text colored by what the model's units do at each character. It
+# writes on, and can hold a unit at a value. On text of 6,000 characters or more that
+# the model was not trained on, it also lists the units that mean something.
 
 # %%
-[text] = charlm.sample(lm, params, vocab, prompt=prompt, length=2000, seed=1)
-charlm.show(lm, params, vocab, text, search=0)
+text = model.generate(prompt, length=2000, seed=1)
+model.show(text, search=0)

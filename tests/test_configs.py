@@ -1,4 +1,4 @@
-"""Every config, from end to end, as small as it goes; and the README's own code."""
+"""Runs every config from end to end, as small as possible, and the README's code."""
 
 import importlib
 import re
@@ -20,8 +20,8 @@ CONFIGS = sorted(
 
 @pytest.fixture
 def shakespeare(tmp_path):
-    """A made text in the place of Tiny Shakespeare, for what names it."""
-    path = tmp_path / "made.txt"
+    """Returns the path of a short text that stands in for Tiny Shakespeare."""
+    path = tmp_path / "short.txt"
     path.write_text("ROMEO:\nWherefore art thou?\n\nJULIET:\nHere I am.\n\n" * 300)
     return path
 
@@ -29,31 +29,31 @@ def shakespeare(tmp_path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
     run = f"--workdir={tmp_path}/run"
-    given = [f"--config.data.path={shakespeare}"] if name != "hello" else []
+    text = [f"--config.data.path={shakespeare}"] if name != "hello" else []
     config = f"--config={ROOT}/configs/{name}.py:smoke"
-    done = door("train", config, run, *given, cwd=tmp_path)
+    done = door("train", config, run, *text, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     losses = [r["nats_per_char"] for r in read_metrics(tmp_path / "run")]
     assert losses[-1] < losses[0]
-    written = door("sample", run, "--length=20")
-    assert written.returncode == 0 and len(written.stdout) == 21
+    sample = door("sample", run, "--length=20")
+    assert sample.returncode == 0 and len(sample.stdout) == 21
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_variant_has_valid_options_and_a_corpus_that_exists(name):
-    config = importlib.import_module(f"configs.{name}")
+    module = importlib.import_module(f"configs.{name}")
     with pytest.raises(ValueError, match="there are") as error:
-        config.get_config("no such")
+        module.get_config("no such")
     variants = str(error.value).partition("there are ")[2].split(", ")
     assert "smoke" in variants
     for variant in ["", *variants]:
-        run = RunConfig.from_dict(config.get_config(variant))
+        run = RunConfig.from_dict(module.get_config(variant))
         assert run.data.corpus in SOURCES or name == "text"
         if variant not in ("", "smoke"):
-            assert f"`:{variant}`" in config.__doc__
+            assert f"`:{variant}`" in (module.__doc__ or "")
 
 
-def test_hello_knows_its_two_ls_apart(tmp_path):
+def test_hello_distinguishes_its_two_ls(tmp_path):
     """After "he" comes l, after "hel" comes l, after "hell" comes o."""
     done = door("train", "--config=configs/hello.py", f"--workdir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
@@ -63,15 +63,15 @@ def test_hello_knows_its_two_ls_apart(tmp_path):
     p = jax.nn.softmax(logits[:, 0])
     for row, after in enumerate("ello"):
         assert p[row, vocab.encode(after)[0]] > 0.95
-    said = door("sample", f"--workdir={tmp_path}/run", "--prompt=h", "--length=9")
-    assert said.stdout == "hellohello\n"
+    sample = door("sample", f"--workdir={tmp_path}/run", "--prompt=h", "--length=9")
+    assert sample.stdout == "hellohello\n"
 
 
 @pytest.mark.parametrize(
-    "variant, own, rate",
+    "variant, options, rate",
     [
         ("", {"data.split": "(0.9,0.1)"}, 2e-3),
-        # Nine windows an epoch: in 40 steps its rate decays, and its moments with it.
+        # Nine windows an epoch: in 40 steps its rate decays, and its moments restart.
         (
             ":torch_rnn",
             {"data.split": "(400,50)", "optim.decay_after": 2, "optim.decay_every": 1},
@@ -80,10 +80,10 @@ def test_hello_knows_its_two_ls_apart(tmp_path):
         (":cpu", {"data.split": "(0.9,0.1)"}, 1.5e-2 * 39 / 200),
     ],
 )
-def test_every_variant_of_tiny_shakespeare_makes_a_run(
-    tmp_path, shakespeare, variant, own, rate
+def test_every_variant_of_tiny_shakespeare_trains(
+    tmp_path, shakespeare, variant, options, rate
 ):
-    options = {**SMALL, "data.path": shakespeare, **own}
+    options = {**SMALL, "data.path": shakespeare, **options}
     del options["optim.schedule"]
     done = door(
         "train",
@@ -97,10 +97,9 @@ def test_every_variant_of_tiny_shakespeare_makes_a_run(
 
 
 def test_the_readmes_step_example_is_true(capsys):
-    """The README's code of the post's example runs, and prints what stands there."""
+    """The README's code of the post's example runs, and prints the README's output."""
     readme = (ROOT / "README.md").read_text()
-    [code, printed] = re.search(
-        r"```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.DOTALL
-    ).groups()
+    example = r"```python\n(.*?)```\n\n```text\n(.*?)```"
+    [(code, output), *_] = re.findall(example, readme, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.split() == printed.split()
+    assert capsys.readouterr().out.split() == output.split()

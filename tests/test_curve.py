@@ -1,4 +1,4 @@
-"""The picture of a run's losses."""
+"""The figure of a run's losses."""
 
 import json
 import subprocess
@@ -16,7 +16,9 @@ def test_a_curve_is_drawn(tmp_path):
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_metrics_it_says_what_to_do(tmp_path):
+def test_a_workdir_without_metrics_is_a_mistake(tmp_path):
     command = [*CURVE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 1 and done.stderr.startswith("error: say which workdir")
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith("error: ")
+    assert "experiments.curve" in line and not (tmp_path / "loss.png").exists()

@@ -1,4 +1,4 @@
-"""The campaign of experiments/faults in short: `make faults` is the whole of it."""
+"""The campaigns of experiments/faults in short; `make faults` runs them whole."""
 
 import json
 import subprocess
@@ -7,27 +7,28 @@ import sys
 import pytest
 from conftest import ROOT
 
-SHORT = {
+# The scale of each campaign.
+SCALES = {
     "training": 0.04,
     "saving": 0.04,
     "encoding": 0.03,
     "downloading": 0.1,
-    "harm": 0.03,
+    "corruption": 0.03,
     "disk": 0.04,
     "clocks": 0.07,
-    "twins": 0.07,
+    "concurrency": 0.07,
     "fuzz": 0.02,
     "flags": 0.03,
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", SCALES)
 def test_nothing_is_lost(tmp_path, name):
     done = subprocess.run(
         [
-            *(sys.executable, "experiments/faults/run.py", "--only", name),
-            *(f"--scale={SHORT[name]}", f"--results={tmp_path}/results.json"),
+            *(sys.executable, "-m", "experiments.faults.run", "--only", name),
+            *(f"--scale={SCALES[name]}", f"--results={tmp_path}/results.json"),
         ],
         cwd=ROOT,
         capture_output=True,

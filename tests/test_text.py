@@ -278,7 +278,7 @@ def test_splits_that_do_not_fit(split):
 def test_streams_are_contiguous_and_lose_only_the_tail(length, batch_size, seq_length):
     ids = np.arange(length, dtype=np.uint8)
     if length < batch_size * seq_length + 1:
-        with pytest.raises(UserError, match="lower train.batch_size"):
+        with pytest.raises(UserError, match="lower batch_size"):
             Streams(ids, batch_size=batch_size, seq_length=seq_length)
         return
     streams = Streams(ids, batch_size=batch_size, seq_length=seq_length)

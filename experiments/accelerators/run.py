@@ -14,7 +14,7 @@ from pathlib import Path
 
 from charlm.model.jax_setup import set_environment
 from experiments.accelerators import targets
-from experiments.report import keep, table
+from experiments.report import table, write_report
 
 FOLDER = Path(__file__).parent
 
@@ -66,7 +66,7 @@ def run_gpu() -> None:
         ),
     ]
     results = {"layouts": checked, "mends": mends, "programs": programs}
-    keep(FOLDER, results | {"bounds": bounds}, blocks, part="h100")
+    write_report(FOLDER, results | {"bounds": bounds}, blocks, part="h100")
 
 
 def run_tpu() -> None:
@@ -124,7 +124,7 @@ def run_tpu() -> None:
     ]
     results = {"training": training, "others": others, "chips": chips}
     results |= {"bounds": bounds}
-    keep(FOLDER, results, blocks, part="tpu")
+    write_report(FOLDER, results, blocks, part="tpu")
 
 
 RUNS = {"h100": run_gpu, "tpu": run_tpu}

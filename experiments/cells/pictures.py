@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from charlm.interpret.labels.labels import Label
-from experiments.report import printable
+from experiments.report import replace_controls
 
 COLUMNS, LINES = 96, 11
 CELL = (0.088, 0.19)  # inches of a character: width, height
@@ -78,7 +78,7 @@ def draw_text(
         axes.add_patch(
             plt.Rectangle((column, row), wide, 1, color=colour(share), linewidth=0)
         )
-        shown = printable(character).strip("\n\t ")
+        shown = replace_controls(character).strip("\n\t ")
         if shown:
             # The font has Latin letters; what it lacks is a dot.
             shown = shown if ord(shown) < 0x250 else "·"

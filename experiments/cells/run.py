@@ -22,11 +22,10 @@ from experiments.cells.tables import (
     shares_table,
     slug,
 )
-from experiments.corpus import ROOT, Trained, settings, small, trained
-from experiments.depth_and_width.run import Cell as Table
-from experiments.depth_and_width.run import flags_of
-from experiments.report import keep, table
-from experiments.style import picture
+from experiments.corpus import ROOT, TrainedRun, get_config, train_run, train_small
+from experiments.depth_and_width.run import Architecture, get_flags
+from experiments.report import table, write_report
+from experiments.style import figure
 
 FOLDER = Path(__file__).parent
 CHARACTERS = 200_000  # of text that the net was not trained on
@@ -40,7 +39,7 @@ class Net(NamedTuple):
     """A trained net, and what was found in it."""
 
     name: str
-    run: Trained
+    run: TrainedRun
     study: Study
     cells: list[Cell]
 
@@ -65,32 +64,32 @@ def main() -> None:
     blocks += [*drawn, pages_table(nets)]
     for net in nets:
         blocks += [f"### {net.name}", labels_table(net.cells)]
-    keep(FOLDER, {net.name: results(net) for net in nets}, blocks)
+    write_report(FOLDER, {net.name: results(net) for net in nets}, blocks)
     print(*blocks, sep="\n\n")
 
 
 NETS = {
-    "war_and_peace": lambda: small("war_and_peace"),
-    "linux": lambda: small("linux"),
-    "wikipedia": lambda: small("wikipedia"),
-    "shakespeare": lambda: small("shakespeare"),
-    "python": lambda: trained("demo.py:small", "runs/python-small"),
+    "war_and_peace": lambda: train_small("war_and_peace"),
+    "linux": lambda: train_small("linux"),
+    "wikipedia": lambda: train_small("wikipedia"),
+    "shakespeare": lambda: train_small("shakespeare"),
+    "python": lambda: train_run("demo.py:small", "runs/python-small"),
     "two_layers": lambda: two_layers(),
-    "wikipedia_narrow": lambda: trained(
+    "wikipedia_narrow": lambda: train_run(
         "wikipedia.py:small", "runs/wikipedia-narrow", *NARROW
     ),
 }
 NARROW = ("--config.model.layers=2", "--config.model.features=96")
 
 
-def two_layers() -> Trained:
+def two_layers() -> TrainedRun:
     """The two-layered LSTM of 2 x 84 of experiments/depth_and_width."""
-    cell = Table(128, 2, "lstm")
+    cell = Architecture(128, 2, "lstm")
     workdir = f"runs/depth_and_width/{cell.name}"
-    return trained("war_and_peace.py", workdir, *flags_of(cell))
+    return train_run("war_and_peace.py", workdir, *get_flags(cell))
 
 
-def look(name: str, run: Trained) -> Net:
+def look(name: str, run: TrainedRun) -> Net:
     """The study of a net on text that it was not trained on, the test text first."""
     text = np.concatenate([run.text["test"], run.text["valid"]])[:CHARACTERS]
     found = study(run.lm, run.params, run.vocab, text)
@@ -119,8 +118,8 @@ TITLES = {
 }
 
 
-def about(run: Trained) -> str:
-    model = settings(run)["model"]
+def about(run: TrainedRun) -> str:
+    model = get_config(run)["model"]
     return (
         f"{model['layers']} x {model['features']} {model['cell'].upper()},"
         f" {run.records[-1]['step']:,} steps, reading text that it was not trained on."
@@ -163,7 +162,7 @@ def draw_gates(nets: list[Net]) -> None:
     """
     for name, deep in (("gates.png", False), ("gates_by_layer.png", True)):
         some = [net for net in nets if (net.study.trace.layers > 1) == deep]
-        with picture(FOLDER / name, columns=3, width=10, height=3.6) as columns:
+        with figure(FOLDER / name, columns=3, width=10, height=3.6) as columns:
             for axes, gate in zip(columns, GATES, strict=True):
                 for net in some:
                     scatter(axes, net, gate, legend=gate == [*GATES][-1])
@@ -187,7 +186,7 @@ def of_layer(net: Net, n: int) -> str:
 
 
 def draw_time_scales(nets: list[Net]) -> None:
-    with picture(FOLDER / "time_scales.png") as axes:
+    with figure(FOLDER / "time_scales.png") as axes:
         for net in nets:
             seen = net.study.trace
             for n in range(seen.layers):
@@ -215,7 +214,7 @@ def results(net: Net) -> dict:
         "interpretable": interpretable(found.findings, bars=BARS),
         "untrained": interpretable(found.twin, bars=BARS),
         "units_that_passed": as_records(passed),
-        "config": settings(net.run),
+        "config": get_config(net.run),
     }
 
 

@@ -1,9 +1,11 @@
-"""python -m experiments.depth_and_width.run [--cells CELL ...] [--config.KNOB=VALUE]
+"""Trains the small architectures of Karpathy, Johnson and Li's table.
 
-Trains the cells of Karpathy, Johnson and Li's table that two cores can do, one on each
-core, in --workdir/CELL; goes on where it was stopped. Writes results.json and
-losses.png beside this file, and the table into README.md; of chosen cells, or with
-other knobs, it is only shown.
+python -m experiments.depth_and_width.run [--architectures NAME ...]
+  [--config.OPTION=VALUE]
+
+It trains one architecture on each core, in --workdir/NAME, and resumes those that were
+stopped. It writes results.json and losses.png beside this file, and the table into
+README.md; with any argument, it only prints the table.
 """
 
 import argparse
@@ -19,14 +21,14 @@ from typing import NamedTuple
 
 from charlm.model.sharding import count_cores
 from charlm.workdir.model_files import read_config
-from experiments.corpus import ROOT, opened, scored
-from experiments.depth_and_width.widths import parameters, width_of
-from experiments.report import keep, minutes, table
-from experiments.style import BLACK, BLUE, picture
+from experiments.corpus import ROOT, load_run, score_run
+from experiments.depth_and_width.widths import count_parameters, find_width
+from experiments.report import format_duration, table, write_report
+from experiments.style import BLACK, BLUE, figure
 
 HERE = Path(__file__).parent
-BYTES = 87  # distinct ones of War and Peace
-NEAR = 0.03  # nats per character
+VOCAB_SIZE = 87  # distinct bytes of War and Peace
+TOLERANCE = 0.03  # nats per character
 # Test losses of the paper, by budget and layers.
 PAPER = {
     (64, 1): {"lstm": 1.449, "rnn": 1.446, "gru": 1.398},
@@ -35,7 +37,7 @@ PAPER = {
     (128, 2): {"lstm": 1.227, "rnn": 1.286, "gru": 1.226},
 }
 EPOCHS = {64: 10, 128: 6}
-RATES = {"lstm": 8e-3, "gru": 8e-3, "rnn": 3e-3}  # at budget 64
+LEARNING_RATES = {"lstm": 8e-3, "gru": 8e-3, "rnn": 3e-3}  # at budget 64
 RECIPE = {
     "model.dropout": 0.0,
     "model.initializer": "torch_rnn",
@@ -57,8 +59,14 @@ RECIPE = {
 }
 
 
-class Cell(NamedTuple):
-    """A place in the table."""
+class Architecture(NamedTuple):
+    """An entry of the paper's table.
+
+    Attributes:
+      budget: the width of the LSTM layer with as many parameters.
+      layers: 1 or 2.
+      cell: "lstm", "gru" or "rnn".
+    """
 
     budget: int
     layers: int
@@ -66,8 +74,8 @@ class Cell(NamedTuple):
 
     @property
     def width(self) -> int:
-        return width_of(
-            self.cell, layers=self.layers, budget=self.budget, vocab_size=BYTES
+        return find_width(
+            self.cell, layers=self.layers, budget=self.budget, vocab_size=VOCAB_SIZE
         )
 
     @property
@@ -80,123 +88,141 @@ class Cell(NamedTuple):
 
 
 # The longest first, so that no core waits for the other at the end.
-CELLS = [Cell(*at) for at in product((128, 64), (2, 1), ("lstm", "gru", "rnn"))]
+ARCHITECTURES = [
+    Architecture(*values)
+    for values in product((128, 64), (2, 1), ("lstm", "gru", "rnn"))
+]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/depth_and_width")
-    parser.add_argument("--cells", nargs="+", help="as in rnn-2-64; all by default")
-    given, more = parser.parse_known_args()
-    cells = [c for c in CELLS if not given.cells or c.name in given.cells]
-    if not cells:
-        parser.error(f"--cells: choose among {' '.join(c.name for c in CELLS)}")
-    train_all(cells, ROOT / given.workdir, more)
-    found = {cell: measured(cell, ROOT / given.workdir) for cell in sorted(cells)}
-    blocks = [told(found), results_table(found), "![losses](losses.png)"]
-    results = {cell.name: cell._asdict() | row for cell, row in found.items()}
+    parser.add_argument("--architectures", nargs="+", help="rnn-2-64 ...; default all")
+    arguments, flags = parser.parse_known_args()
+    names = arguments.architectures or [each.name for each in ARCHITECTURES]
+    chosen = [each for each in ARCHITECTURES if each.name in names]
+    if not chosen:
+        parser.error(
+            f"--architectures: choose from {' '.join(a.name for a in ARCHITECTURES)}"
+        )
+    folder = ROOT / arguments.workdir
+    train_all(chosen, folder, flags)
+    results = {each: measure_run(each, folder) for each in sorted(chosen)}
+    blocks = [summarize(results), results_table(results), "![losses](losses.png)"]
     if not sys.argv[1:]:
-        draw(found)
-        keep(HERE, results, (f"{block}\n" for block in blocks))
+        draw_losses(results)
+        records = {each.name: each._asdict() | row for each, row in results.items()}
+        write_report(HERE, records, blocks)
     print("\n\n".join(blocks))
 
 
-def flags_of(cell: Cell) -> list[str]:
-    """The knobs of a cell's training."""
-    knobs = RECIPE | {
-        "model.cell": cell.cell,
-        "model.layers": cell.layers,
-        "model.features": cell.width,
-        "optim.learning_rate": round(RATES[cell.cell] * (64 / cell.budget) ** 0.5, 6),
-        "train.epochs": float(EPOCHS[cell.budget]),
+def get_flags(architecture: Architecture) -> list[str]:
+    """Returns the flags of charlm.train for an architecture."""
+    rate = LEARNING_RATES[architecture.cell] * (64 / architecture.budget) ** 0.5
+    options = RECIPE | {
+        "model.cell": architecture.cell,
+        "model.layers": architecture.layers,
+        "model.features": architecture.width,
+        "optim.learning_rate": round(rate, 6),
+        "train.epochs": float(EPOCHS[architecture.budget]),
     }
-    return [f"--config.{name}={value}" for name, value in knobs.items()]
+    return [f"--config.{name}={value}" for name, value in options.items()]
 
 
-def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
-    """Trains cells, as many at a time as there are cores, each to its end."""
+def train_all(
+    architectures: list[Architecture], folder: Path, flags: list[str]
+) -> None:
+    """Trains architectures to their ends, as many at a time as there are cores.
+
+    Args:
+      architectures: in the order in which they start.
+      folder: holds the workdirs.
+      flags: more flags of charlm.train.
+    """
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
-    pinned = hasattr(os, "sched_setaffinity")
-    for core in os.sched_getaffinity(0) if pinned else range(count_cores()):
+    can_pin = hasattr(os, "sched_setaffinity")
+    for core in os.sched_getaffinity(0) if can_pin else range(count_cores()):
         cores.put(core)
 
-    def on_one_core():
-        if pinned:  # of this thread alone, and of the processes that it starts
+    def pin_to_core():
+        if can_pin:  # this thread alone, and the processes that it starts
             os.sched_setaffinity(threading.get_native_id(), {cores.get()})
 
-    def train(cell):
+    def train(architecture):
         command = [sys.executable, "-m", "charlm.train"]
-        command += ["--config=configs/war_and_peace.py", *flags_of(cell)]
-        command += [f"--workdir={workdir / cell.name}", *more]
+        command += ["--config=configs/war_and_peace.py", *get_flags(architecture)]
+        command += [f"--workdir={folder / architecture.name}", *flags]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        print(cell.name, *done.stderr.splitlines()[-1:], file=sys.stderr)
+        print(architecture.name, *done.stderr.splitlines()[-1:], file=sys.stderr)
         return done.returncode
 
-    with ThreadPoolExecutor(cores.qsize(), initializer=on_one_core) as pool:
-        if any(pool.map(train, cells)):
-            sys.exit("error: a cell is not trained to its end; the same goes on")
+    with ThreadPoolExecutor(cores.qsize(), initializer=pin_to_core) as pool:
+        if any(pool.map(train, architectures)):
+            sys.exit("error: not every run has ended; the same command resumes them")
 
 
-def measured(cell: Cell, workdir: Path) -> dict:
-    """What came out of a cell's run."""
-    run = opened(workdir / cell.name)
+def measure_run(architecture: Architecture, folder: Path) -> dict:
+    """Returns the size, the losses and the time of an architecture's run."""
+    run = load_run(folder / architecture.name)
     return {
-        "width": cell.width,
-        "parameters": parameters(
-            cell.cell, layers=cell.layers, width=cell.width, vocab_size=BYTES
+        "width": architecture.width,
+        "parameters": count_parameters(
+            architecture.cell,
+            layers=architecture.layers,
+            width=architecture.width,
+            vocab_size=VOCAB_SIZE,
         ),
-        **scored(run),
-        "paper": cell.paper,
-        "epochs": read_config(run.workdir)["train"]["epochs"],
+        **score_run(run),
+        "paper": architecture.paper,
+        "epochs": read_config(run.workdir).train.epochs,
         "seconds": run.records[-1]["seconds"],
     }
 
 
 def is_near(row: dict) -> bool:
-    """Whether the test loss is the paper's or better, or little above it."""
-    return row["test"] - row["paper"] <= NEAR
+    """Returns whether a test loss is at most TOLERANCE above the paper's."""
+    return row["test"] - row["paper"] <= TOLERANCE
 
 
-def told(found: dict[Cell, dict]) -> str:
-    near = sum(map(is_near, found.values()))
-    better = sum(row["test"] < row["paper"] for row in found.values())
-    spent = sum(row["seconds"] for row in found.values())
+def summarize(results: dict[Architecture, dict]) -> str:
+    """Returns the outcome in words."""
+    near = sum(map(is_near, results.values()))
+    better = sum(row["test"] < row["paper"] for row in results.values())
+    seconds = sum(row["seconds"] for row in results.values())
     return (
-        f"{near} of {len(found)} cells are within {NEAR} of the paper or better, shown"
-        f" **bold**; {better} are better. All were trained in {minutes(spent)} of one"
-        " core."
+        f"{near} of {len(results)} architectures are within {TOLERANCE} of the paper or"
+        f" better, shown **bold**; {better} are better. All were trained in"
+        f" {format_duration(seconds)} of one core."
     )
 
 
-def results_table(found: dict[Cell, dict]) -> str:
+def results_table(results: dict[Architecture, dict]) -> str:
+    """Returns a table with a row for each architecture."""
     head = ["budget", "layers", "cell", "width", "parameters", "epochs"]
     head += ["validation loss", "test loss", "the paper's", "difference", "one core"]
     rows = []
-    for cell, row in found.items():
-        off = row["test"] - row["paper"]
-        test, difference = f"{row['test']:.4f}", f"{off:+.4f}"
+    for architecture, row in results.items():
+        budget, layers, cell = architecture
+        margin = row["test"] - row["paper"]
+        test, difference = f"{row['test']:.4f}", f"{margin:+.4f}"
         if is_near(row):
             test, difference = f"**{test}**", f"**{difference}**"
-        line = [cell.budget, cell.layers, cell.cell.upper(), row["width"]]
-        line += [row["parameters"], f"{row['epochs']:g}", row["valid"], test]
-        rows.append([*line, f"{row['paper']:.3f}", difference, minutes(row["seconds"])])
+        line = [budget, layers, cell.upper(), row["width"], row["parameters"]]
+        line += [f"{row['epochs']:g}", row["valid"], test, f"{row['paper']:.3f}"]
+        rows.append([*line, difference, format_duration(row["seconds"])])
     return table(head, rows)
 
 
-def draw(found: dict[Cell, dict]) -> None:
-    """Each cell's test loss beside the paper's."""
-    with picture(HERE / "losses.png", width=8) as axes:
-        names = [f"{c.cell.upper()}-{c.layers}\n{c.budget}" for c in found]
-        rows = list(found.values())
-        places = range(len(rows))
-        theirs = [row["paper"] for row in rows]
-        axes.vlines(
-            places, theirs, [row["test"] for row in rows], color=BLUE, alpha=0.4
-        )
-        axes.plot(places, theirs, "s", color=BLACK, label="the paper")
-        axes.plot(
-            places, [row["test"] for row in rows], "o", color=BLUE, label="charlm"
-        )
+def draw_losses(results: dict[Architecture, dict]) -> None:
+    """Draws the test losses beside the paper's."""
+    with figure(HERE / "losses.png", width=8) as axes:
+        names = [f"{a.cell.upper()}-{a.layers}\n{a.budget}" for a in results]
+        places = range(len(results))
+        paper = [row["paper"] for row in results.values()]
+        ours = [row["test"] for row in results.values()]
+        axes.vlines(places, paper, ours, color=BLUE, alpha=0.4)
+        axes.plot(places, paper, "s", color=BLACK, label="the paper")
+        axes.plot(places, ours, "o", color=BLUE, label="charlm")
         axes.set_xticks(places, names)
         title = "War and Peace, 80/10/10, by cell, layers and budget"
         axes.set(ylabel="test nats per character", title=title)

@@ -1,8 +1,9 @@
-"""What would have helped with a character: who it is, and the oracles that mend it.
+"""Classifies the errors of a model by the oracle that would remove them.
 
-After A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent
-networks", 2015: a character is an error if it was given a probability below a half; the
-errors are laid aside one oracle after the other.
+The method is that of A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and
+understanding recurrent networks", 2015. A character is an error if its probability is
+below a half. The oracles act in a fixed order, and each error belongs to the first that
+removes it.
 """
 
 import collections
@@ -15,13 +16,15 @@ from jaxtyping import Bool, Float, Int
 from charlm import Vocab
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-MEMORIES = (100, 500, 1000, 5000)  # characters looked back on; the paper's
-# Words by how often the training text has them; the paper goes to five times.
-RARE = ("never", "once", "twice", "3 times", "4 times", "5 times")
+MEMORIES = (100, 500, 1000, 5000)  # characters, as in the paper
+# Words by their count in the training text; the paper goes to five times.
+RARE = ("never seen", "seen once", "seen twice", "seen 3 times", "seen 4 times")
+RARE += ("seen 5 times",)
 CLASSES = (
     *("letter 1", "letter 2", "letter 3", "letter 4 and on", "capital letter"),
     *("digit", "space", "end of line", "punctuation"),
 )
+REST = "the rest"
 Mask = Bool[np.ndarray, " n"]
 
 
@@ -30,91 +33,91 @@ class Words(NamedTuple):
 
     Attributes:
       place: of each character in its word, from 0; -1 outside of words.
-      back: characters from its word's beginning to where the same word began last;
-        a number beyond any text, for a word that is new there, or no word.
-      known: how often its word stands in another text; -1 outside of words.
+      distance: characters back to where the same word last began; the largest integer
+        for a word that is new in the text, and outside of words.
+      frequency: how often the word is in the training text; -1 outside of words.
     """
 
     place: Int[np.ndarray, " n"]
-    back: Int[np.ndarray, " n"]
-    known: Int[np.ndarray, " n"]
+    distance: Int[np.ndarray, " n"]
+    frequency: Int[np.ndarray, " n"]
 
 
-def text_of(ids: np.ndarray, vocab: Vocab) -> str:
-    """The text with one character for each id: of bytes, all beyond ASCII as one."""
+def decode_by_id(ids: np.ndarray, vocab: Vocab) -> str:
+    """Returns a text with one character for each id; bytes beyond ASCII become "é"."""
     codes = np.asarray(vocab.codes)[ids]
-    if vocab.unit == "byte":  # parts of letters, nearly always
+    if vocab.unit == "byte":  # such bytes are nearly always parts of letters
         codes = np.where(codes < 128, codes, ord("é"))
     return codes.astype("<u4").tobytes().decode("utf-32-le")
 
 
-def words_in(text: str, train: str) -> Words:
-    """The words of a text, and what is known of them from it and the training text."""
+def find_words(text: str, train: str) -> Words:
+    """Returns the words of a text, with their counts in the training text."""
     counts = collections.Counter(WORD.findall(train))
     place = np.full(len(text), -1)
-    back = np.full(len(text), np.iinfo(np.int64).max)
-    known = np.full(len(text), -1)
+    distance = np.full(len(text), np.iinfo(np.int64).max)
+    frequency = np.full(len(text), -1)
     last: dict[str, int] = {}
     for match in WORD.finditer(text):
         word, begin, end = match[0], match.start(), match.end()
         place[begin:end] = np.arange(end - begin)
-        known[begin:end] = counts[word]
+        frequency[begin:end] = counts[word]
         if word in last:
-            back[begin:end] = begin - last[word]
+            distance[begin:end] = begin - last[word]
         last[word] = begin
-    return Words(place, back, known)
+    return Words(place, distance, frequency)
 
 
-def oracles(
-    text: str, words: Words, p: Float[np.ndarray, " n"], grams: Mask
+def make_masks(
+    text: str, words: Words, p: Float[np.ndarray, " n"], ngrams: Mask
 ) -> dict[str, Mask]:
-    """Which characters each oracle mends, in the order in which they are asked.
+    """Returns the characters on which each oracle acts, in the order of the oracles.
 
     Args:
       text: of n characters.
       words: its words.
-      p: what each character was given.
-      grams: which some n-gram model gives a half or more.
+      p: the probability of each character.
+      ngrams: the characters to which some n-gram model gives a half or more.
     """
-    found = {"n-grams": grams}
+    masks = {"n-grams": ngrams}
     for memory in MEMORIES:
-        again = (words.place > 0) & (words.back <= memory)
-        found[f"a memory of {memory:,}"] = again
-    for most, often in enumerate(RARE):
-        found[f"words seen {often}"] = (words.place >= 0) & (words.known <= most)
+        recent = (words.place > 0) & (words.distance <= memory)
+        masks[f"a memory of {memory:,}"] = recent
+    for count, name in enumerate(RARE):
+        masks[f"words {name}"] = (words.place >= 0) & (words.frequency <= count)
     after = np.asarray([True, *(c.isspace() or c in "\"'“‘([" for c in text[:-1])])
-    found["beginnings of words"] = after & (words.place == 0)
-    found["space and punctuation"] = words.place < 0
-    found["a boost from 0.4"] = p >= 0.4
-    return found
+    masks["beginnings of words"] = after & (words.place == 0)
+    masks["space and punctuation"] = words.place < 0
+    masks["a boost from 0.4"] = p >= 0.4
+    return masks
 
 
-def apportioned(errors: Mask, masks: dict[str, Mask]) -> dict[str, int]:
-    """How many errors each oracle is the first to mend; and "the rest"."""
-    found, left = {}, errors.copy()
+def count_by_oracle(errors: Mask, masks: dict[str, Mask]) -> dict[str, int]:
+    """Returns how many errors each oracle is the first to remove, and the rest."""
+    counts, left = {}, errors.copy()
     for name, mask in masks.items():
-        found[name] = int((left & mask).sum())
+        counts[name] = int((left & mask).sum())
         left &= ~mask
-    return found | {"the rest": int(left.sum())}
+    return counts | {REST: int(left.sum())}
 
 
-def grouped(counts: dict[str, int]) -> dict[str, int]:
-    """What `apportioned` gave, all memories together, and all words seldom seen."""
-    found = collections.Counter()
+def group_counts(counts: dict[str, int]) -> dict[str, int]:
+    """Returns the counts, with one for all memories and one for all rare words."""
+    groups = collections.Counter()
     for name, count in counts.items():
-        for start, group in (("a memory", "a memory"), ("words seen", "rare words")):
+        for start, group in (("a memory", "a memory"), ("words", "rare words")):
             name = group if name.startswith(start) else name
-        found[name] += count
-    return dict(found)
+        groups[name] += count
+    return dict(groups)
 
 
-def classes_of(text: str, words: Words) -> Int[np.ndarray, " n"]:
-    """The place in CLASSES of each character."""
-    kind = [_class_of(c, place) for c, place in zip(text, words.place, strict=True)]
-    return np.asarray([CLASSES.index(name) for name in kind])
+def classify(text: str, words: Words) -> Int[np.ndarray, " n"]:
+    """Returns the index in CLASSES of each character."""
+    names = map(_get_class, text, words.place)
+    return np.asarray([CLASSES.index(name) for name in names])
 
 
-def _class_of(character: str, place: int) -> str:
+def _get_class(character: str, place: int) -> str:
     if character in "\r\n":
         return "end of line"
     if character.isspace():

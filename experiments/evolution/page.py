@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charlm.interpret.viewer.html import as_json
-from experiments.report import printable
+from experiments.report import replace_controls
 from experiments.structure.memorization import WORD
 
 TEMPLATE = Path(__file__).parent / "page.html"
@@ -74,7 +74,7 @@ def beginning(text: str, length: int) -> str:
 
 def shown_pieces(text: str, known: Collection[str], length: int) -> list[str]:
     """The pieces of a sample's beginning, which ends in an ellipsis if more follows."""
-    text = printable(text.strip())
+    text = replace_controls(text.strip())
     first = beginning(text, length)
     return pieces(first if first == text else f"{first} …", known)
 

@@ -8,9 +8,9 @@ file, and what is measured into README.md.
 import math
 from pathlib import Path
 
-from charlm.workdir.logs import SAMPLES
 from charlm.workdir.model_files import read_config
-from experiments.corpus import Trained, settings, trained
+from charlm.workdir.samples import FILE as SAMPLES
+from experiments.corpus import TrainedRun, get_config, train_run
 from experiments.evolution.page import (
     Sample,
     beginning,
@@ -18,8 +18,8 @@ from experiments.evolution.page import (
     parse_samples,
     words_of,
 )
-from experiments.report import keep, minutes, quoted, table
-from experiments.style import curve, picture
+from experiments.report import format_duration, quote, table, write_report
+from experiments.style import figure, plot_losses
 
 HERE = Path(__file__).parent
 POST = (100, 300, 500, 700, 1200, 2000)  # iterations whose samples the post shows
@@ -38,7 +38,7 @@ KNOBS = {
 
 def main() -> None:
     flags = [f"--config.{name}={value}" for name, value in KNOBS.items()]
-    run = trained("war_and_peace.py:small", "runs/evolution", *flags)
+    run = train_run("war_and_peace.py:small", "runs/evolution", *flags)
     written = (run.workdir / SAMPLES).read_bytes().decode(errors="replace")
     samples = parse_samples(written.replace("\r\n", "\n"))
     known = set(words_of(run.vocab.decode(run.text["train"])))
@@ -60,8 +60,8 @@ def main() -> None:
     blocks = [told(run), evolution_table(rows, shares, held_out)]
     blocks += ["![curve](curve.png)", *shown(samples, rows)]
     results = {"losses": rows, "words_known": shares, "words_known_valid": held_out}
-    results |= {"seconds": seconds(run), "config": settings(run)}
-    keep(HERE, results, (f"{block}\n" for block in blocks))
+    results |= {"seconds": seconds(run), "config": get_config(run)}
+    write_report(HERE, results, blocks)
     print("\n\n".join(blocks))
 
 
@@ -77,34 +77,36 @@ def known_shares(text: str, known: set[str]) -> dict[str, float]:
     }
 
 
-def losses_of(run: Trained, part: str) -> list[tuple[int, float]]:
+def losses_of(run: TrainedRun, part: str) -> list[tuple[int, float]]:
     """(step, nats per character) of a part, in order."""
     rows = [record for record in run.records if record["split"] == part]
     return [(row["step"], row["nats_per_char"]) for row in rows]
 
 
-def seconds(run: Trained) -> float:
+def seconds(run: TrainedRun) -> float:
     return run.records[-1]["seconds"]
 
 
-def told(run: Trained) -> str:
+def told(run: TrainedRun) -> str:
     config = read_config(run.workdir)
-    model, train = config["model"], config["train"]
+    model, train = config.model, config.train
     return (
-        f"{model['layers']} x {model['features']} {model['cell'].upper()}, {STEPS:,}"
-        f" steps of {train['batch_size']} x {train['seq_length']} characters,"
-        f" {run.records[-1]['epoch']:.2f} epochs, in {minutes(seconds(run))}, samples"
+        f"{model.layers} x {model.features} {model.cell.upper()}, {STEPS:,}"
+        f" steps of {train.batch_size} x {train.seq_length} characters,"
+        f" {run.records[-1]['epoch']:.2f} epochs, in"
+        f" {format_duration(seconds(run))}, samples"
         " and scores included. Losses are in nats per character; that of training is"
-        f" the mean of {train['log_every']} steps."
+        f" the mean of {train.log_every} steps."
     )
 
 
-def about(run: Trained) -> str:
-    model = read_config(run.workdir)["model"]
-    units = f"{model['features']} {model['cell'].upper()} units"
-    layers = "one layer" if model["layers"] == 1 else f"{model['layers']} layers"
+def about(run: TrainedRun) -> str:
+    model = read_config(run.workdir).model
+    units = f"{model.features} {model.cell.upper()} units"
+    layers = "one layer" if model.layers == 1 else f"{model.layers} layers"
     return (
-        f"The network is {layers} of {units}, trained for {minutes(seconds(run))} on"
+        f"The network is {layers} of {units}, trained for"
+        f" {format_duration(seconds(run))} on"
         " Tolstoy’s novel in the Maudes’ translation, with charlm. The steps that have"
         " a number under the slider are those shown in Andrej Karpathy’s “The"
         " Unreasonable Effectiveness of Recurrent Neural Networks” (2015)."
@@ -133,15 +135,15 @@ def shown(samples: list[Sample], rows: dict[int, list[float]]) -> list[str]:
             train, valid = rows[sample.step]
             head = f"Step {sample.step:,}, loss {train:.4f} in training, {valid:.4f} in"
             text = beginning(sample.text.strip(), SHOWN)
-            blocks += [f"{head} validation:\n\n{quoted(text)}"]
+            blocks += [f"{head} validation:\n\n{quote(text)}"]
     return blocks
 
 
-def draw(run: Trained, shares: dict[int, dict[str, float]]) -> None:
+def draw(run: TrainedRun, shares: dict[int, dict[str, float]]) -> None:
     """The losses, and the words that are known, by step."""
-    with picture(HERE / "curve.png", columns=2, width=10) as (left, right):
-        curve(left, run.records, "train", alpha=0.5)
-        curve(left, run.records, "valid", marker="o", markersize=3)
+    with figure(HERE / "curve.png", columns=2, width=10) as (left, right):
+        plot_losses(left, run.records, "train", alpha=0.5)
+        plot_losses(left, run.records, "valid", marker="o", markersize=3)
         left.set(xlabel="step", ylabel="nats per character", title="loss")
         for name in LENGTHS:
             known = [100 * share[name] for share in shares.values()]

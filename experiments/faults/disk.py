@@ -1,4 +1,4 @@
-"""A disk that is full at some moment of a run; then there is room, and it goes on."""
+"""Fills the disk at some moment of a run, then makes room and resumes the run."""
 
 import contextlib
 import random
@@ -6,16 +6,23 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from doors import run
-from outcome import BUG, IDENTICAL, REFUSED, Tally, is_one_line, result_of
-from plans import Plan, every, made_text, undisturbed
+from experiments.faults.children import Exit, run_door
+from experiments.faults.outcome import (
+    BUG,
+    IDENTICAL,
+    REFUSED,
+    Tally,
+    is_refusal,
+    read_result,
+)
+from experiments.faults.plans import Plan, make_options, write_text
 
 MIB = 1 << 20
 
 
 @contextlib.contextmanager
-def small_disk(path: Path, size: int) -> Iterator[None]:
-    """A file system of `size` bytes at `path`, for whoever may mount one."""
+def mount_disk(path: Path, size: int) -> Iterator[None]:
+    """Mounts a file system of `size` bytes at a path; this takes root's rights."""
     path.mkdir(exist_ok=True)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path],
@@ -28,54 +35,61 @@ def small_disk(path: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", path], check=True)
 
 
-def may_mount(folder: Path) -> bool:
-    """Whether this process may mount a file system."""
+def can_mount(folder: Path) -> bool:
+    """Returns whether this process may mount a file system."""
     try:
-        with small_disk(folder / "disk", MIB):
+        with mount_disk(folder / "disk", MIB):
             return True
     except (OSError, subprocess.CalledProcessError):
         return False
 
 
-def fill_disk(times: int, draw: random.Random, folder: Path) -> Tally:
-    """A run stops with its reason, its checkpoints good, and goes on when it can."""
+def fill_disk(times: int, rng: random.Random, folder: Path) -> Tally:
+    """Trains on a disk that is too small.
+
+    The run must stop with a reason, keep its checkpoints, and resume when there is
+    room. A process that cannot mount a disk gets a limit on the size of each file.
+    """
     tally = Tally("disk full")
-    plan = Plan(made_text(folder / "text.txt"), every(5, 10, 60))
-    want = undisturbed(plan, folder / "whole")
+    plan = Plan(write_text(folder / "text.txt"), make_options(5, 10, 60))
+    expected = plan.train_undisturbed(folder / "whole")
     largest = max(p.stat().st_size for p in (folder / "whole").rglob("*"))
-    mounts = may_mount(folder)
+    has_disk = can_mount(folder)
     for n in range(times):
-        disk = folder / "disk"
-        workdir = disk / "run"
-        if mounts:
-            size = draw.randrange(MIB // 64, MIB)
-            what = f"a disk of {size} bytes"
-            with small_disk(disk, size):
-                done = plan.train(workdir)
-                room = ["mount", "-o", f"remount,size={64 * MIB}", disk]
-                subprocess.run(room, check=True)
-                tally.add(_judge(plan, done, workdir, want), what)
-        else:  # a quota of the process: of each file of its
-            size = draw.randrange(1, largest)
-            what = f"files of at most {size} bytes"
+        if has_disk:
+            disk = folder / "disk"
+            workdir = disk / "run"
+            size = rng.randrange(MIB // 64, MIB)
+            fault = f"a disk of {size} bytes"
+            with mount_disk(disk, size):
+                end = plan.train(workdir)
+                enlarge = ["mount", "-o", f"remount,size={64 * MIB}", disk]
+                subprocess.run(enlarge, check=True)
+                tally.add(_judge(plan, end, workdir, expected), fault)
+        else:
+            size = rng.randrange(1, largest)
+            fault = f"files of at most {size} bytes"
             workdir = folder / f"run-{n}"
-            done = run("train", *plan.flags(workdir), file_size=size)
-            tally.add(_judge(plan, done, workdir, want), what)
+            end = run_door("train", *plan.make_flags(workdir), max_file_size=size)
+            tally.add(_judge(plan, end, workdir, expected), fault)
     return tally
 
 
-def _judge(plan: Plan, done, workdir: Path, want) -> str:
-    full = done.status != 0
-    if full and (done.status != 2 or not is_one_line(last_line(done))):
-        return f"{BUG}: {done.status} {done.err[-300:]}"
+def _judge(plan: Plan, end: Exit, workdir: Path, expected) -> str:
+    is_full = end.status != 0
+    if is_full and not is_refusal(_drop_progress(end)):
+        return f"{BUG}: {end.status} {end.err[-300:]}"
     again = plan.train(workdir)
-    if again.status or result_of(workdir) != want:
-        return f"{BUG}: with room again: {again.err[-300:]}; before: {done.err[-300:]}"
-    return REFUSED if full else IDENTICAL
+    if again.status or read_result(workdir) != expected:
+        return f"{BUG}: with room again: {again.err[-300:]}; before: {end.err[-300:]}"
+    return REFUSED if is_full else IDENTICAL
 
 
-def last_line(done):
-    """What was said last: before it, a run that has begun tells of its progress."""
-    if "Traceback" in done.err:
-        return done
-    return done._replace(err="\n".join(done.err.splitlines()[-1:]))
+def _drop_progress(end: Exit) -> Exit:
+    """Returns an exit with the last line of standard error alone.
+
+    The lines before it are a run's progress, unless there is a traceback.
+    """
+    if "Traceback" in end.err:
+        return end
+    return end._replace(err="\n".join(end.err.splitlines()[-1:]))

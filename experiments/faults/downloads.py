@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a download, from a slow server of our own."""
+"""Kills downloads from a slow server of our own."""
 
 import hashlib
 import http.server
@@ -7,50 +7,52 @@ import re
 import time
 from pathlib import Path
 
-from doors import Child
-from outcome import BUG, IDENTICAL, Tally, snapshot
+from experiments.faults.children import Child
+from experiments.faults.outcome import BUG, IDENTICAL, Tally, take_snapshot
 
-SIZE, SECONDS = 4_000_000, 1.0  # bytes, and how long the server takes over them
+SIZE, SECONDS = 4_000_000, 1.0  # bytes of the file, and the time of its transfer
 CHUNKS = 100
+KILLS = 5  # of each download, before it is left alone
 
 
-class Slow(http.server.BaseHTTPRequestHandler):
-    """Serves `data`, or what a Range asks of it, chunk by chunk."""
+class SlowServer(http.server.BaseHTTPRequestHandler):
+    """Sends `data`, or a Range of it, in chunks."""
 
     data = b""
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         pass
 
     def do_GET(self):
-        span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(span[1]) if span else 0
+        requested = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(requested[1]) if requested else 0
         if start >= len(self.data):
             return self.send_error(416)
-        self.send_response(206 if span else 200)
+        self.send_response(206 if requested else 200)
         self.send_header("Content-Length", str(len(self.data) - start))
-        if span:
+        if requested:
             end = len(self.data)
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
         self.end_headers()
-        step = len(self.data) // CHUNKS
+        size = len(self.data) // CHUNKS
         try:
-            for place in range(start, len(self.data), step):
-                self.wfile.write(self.data[place : place + step])
+            for place in range(start, len(self.data), size):
+                self.wfile.write(self.data[place : place + size])
                 time.sleep(SECONDS / CHUNKS)
-        except OSError:  # the client is dead
+        except OSError:  # the client was killed
             pass
 
 
-def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
-    """Killed five times or so, then left alone: the file is the one that is served."""
+def kill_downloading(times: int, rng: random.Random, folder: Path) -> Tally:
+    """Kills a download KILLS times, then lets it end: the file must be the server's."""
     tally = Tally("killed in downloading")
-    Slow.data = random.Random(0).randbytes(SIZE)
-    sha256 = hashlib.sha256(Slow.data).hexdigest()
+    SlowServer.data = random.Random(0).randbytes(SIZE)
+    sha256 = hashlib.sha256(SlowServer.data).hexdigest()
     port = folder / "port"
 
     def serve():
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        address = ("127.0.0.1", 0)
+        with http.server.ThreadingHTTPServer(address, SlowServer) as server:
             port.write_text(f"{server.server_port}\n")
             server.serve_forever()
 
@@ -59,7 +61,7 @@ def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
         time.sleep(0.01)
     url = f"http://127.0.0.1:{int(port.read_text())}/text"
 
-    def fetch(target):
+    def make_fetch(target):
         def main():
             from charlm.corpora.download import download
 
@@ -68,18 +70,18 @@ def kill_downloading(times: int, draw: random.Random, folder: Path) -> Tally:
         return main
 
     for n in range(times):
-        target = folder / f"{n // 5}" / "text"
+        target = folder / f"{n // KILLS}" / "text"
         target.parent.mkdir(exist_ok=True)
-        child = Child(fetch(target), NO_PROXY="*")
-        time.sleep(draw.uniform(0, SECONDS / 2))
+        child = Child(make_fetch(target), NO_PROXY="*")
+        time.sleep(rng.uniform(0, SECONDS / 2))
         child.kill()
         child.wait()
-        is_damaged = target.exists() and target.read_bytes() != Slow.data
-        outcome = f"{BUG}: a target that is not whole" if is_damaged else IDENTICAL
-        if n % 5 == 4 or n == times - 1:
-            done = Child(fetch(target), NO_PROXY="*").wait()
-            if snapshot(target.parent) != {"text": Slow.data}:
-                outcome = f"{BUG}: {done.status} {done.err[-300:]}"
+        is_wrong = target.exists() and target.read_bytes() != SlowServer.data
+        outcome = f"{BUG}: the target is not whole" if is_wrong else IDENTICAL
+        if n % KILLS == KILLS - 1 or n == times - 1:
+            end = Child(make_fetch(target), NO_PROXY="*").wait()
+            if take_snapshot(target.parent) != {"text": SlowServer.data}:
+                outcome = f"{BUG}: {end.status} {end.err[-300:]}"
         tally.add(outcome, f"kill {n}")
     server.kill()
     server.wait()

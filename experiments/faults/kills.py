@@ -1,4 +1,4 @@
-"""kill -9 at random moments: in training, in saving, in encoding, in downloading."""
+"""Kills processes at random moments of training, saving and encoding."""
 
 import random
 import shutil
@@ -7,49 +7,55 @@ import time
 from pathlib import Path
 
 import numpy as np
-from doors import Child, door
-from outcome import BUG, IDENTICAL, Tally, result_of, snapshot
-from plans import Plan, every, made_text, undisturbed
 
 from charlm.workdir.metrics import read_metrics
+from experiments.faults.children import Child, make_door
+from experiments.faults.outcome import (
+    BUG,
+    IDENTICAL,
+    Tally,
+    read_result,
+    take_snapshot,
+)
+from experiments.faults.plans import Plan, make_options, write_text
 
 
-def kill_training(times: int, draw: random.Random, folder: Path) -> Tally:
-    """One run of a few thousand steps, killed again and again, then left to its end."""
+def kill_training(times: int, rng: random.Random, folder: Path) -> Tally:
+    """Kills one run of a few thousand steps again and again, then lets it end."""
     tally = Tally("killed in training")
-    steps = max(200, 60 * times)
-    plan = Plan(made_text(folder / "text.txt"), every(5, 20, steps))
-    want = undisturbed(plan, folder / "whole")
+    total = max(200, 60 * times)  # steps
+    plan = Plan(write_text(folder / "text.txt"), make_options(5, 20, total))
+    expected = plan.train_undisturbed(folder / "whole")
     workdir = folder / "killed"
     for n in range(times):
-        child = Child(door("train", *plan.flags(workdir)))
-        if draw.random() < 0.3:  # as it starts
-            time.sleep(draw.uniform(0, 1.5))
-        else:  # after it has begun to train
-            began = len(read_metrics(workdir))
-            while len(read_metrics(workdir)) <= began and not child.ended():
+        child = Child(make_door("train", *plan.make_flags(workdir)))
+        if rng.random() < 0.3:  # as it starts
+            time.sleep(rng.uniform(0, 1.5))
+        else:  # once it trains
+            count = len(read_metrics(workdir))
+            while len(read_metrics(workdir)) <= count and not child.has_ended():
                 time.sleep(0.005)
-            time.sleep(draw.uniform(0, 0.3))
+            time.sleep(rng.uniform(0, 0.3))
         child.kill()
-        done = child.wait()
-        if done.status == 2 or "Traceback" in done.err:
-            tally.add(f"{BUG}: {done.err[-600:]}", f"life {n}")
-    done = plan.train(workdir)
-    steps_of = [(r["step"], r["split"]) for r in read_metrics(workdir)]
-    once = len(steps_of) == len(set(steps_of))
-    same = done.status == 0 and result_of(workdir) == want and once
+        end = child.wait()
+        if end.status == 2 or "Traceback" in end.err:
+            tally.add(f"{BUG}: {end.err[-600:]}", f"kill {n}")
+    end = plan.train(workdir)
+    steps = [(r["step"], r["split"]) for r in read_metrics(workdir)]
+    are_unique = len(steps) == len(set(steps))
+    is_same = end.status == 0 and read_result(workdir) == expected and are_unique
     for n in range(times):
-        what = f"{BUG}: {done.err[-600:]}: the end differs"
-        tally.add(IDENTICAL if same else what, f"life {n}")
+        bug = f"{BUG}: {end.err[-600:]}: the end differs"
+        tally.add(IDENTICAL if is_same else bug, f"kill {n}")
     return tally
 
 
-def kill_saving(times: int, draw: random.Random, folder: Path) -> Tally:
-    """A process that does nothing but save; after each kill, what is there is whole."""
+def kill_saving(times: int, rng: random.Random, folder: Path) -> Tally:
+    """Kills a process that only saves; what is there after each kill is whole."""
     tally = Tally("killed in saving")
-    workdir = folder / "saved"
+    workdir = folder / "saves"
 
-    def trees(step):
+    def make_trees(step):
         rows = np.arange(200_000, dtype=np.float32) + step
         return {"params": {"w": rows}, "run": (np.full(50_000, step, np.int32),)}
 
@@ -57,48 +63,52 @@ def kill_saving(times: int, draw: random.Random, folder: Path) -> Tally:
         from charlm.workdir.checkpoints import Checkpoints
         from charlm.workdir.metadata import FOLDER, list_steps
 
-        with Checkpoints(workdir) as kept:
+        with Checkpoints(workdir) as checkpoints:
             step = [0, *list_steps(workdir / FOLDER)][-1]
             while True:
                 step += 1
-                kept.save(step, trees(step), notes={"at": step}, nats_per_char=1 / step)
+                notes = {"at": step}
+                checkpoints.save(
+                    step, make_trees(step), notes=notes, nats_per_char=1 / step
+                )
                 print(step, flush=True)
 
     def check():
         from charlm.workdir.checkpoints import restore_newest
 
-        restored, wrong = restore_newest(workdir, trees(0))
-        step, found, notes = restored
+        restored, wrong = restore_newest(workdir, make_trees(0))
+        assert restored, "there is no checkpoint"
+        step, trees, notes = restored
         assert not wrong and notes == {"at": step}, wrong
-        assert (found["params"]["w"] == trees(step)["params"]["w"]).all()
-        assert (found["run"][0] == step).all()
+        assert (trees["params"]["w"] == make_trees(step)["params"]["w"]).all()
+        assert (trees["run"][0] == step).all()
         print(step)
 
-    first = 0
+    saved = 0  # the last step that is known to be saved
     for n in range(times):
         child = Child(save)
-        time.sleep(draw.uniform(0.2, 1.2))
+        time.sleep(rng.uniform(0.2, 1.2))
         child.kill()
-        said = child.wait()
-        told = [int(line) for line in said.out.split() if line.isdecimal()]
-        first = max([first, *told])
-        if not first:
-            tally.add(IDENTICAL)  # before the first save: nothing to lose
+        steps = [int(line) for line in child.wait().out.split() if line.isdecimal()]
+        saved = max([saved, *steps])
+        if not saved:
+            tally.add(IDENTICAL)  # before the first save there is nothing to lose
             continue
-        done = Child(check).wait()
-        good = done.status == 0 and int(done.out) >= first
-        tally.add(IDENTICAL if good else f"{BUG}: {done} after {first}", f"kill {n}")
-        if good:
-            first = int(done.out)
+        end = Child(check).wait()
+        is_whole = end.status == 0 and int(end.out) >= saved
+        bug = f"{BUG}: {end} after {saved}"
+        tally.add(IDENTICAL if is_whole else bug, f"kill {n}")
+        if is_whole:
+            saved = int(end.out)
     return tally
 
 
-def kill_encoding(times: int, draw: random.Random, folder: Path) -> Tally:
-    """A text that is encoded for the first time; then it is used."""
+def kill_encoding(times: int, rng: random.Random, folder: Path) -> Tally:
+    """Kills a process that encodes a text for the first time; then the text is read."""
     tally = Tally("killed in encoding")
-    text = made_text(folder / "long.txt", 20_000_000)
+    text = write_text(folder / "long.txt", 20_000_000)
 
-    def encode(cache):
+    def make_encoder(cache):
         def main():
             from charlm.data.corpus import open_corpus
 
@@ -108,20 +118,20 @@ def kill_encoding(times: int, draw: random.Random, folder: Path) -> Tally:
 
         return main
 
-    began = time.monotonic()
-    want = Child(encode(folder / "cache-whole")).wait().out
-    spent = time.monotonic() - began
-    entries = set(snapshot(folder / "cache-whole"))
+    start = time.monotonic()
+    expected = Child(make_encoder(folder / "cache-whole")).wait().out
+    seconds = time.monotonic() - start
+    entries = set(take_snapshot(folder / "cache-whole"))
     for n in range(times):
         cache = Path(tempfile.mkdtemp(dir=folder))
-        child = Child(encode(cache))
-        time.sleep(draw.uniform(0, spent))
+        child = Child(make_encoder(cache))
+        time.sleep(rng.uniform(0, seconds))
         child.kill()
         child.wait()
-        done = Child(encode(cache)).wait()
-        same = done.out == want and set(snapshot(cache)) == entries
-        left = set(snapshot(cache)) - entries
-        what = f"{BUG}: {done}, left {sorted(left)}"
-        tally.add(IDENTICAL if same else what, f"kill {n}")
+        end = Child(make_encoder(cache)).wait()
+        paths = set(take_snapshot(cache))
+        is_same = end.out == expected and paths == entries
+        bug = f"{BUG}: {end}, left {sorted(paths - entries)}"
+        tally.add(IDENTICAL if is_same else bug, f"kill {n}")
         shutil.rmtree(cache)
     return tally

@@ -12,8 +12,8 @@ STREAMS = (1, 64)
 
 def run(job: Job) -> None:
     from charlm.model.jax_setup import configure_jax
+    from experiments.speed.inference import charlm_sampling, charlm_scoring
     from experiments.speed.peers import Shape
-    from experiments.speed.writing import charlm_reads, charlm_writes
 
     configure_jax()
     plan = job.plan
@@ -22,9 +22,9 @@ def run(job: Job) -> None:
     for dtype in DTYPES:
         for streams in STREAMS:
             shape = net._replace(batch=streams, length=plan.drawn, dtype=dtype)
-            rate = streams * plan.drawn / measure(charlm_writes(shape))
+            rate = streams * plan.drawn / measure(charlm_sampling(shape))
             job.report(writes=streams, dtype=dtype, chars_per_second=round(rate))
-        read = charlm_reads(net._replace(dtype=dtype), plan.windows)
+        read = charlm_scoring(net._replace(dtype=dtype), plan.windows)
         characters = batch * length * plan.windows
         rate = characters / measure(read)
         job.report(reads=characters, dtype=dtype, chars_per_second=round(rate))

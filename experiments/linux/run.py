@@ -1,8 +1,8 @@
-"""python -m experiments.linux.run [--variant=small]: see README.md."""
+"""Runs the experiment of this corpus: python -m experiments.linux.run"""
 
 from pathlib import Path
 
-from experiments.corpus import corpus_experiment
+from experiments.corpus import run_corpus_experiment
 
 if __name__ == "__main__":
-    corpus_experiment(Path(__file__).parent, kind="c", context=20)
+    run_corpus_experiment(Path(__file__).parent, language="c", context=20)

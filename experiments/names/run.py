@@ -1,53 +1,67 @@
-"""python -m experiments.names.run [--variant=small]: see README.md."""
+"""Runs the experiment of the names: see README.md.
+
+python -m experiments.names.run [--variant=small]
+"""
 
 from pathlib import Path
 
 from experiments.corpus import (
-    TEXT,
-    Trained,
-    counted,
-    finish,
-    of_command_line,
-    scored,
+    HELD_OUT,
+    TrainedRun,
+    sample_texts,
+    score_ngrams,
+    score_run,
     structure_table,
-    texts,
+    train_from_command_line,
+    write_corpus_report,
 )
-from experiments.report import quoted
+from experiments.report import quote
 from experiments.structure.well_formedness import names_measures
 
-NAMES, SHOWN, LINE = 1000, 60, 10
+NAMES = 1000  # samples at each temperature
+README_NAMES, LINE_NAMES = 60, 10  # names in the README, and in a line of it
 TEMPERATURES = (0.5, 0.8, 1.0, 1.1, 1.2)
-LONGEST = 20  # characters of a name are drawn: more than any in the list
+MAX_LENGTH = 20  # characters of a sample: more than any name of the list has
 
 
 def main() -> None:
-    run = of_command_line("names")
-    scores, grams = scored(run, streams=1), counted(run)
-    written = {str(t): drawn(run, t) for t in TEMPERATURES}
+    run = train_from_command_line("names")
+    scores, ngrams = score_run(run, streams=1), score_ngrams(run)
+    samples = {str(t): sample_names(run, t) for t in TEMPERATURES}
     train, valid, test = (run.vocab.decode(ids) for ids in run.text.values())
-    listed = set((train + valid + test).splitlines())
-    measured = {
-        name: names_measures(
+    known = set((train + valid + test).splitlines())
+    measures = {
+        column: names_measures(
             names, known=train.splitlines(), held_out=valid.splitlines()
         )
-        | {"not in the whole list": sum(n not in listed for n in names) / len(names)}
-        for name, names in (written | {TEXT: test.splitlines()}).items()
+        | {"not in the whole list": sum(n not in known for n in names) / len(names)}
+        for column, names in (samples | {HELD_OUT: test.splitlines()}).items()
     }
-    blocks = [structure_table(measured), "The first at each temperature."]
-    blocks += [f"At {t}:\n\n{lines_of(names)}" for t, names in written.items()]
+    blocks = [structure_table(measures), "The first names at each temperature."]
+    blocks += [
+        f"At temperature {temperature}:\n\n{quote_names(names)}"
+        for temperature, names in samples.items()
+    ]
     folder = Path(__file__).parent
-    finish(folder, run, scores, grams, {"names": measured}, blocks)
+    write_corpus_report(folder, run, scores, ngrams, {"names": measures}, blocks)
 
 
-def drawn(run: Trained, temperature: float) -> list[str]:
-    """1,000 names, each after the line end of another."""
-    more = {"samples": NAMES, "length": LONGEST, "stop": "\n"}
-    return texts(run, temperature=temperature, prompt="\n", **more)
+def sample_names(run: TrainedRun, temperature: float) -> list[str]:
+    """Returns NAMES names; each follows the line end of the name before it."""
+    return sample_texts(
+        run,
+        temperature=temperature,
+        samples=NAMES,
+        length=MAX_LENGTH,
+        prompt="\n",
+        stop="\n",
+    )
 
 
-def lines_of(names: list[str]) -> str:
-    lines = (names[n : n + LINE] for n in range(0, SHOWN, LINE))
-    return quoted("\n".join(", ".join(line) for line in lines))
+def quote_names(names: list[str]) -> str:
+    """Returns the first names in lines, as a block of Markdown."""
+    starts = range(0, README_NAMES, LINE_NAMES)
+    return quote("\n".join(", ".join(names[n : n + LINE_NAMES]) for n in starts))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The floor: the matrix products of a step, of its own shapes, and nothing else.
+"""The floor of a case: the time of its matrix products alone.
 
-Each shape is timed in JAX and, where it is installed, in torch; the faster one counts.
-A product that waits for the one before it, in the loop over time, is timed in a loop.
+Each product is timed in JAX and, where it is installed, in PyTorch; the faster time
+counts. A product that depends on the one before it, in the loop over time, is timed in
+a loop.
 """
 
 import time
@@ -11,69 +12,86 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charlm.model.lm import with_matmul_precision
-from experiments.speed.peers import Shape, set_torch_precision, torch_device
+from charlm.config import ModelConfig
+from charlm.model.lm import matmul_precision
+from experiments.speed.peers import (
+    Shape,
+    get_arithmetic,
+    set_torch_precision,
+    torch_device,
+)
 
 Product = tuple[int, int, int, int]  # m, k, n, and how many in a row
 
 
-def products_of_training(shape: Shape) -> list[Product]:
-    """The products of a training step: three for each use of a matrix.
+def get_training_products(shape: Shape) -> list[Product]:
+    """Returns the products of a training step: three for each use of a matrix.
 
-    The first layer's input is one-hot: a look-up, no product.
+    The first layer's input is one-hot and takes a look-up, not a product.
     """
     h, rows = shape.features, shape.batch * shape.length
-    each = [
-        (shape.batch, h, 4 * h, shape.length),  # h wh, each after the one before
+    recurrent = [
+        (shape.batch, h, 4 * h, shape.length),  # h wh, one after the other
         (shape.batch, 4 * h, h, shape.length),  # dz wh^T, likewise
         (h, rows, 4 * h, 1),  # dwh
     ]
     between = [(rows, h, 4 * h, 1), (rows, 4 * h, h, 1), (h, rows, 4 * h, 1)]
     v = shape.symbols
     head = [(rows, h, v, 1), (rows, v, h, 1), (h, rows, v, 1)]
-    return each * shape.layers + between * (shape.layers - 1) + head
+    return recurrent * shape.layers + between * (shape.layers - 1) + head
 
 
-def products_of_reading(shape: Shape) -> list[Product]:
-    """Those of a window read without gradients."""
+def get_scoring_products(shape: Shape) -> list[Product]:
+    """Returns the products of a window that is scored, without gradients."""
     h, rows = shape.features, shape.batch * shape.length
     loop = [(shape.batch, h, 4 * h, shape.length)] * shape.layers
     between = [(rows, h, 4 * h, 1)] * (shape.layers - 1)
     return [*loop, *between, (rows, h, shape.symbols, 1)]
 
 
-def products_of_writing(shape: Shape) -> list[Product]:
-    """Those of a character drawn for each of the streams, times shape.length."""
+def get_sampling_products(shape: Shape) -> list[Product]:
+    """Returns the products of shape.length characters of each stream."""
     h, length = shape.features, shape.length
     square = [(shape.batch, h, 4 * h, length)] * (2 * shape.layers - 1)
     return [*square, (shape.batch, h, shape.symbols, length)]
 
 
-def floor_of(
+def make_floor(
     products: list[Product], dtype: str = "float32", count: int = 1
 ) -> Callable[[], float]:
-    """() -> ms of the products `count` times, each the faster of JAX's and torch's."""
-    kinds = {product: _runners(product, dtype) for product in set(products)}
-    for runners in kinds.values():
-        for run in runners:
+    """Returns a measure of products.
+
+    Args:
+      products: the products of one unit.
+      dtype: of their factors; "tf32" is float32 with that precision.
+      count: units of a turn.
+
+    Returns:
+      () -> milliseconds of all products `count` times, each in the faster library.
+    """
+    runners = {product: _make_runners(product, dtype) for product in set(products)}
+    for libraries in runners.values():
+        for run in libraries:
             run()  # compiles
 
     def measure():
-        best = {}
-        for product, runners in kinds.items():
-            best[product] = min(_timed(run) for run in runners)
+        best = {
+            product: min(time_call(run) for run in libraries)
+            for product, libraries in runners.items()
+        }
         return count * sum(best[product] for product in products)
 
     return measure
 
 
-def _timed(run) -> float:
-    began = time.perf_counter()
-    run()
-    return 1000 * (time.perf_counter() - began)
+def time_call(function: Callable[[], object]) -> float:
+    """Returns the milliseconds of a call."""
+    start = time.perf_counter()
+    function()
+    return 1000 * (time.perf_counter() - start)
 
 
-def _runners(product: Product, dtype: str) -> list[Callable]:
+def _make_runners(product: Product, dtype: str) -> list[Callable]:
     runners = [_in_jax(product, dtype)]
     try:
         runners.append(_in_torch(product, dtype))
@@ -82,8 +100,11 @@ def _runners(product: Product, dtype: str) -> list[Callable]:
     return runners
 
 
-def _drawn(product) -> tuple[np.ndarray, np.ndarray]:
-    """Factors whose product is as large as they are. Constants would run faster."""
+def _make_factors(product) -> tuple[np.ndarray, np.ndarray]:
+    """Returns factors whose product is as large as they are.
+
+    Products of constants would be faster.
+    """
     m, k, n, _ = product
     rng = np.random.default_rng(0)
     a = rng.standard_normal((m, k), np.float32)
@@ -93,22 +114,21 @@ def _drawn(product) -> tuple[np.ndarray, np.ndarray]:
 def _in_jax(product, dtype):
     _, k, n, count = product
     narrow = jnp.dtype("bfloat16" if dtype == "bfloat16" else "float32")
-    a, b = (jnp.asarray(factor, narrow) for factor in _drawn(product))
+    a, b = (jnp.asarray(factor, narrow) for factor in _make_factors(product))
 
     def dot(a, b):
         return jnp.dot(a, b, preferred_element_type=jnp.float32)
 
     @jax.jit
-    @with_matmul_precision(dtype)
     def run(a, b):
-        if count == 1:
-            return dot(a, b)
-
-        def tick(_, a):  # the next one's input is made of this one's output
+        def advance(_, a):  # the next input depends on this output
             y = dot(a, b).astype(narrow)
             return y[:, :k] if n >= k else jax.lax.dynamic_update_slice(a, y, (0, 0))
 
-        return jax.lax.fori_loop(0, count, tick, a)
+        with matmul_precision(ModelConfig(**get_arithmetic(dtype))):
+            if count == 1:
+                return dot(a, b)
+            return jax.lax.fori_loop(0, count, advance, a)
 
     return lambda: jax.block_until_ready(run(a, b))
 
@@ -118,11 +138,12 @@ def _in_torch(product, dtype):
 
     m, _, n, count = product
     set_torch_precision(dtype)
-    kind = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+    torch_dtype = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     a, b = (
-        torch.from_numpy(factor).to(torch_device(), kind) for factor in _drawn(product)
+        torch.from_numpy(factor).to(torch_device(), torch_dtype)
+        for factor in _make_factors(product)
     )
-    out = torch.empty(m, n, dtype=kind, device=torch_device())
+    out = torch.empty(m, n, dtype=torch_dtype, device=torch_device())
 
     def run():
         with torch.inference_mode():

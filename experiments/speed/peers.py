@@ -1,10 +1,12 @@
-"""Training steps of charlm and of its peers, as functions (count) of no state to see.
+"""Training steps of charlm and of its peers.
 
-Each does whole steps: forward, loss, backward, clip, Adam; dropout where the case says.
+Each function of a shape returns a function of a number of steps, which keeps its state
+to itself. A step is forward, loss, backward, clip and Adam, and dropout if the shape
+has it.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,25 +15,34 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from charlm import Streams, init_state, make_language_model, make_optimizer
+from charlm import (
+    LanguageModel,
+    Streams,
+    init_state,
+    make_language_model,
+    make_optimizer,
+)
 from charlm.model import sharding
-from charlm.model.lm import with_matmul_precision
-from charlm.training.step import make_train_step, make_train_steps, state_shardings
+from charlm.model.lm import matmul_precision
+from charlm.training.guard import make_guarded_step
+from charlm.training.multi_step import make_train_steps, state_shardings
+from charlm.training.step import TrainState, make_train_step
 
 Steps = Callable[[int], None]
 
 
 class Shape(NamedTuple):
-    """The size of a model, and of its windows.
+    """The size of a model and of its windows.
 
     Attributes:
-      layers: of LSTM.
-      features: h, their width.
+      layers: LSTM layers.
+      features: h, the width of a layer.
       batch: b, streams.
       length: t, characters of a window.
       symbols: v.
       dropout: of each layer's output.
-      dtype: of charlm's products; torch's autocast where it is "bfloat16".
+      dtype: of charlm's products; "bfloat16" also turns on PyTorch's autocast, and
+        "tf32" is float32 of that precision.
     """
 
     layers: int
@@ -43,30 +54,49 @@ class Shape(NamedTuple):
     dtype: str = "float32"
 
 
-def text_of(shape: Shape) -> np.ndarray:
-    """ids[n] of a made text, four windows and one character long."""
+def make_text(shape: Shape) -> np.ndarray:
+    """Returns ids[n] of a random text, four windows and one character long."""
     size = 4 * shape.batch * shape.length + 1
     ids = np.random.default_rng(0).integers(0, shape.symbols, size)
     return ids.astype(np.uint8)
 
 
-def model_of(shape: Shape):
+def make_model(shape: Shape) -> LanguageModel:
+    """Returns charlm's model of a shape."""
     return make_language_model(
         vocab_size=shape.symbols,
         layers=shape.layers,
         features=shape.features,
         dropout=shape.dropout,
-        dtype=shape.dtype,
+        **get_arithmetic(shape.dtype),
     )
 
 
-def charlm_program(shape: Shape, mesh: Mesh | None = None):
-    """(train_steps, state, data) as `fit` makes them: the text on the device."""
-    lm, optimizer = model_of(shape), make_optimizer(learning_rate=2e-3, name="adam")
-    streams = Streams(text_of(shape), shape.batch, shape.length)
+def get_arithmetic(dtype: str) -> dict[str, str]:
+    """Returns the options dtype and precision; "tf32" is float32 of that precision."""
+    if dtype == "tf32":
+        return {"dtype": "float32", "precision": "tf32"}
+    return {"dtype": dtype, "precision": "highest"}
+
+
+def charlm_program(
+    shape: Shape, mesh: Mesh | None = None
+) -> tuple[Any, TrainState, jax.Array]:
+    """Returns (train_steps, state, data) as `fit` has them, the text on the device.
+
+    Args:
+      shape: of the model and its windows.
+      mesh: the devices; by default, those that `fit` takes.
+    """
+    lm = make_model(shape)
+    optimizer = make_optimizer(learning_rate=2e-3, name="adam", clip=5.0)
+    guarded_step = make_guarded_step(
+        make_train_step(lm, optimizer), vocab_size=shape.symbols
+    )
+    streams = Streams(make_text(shape), shape.batch, shape.length)
     mesh = mesh or sharding.make_mesh(shape.batch)
     run = make_train_steps(
-        make_train_step(lm, optimizer),
+        guarded_step,
         lambda ids, step, _: streams.device_batch(ids, step),
         mesh,
     )
@@ -75,49 +105,56 @@ def charlm_program(shape: Shape, mesh: Mesh | None = None):
     return run, state, jax.device_put(streams.ids, sharding.replicate(mesh))
 
 
-def charlm_steps(shape: Shape) -> Steps:
-    """Many steps a dispatch."""
-    run, state, ids = charlm_program(shape)
-    now = [state]
+def charlm_steps(shape: Shape, mesh: Mesh | None = None) -> Steps:
+    """Returns charlm's steps, all of them in one dispatch."""
+    run, state, ids = charlm_program(shape, mesh)
+    current = [state]
 
     def steps(count):
-        now[0], metrics = run(now[0], ids, count)
-        jax.block_until_ready((now[0], metrics))
+        current[0], metrics = run(current[0], ids, count)
+        jax.block_until_ready((current[0], metrics))
 
     return steps
 
 
-def by_optax(shape: Shape, params, loss: Callable) -> Steps:
-    """One step a dispatch of loss(params, inputs[b, t], targets[b, t], key)."""
+def optax_steps(shape: Shape, params, loss: Callable) -> Steps:
+    """Returns steps of one dispatch each.
+
+    Args:
+      shape: of the model and its windows.
+      params: its parameters.
+      loss: (params, inputs[b, t], targets[b, t], key) -> the mean loss.
+    """
     optimizer = optax.chain(optax.clip(5.0), optax.adam(2e-3))
     key = jax.random.key(0)
-    window = text_of(shape)[: shape.batch * (shape.length + 1)]
+    window = make_text(shape)[: shape.batch * (shape.length + 1)]
     window = jnp.asarray(window.reshape(shape.batch, -1), jnp.int32)
 
     @jax.jit
-    @with_matmul_precision(shape.dtype)  # a GPU's default is TF32
     def step(params, opt_state, key):
-        gradient = jax.grad(loss)(params, window[:, :-1], window[:, 1:], key)
+        with matmul_precision(make_model(shape).config):  # a GPU's default is TF32
+            gradient = jax.grad(loss)(params, window[:, :-1], window[:, 1:], key)
         updates, opt_state = optimizer.update(gradient, opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    now = [params, optimizer.init(params)]
+    current = [params, optimizer.init(params)]
 
     def steps(count):
         for n in range(count):
-            now[:] = step(*now, jax.random.fold_in(key, n))
-        jax.block_until_ready(now)
+            current[:] = step(*current, jax.random.fold_in(key, n))
+        jax.block_until_ready(current)
 
     return steps
 
 
 def mean_loss(logits, targets):
+    """Returns the mean cross-entropy."""
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     return losses.mean()
 
 
 def flax_steps(shape: Shape) -> Steps:
-    """Flax's nn.RNN(OptimizedLSTMCell)."""
+    """Returns steps of Flax's nn.RNN(OptimizedLSTMCell)."""
 
     class Net(nn.Module):
         @nn.compact
@@ -136,11 +173,11 @@ def flax_steps(shape: Shape) -> Steps:
         logits = net.apply(params, inputs, False, rngs={"dropout": key})
         return mean_loss(logits, targets)
 
-    return by_optax(shape, params, loss)
+    return optax_steps(shape, params, loss)
 
 
 def textbook_steps(shape: Shape) -> Steps:
-    """lax.scan of the step as a textbook writes it, differentiated as it stands."""
+    """Returns steps of lax.scan of the textbook's equations, with JAX's derivative."""
     keys = jax.random.split(jax.random.key(0), 2 * shape.layers + 1)
     h, layers = shape.features, []
     for n in range(shape.layers):
@@ -174,11 +211,11 @@ def textbook_steps(shape: Shape) -> Steps:
                 x = jnp.where(keep, x / (1 - shape.dropout), 0)
         return mean_loss(x @ params["head"], targets.T)
 
-    return by_optax(shape, {"layers": layers, "head": head}, loss)
+    return optax_steps(shape, {"layers": layers, "head": head}, loss)
 
 
 def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
-    """torch.nn.LSTM as a good engineer would write it: on CUDA, by cuDNN."""
+    """Returns steps of torch.nn.LSTM; on CUDA it uses cuDNN."""
     import torch
 
     device = torch_device()
@@ -195,7 +232,7 @@ def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
     ).to(device)
     weights = list(net.parameters())
     optimizer = torch.optim.Adam(weights, lr=2e-3)
-    window = text_of(shape)[: shape.batch * (shape.length + 1)]
+    window = make_text(shape)[: shape.batch * (shape.length + 1)]
     window = torch.from_numpy(window.reshape(-1, shape.batch).astype(np.int64))
     window = window.to(device)
     one_hot = torch.nn.functional.one_hot(window[:-1], shape.symbols).float()
@@ -223,7 +260,7 @@ def torch_steps(shape: Shape, *, compiled: bool = False) -> Steps:
 
 
 def set_torch_precision(dtype: str) -> None:
-    """Lets torch use TF32 on a GPU where the case does, and there alone."""
+    """Lets PyTorch use TF32 on a GPU if and only if dtype is "tf32"."""
     import torch
 
     tf32 = dtype == "tf32"
@@ -231,7 +268,7 @@ def set_torch_precision(dtype: str) -> None:
 
 
 def torch_device() -> str:
-    """ "cuda" where JAX computes on a GPU too, else "cpu"."""
+    """Returns "cuda" if JAX and PyTorch both have a GPU, else "cpu"."""
     import torch
 
     on_gpu = jax.default_backend() == "gpu" and torch.cuda.is_available()

@@ -1,38 +1,51 @@
-"""Whether a text repeats itself: earlier stretches, and loops that never end."""
+"""Finds repetition in a text: repeated passages, and loops at its end."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-STRETCH = 20  # characters of a stretch that is no coincidence
-TIMES = 3  # that a loop comes round before it is called one
-LEAST = 60  # characters of a loop, all its rounds together
+PASSAGE = 20  # characters of a passage that hardly repeats by chance
+MIN_ROUNDS = 3  # of a loop
+MIN_LENGTH = 60  # characters of all rounds of a loop together
 
 
 class Loop(NamedTuple):
-    """The end of a text that only repeats: from `start`, every `period` characters."""
+    """The end of a text that repeats itself.
+
+    Attributes:
+      start: the place of its first character.
+      period: characters of a round.
+    """
 
     start: int
     period: int
 
 
-def loop_of(text: str) -> Loop | None:
-    """The loop in which a text ends, of the shortest period; None if it does not."""
+def find_loop(text: str) -> Loop | None:
+    """Returns the loop at the end of a text with the shortest period, if there is one.
+
+    Its start is the earliest place from which the text has that period.
+    """
     codes = np.asarray([ord(c) for c in text])
-    for period in range(1, len(codes) // TIMES + 1):
+    for period in range(1, len(codes) // MIN_ROUNDS + 1):
         differs = np.flatnonzero(codes[period:] != codes[:-period])
         start = int(differs[-1]) + 1 if len(differs) else 0
-        if len(codes) - start >= max(TIMES * period, LEAST):
+        if len(codes) - start >= max(MIN_ROUNDS * period, MIN_LENGTH):
             return Loop(start, period)
     return None
 
 
-def repeated(text: str, stretch: int = STRETCH) -> float:
-    """The share of characters in a stretch that begins earlier in the text too."""
-    seen, again = set(), np.zeros(len(text), bool)
-    for begin in range(len(text) - stretch + 1):
-        piece = text[begin : begin + stretch]
-        if piece in seen:
-            again[begin : begin + stretch] = True
-        seen.add(piece)
-    return float(again.mean()) if len(text) else 0.0
+def get_repeated_share(text: str, length: int = PASSAGE) -> float:
+    """Returns the share of characters in passages that begin earlier in the text too.
+
+    Args:
+      text: the text.
+      length: characters of a passage.
+    """
+    earlier, repeats = set(), np.zeros(len(text), bool)
+    for start in range(len(text) - length + 1):
+        passage = text[start : start + length]
+        if passage in earlier:
+            repeats[start : start + length] = True
+        earlier.add(passage)
+    return float(repeats.mean()) if len(text) else 0.0

@@ -1,7 +1,9 @@
-"""python experiments/torch_rnn_parity/with_torch.py [--iterations=1000] [--two_biases]
+"""Trains torch-rnn's recipe with torch.nn.LSTM, without charlm.
 
-torch-rnn's recipe by torch.nn.LSTM: no line of charlm in the model, the loss, the
-gradient or the update. Prints the validation loss, every 1,000 iterations.
+python experiments/torch_rnn_parity/with_torch.py [--iterations=1000] [--two_biases]
+
+The model, the loss, the gradient and the update are PyTorch's. It prints the validation
+loss every 1,000 iterations.
 """
 
 import argparse
@@ -12,12 +14,13 @@ import torch
 from charlm import Streams, open_corpus
 from charlm.corpora.fetch import fetch
 
-TRAIN, VALID = 892_316, 110_000  # 80/10, less what fills no batch of 50 x 50
-BATCH, LENGTH, WIDTH, EMBEDDING, RATE = 50, 50, 128, 64, 2e-3
+# 80/10, without the characters that do not fill a batch of 50 x 50.
+TRAIN_SIZE, VALID_SIZE = 892_316, 110_000
+BATCH, LENGTH, WIDTH, EMBEDDING, LEARNING_RATE = 50, 50, 128, 64, 2e-3
 
 
 class Net(torch.nn.Module):
-    """2 x 128 with torch-rnn's initializers (its LSTM.lua, LanguageModel.lua)."""
+    """A 2 x 128 LSTM with torch-rnn's initializers (LSTM.lua, LanguageModel.lua)."""
 
     def __init__(self, symbols: int, two_biases: bool):
         super().__init__()
@@ -25,33 +28,38 @@ class Net(torch.nn.Module):
         self.lstm = torch.nn.LSTM(EMBEDDING, WIDTH, num_layers=2)
         self.head = torch.nn.Linear(WIDTH, symbols)  # the same U in both
         for layer, inputs in ((0, EMBEDDING), (1, WIDTH)):
-            for kind in ("ih", "hh"):
-                weight = getattr(self.lstm, f"weight_{kind}_l{layer}")
+            for matrix in ("ih", "hh"):
+                weight = getattr(self.lstm, f"weight_{matrix}_l{layer}")
                 torch.nn.init.normal_(weight, std=(inputs + WIDTH) ** -0.5)
-                bias = getattr(self.lstm, f"bias_{kind}_l{layer}")
+                bias = getattr(self.lstm, f"bias_{matrix}_l{layer}")
                 torch.nn.init.zeros_(bias)
-                if kind == "hh":  # torch-rnn has one bias where torch has two
+                if matrix == "hh":  # torch-rnn has one bias where torch has two
                     bias.requires_grad_(two_biases)
                 else:
                     bias.data[WIDTH : 2 * WIDTH] = 1.0
 
     def loss(self, inputs, targets, state):
+        """Returns the mean loss of a window, and the state after it."""
         hidden, state = self.lstm(self.embed(inputs), state)
         logits = self.head(hidden).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, targets.flatten()), state
 
 
-def window(streams: Streams, i: int):
-    batch = streams[i]
-    return [torch.from_numpy(ids.astype(np.int64)) for ids in batch[:2]]
+def get_window(streams: Streams, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns (inputs[t, b], targets[t, b]) of a window."""
+    inputs, targets = streams[i][:2]
+    return (
+        torch.from_numpy(inputs.astype(np.int64)),
+        torch.from_numpy(targets.astype(np.int64)),
+    )
 
 
 @torch.no_grad()
 def validate(net: Net, streams: Streams) -> float:
-    """The mean loss over the text, from a zero state that is handed on."""
+    """Returns the mean loss over a text; the state starts at zero and is carried on."""
     total, state = 0.0, None
-    for i in range(streams.steps_per_epoch):
-        loss, state = net.loss(*window(streams, i), state)
+    for i in range(streams.windows):
+        loss, state = net.loss(*get_window(streams, i), state)
         total += float(loss)
     return total / streams.steps_per_epoch
 
@@ -61,22 +69,22 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=1000)
     parser.add_argument("--two_biases", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    torch.manual_seed(given.seed)
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
     corpus = open_corpus(fetch("tiny_shakespeare"))
-    train = Streams(corpus.ids[:TRAIN], BATCH, LENGTH)
-    valid = Streams(corpus.ids[TRAIN : TRAIN + VALID + 1], BATCH, LENGTH)
-    net, state = Net(len(corpus.vocab), given.two_biases), None
+    train = Streams(corpus.ids[:TRAIN_SIZE], BATCH, LENGTH)
+    valid = Streams(corpus.ids[TRAIN_SIZE : TRAIN_SIZE + VALID_SIZE + 1], BATCH, LENGTH)
+    net, state = Net(len(corpus.vocab), arguments.two_biases), None
     weights = [p for p in net.parameters() if p.requires_grad]
-    adam = torch.optim.Adam(weights, lr=RATE)
-    for i in range(given.iterations):
+    adam = torch.optim.Adam(weights, lr=LEARNING_RATE)
+    for i in range(arguments.iterations):
         epoch, place = divmod(i, train.windows)
-        if place == 0:  # an epoch begins: a zero state, and a rate halved now and then
+        if place == 0:  # each epoch starts from a zero state
             state = None
             if epoch >= 4 and (epoch - 4) % 5 == 0:
-                halved = RATE * 0.5 ** ((epoch - 4) // 5 + 1)
-                adam = torch.optim.Adam(weights, lr=halved)  # its moments anew
-        loss, state = net.loss(*window(train, i), state)
+                rate = LEARNING_RATE * 0.5 ** ((epoch - 4) // 5 + 1)
+                adam = torch.optim.Adam(weights, lr=rate)  # its moments start again
+        loss, state = net.loss(*get_window(train, i), state)
         state = tuple(part.detach() for part in state)
         adam.zero_grad()
         loss.backward()

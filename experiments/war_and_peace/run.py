@@ -1,8 +1,8 @@
-"""python -m experiments.war_and_peace.run [--variant=small]: see README.md."""
+"""Runs the experiment of this corpus: python -m experiments.war_and_peace.run"""
 
 from pathlib import Path
 
-from experiments.corpus import corpus_experiment
+from experiments.corpus import run_corpus_experiment
 
 if __name__ == "__main__":
-    corpus_experiment(Path(__file__).parent, kind="prose")
+    run_corpus_experiment(Path(__file__).parent, language="prose")

@@ -1,8 +1,8 @@
-"""python -m experiments.wikipedia.run [--variant=small]: see README.md."""
+"""Runs the experiment of this corpus: python -m experiments.wikipedia.run"""
 
 from pathlib import Path
 
-from experiments.corpus import corpus_experiment
+from experiments.corpus import run_corpus_experiment
 
 if __name__ == "__main__":
-    corpus_experiment(Path(__file__).parent, kind="wiki")
+    run_corpus_experiment(Path(__file__).parent, language="wiki")

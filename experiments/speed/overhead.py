@@ -1,4 +1,4 @@
-"""What a whole program costs: compiling, starting, and memory."""
+"""Measures compilation, start and memory of a whole program."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import jax
 from experiments.speed.peers import Shape, charlm_program
 
 ROOT = Path(__file__).parent.parent.parent
-TORCH = """
+TORCH_SCRIPT = """
 import torch
 lstm, head = torch.nn.LSTM(65, 128, 2), torch.nn.Linear(128, 65)
 weights = [*lstm.parameters(), *head.parameters()]
@@ -28,22 +28,23 @@ print("step 1 ", flush=True)
 
 
 def compile_ms(shape: Shape) -> float:
-    """Milliseconds to trace and compile a training step."""
+    """Returns the milliseconds to trace and compile a training step."""
     jax.clear_caches()
     run, state, ids = charlm_program(shape)
-    began = time.perf_counter()
+    start = time.perf_counter()
     run.lower(state, ids, 1).compile()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - start)
 
 
 def start_ms(folder: Path) -> float:
-    """Milliseconds from the start of `charlm.train` to its first step done, 2 x 128.
+    """Returns the milliseconds from the start of `charlm.train` to its first step.
 
-    A second call in the same folder finds the programs that the first one compiled.
+    The model is 2 x 128. A second call with the same folder finds the programs that the
+    first call compiled.
     """
-    path = _made_text(folder)
+    path = _write_text(folder)
     with tempfile.TemporaryDirectory() as workdir:
-        return _until_first_step(
+        return _time_first_step(
             [
                 *(sys.executable, "-m", "charlm.train", "--config=configs/default.py"),
                 *(f"--config.data.path={path}", "--config.train.steps=2"),
@@ -55,18 +56,19 @@ def start_ms(folder: Path) -> float:
 
 
 def torch_start_ms(folder: Path) -> float:
-    """The same of a script that imports torch and takes a step."""
-    path = str(_made_text(folder))
-    return _until_first_step([sys.executable, "-c", TORCH.format(path=path)])
+    """Returns the milliseconds of a script that imports torch and takes a step."""
+    path = str(_write_text(folder))
+    return _time_first_step([sys.executable, "-c", TORCH_SCRIPT.format(path=path)])
 
 
 def memory_mb(shape: Shape) -> tuple[float, float]:
-    """(MiB that a training step's program has at its peak, MiB that it must keep).
+    """Returns (MiB of a training step at its peak, MiB that the step must keep).
 
-    Must: weights, their gradient and Adam's two moments; of each character of the
-    window and each unit of a layer, eight numbers: the four slopes that become dz, the
-    slope through h, the forget gate, h before, for dwh, and h after, which the next
-    layer's dwx needs; the mask of dropout; and the logits, which become their gradient.
+    It must keep the weights, their gradient and Adam's two moments; the mask of
+    dropout; the logits, which become their gradient; and eight numbers of each unit and
+    character of the window. These are the four slopes that become dz, the slope through
+    h, the forget gate, the h before, for dwh, and the h after, for the next layer's
+    dwx.
     """
     run, state, ids = charlm_program(shape)
     stats = run.lower(state, ids, 1).compile().memory_analysis()
@@ -76,20 +78,20 @@ def memory_mb(shape: Shape) -> tuple[float, float]:
     weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     units = shape.batch * shape.length * shape.layers * shape.features
     logits = shape.batch * shape.length * shape.symbols
-    must = 4 * (4 * weights + (8 * units + logits) / devices)
-    must += units / devices if shape.dropout else 0
-    return peak / 2**20, must / 2**20
+    minimum = 4 * (4 * weights + (8 * units + logits) / devices)
+    minimum += units / devices if shape.dropout else 0
+    return peak / 2**20, minimum / 2**20
 
 
-def _made_text(folder: Path) -> Path:
+def _write_text(folder: Path) -> Path:
     path = folder / "text.txt"
     if not path.exists():
         path.write_text("What is made here is read here, and by nobody else.\n" * 4000)
     return path
 
 
-def _until_first_step(command: list[str], **environment: str) -> float:
-    began = time.perf_counter()
+def _time_first_step(command: list[str], **environment: str) -> float:
+    start = time.perf_counter()
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -100,7 +102,7 @@ def _until_first_step(command: list[str], **environment: str) -> float:
     ) as process:
         for line in process.stdout or ():
             if line.startswith("step 1 "):
-                spent = 1000 * (time.perf_counter() - began)
+                spent = 1000 * (time.perf_counter() - start)
                 process.communicate()
                 return spent
     raise RuntimeError(f"{command[2]} took no step")
