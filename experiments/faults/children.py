@@ -5,9 +5,9 @@ front door within milliseconds; a new interpreter takes seconds.
 """
 
 import contextlib
+import importlib
 import os
 import resource
-import runpy
 import signal
 import sys
 import tempfile
@@ -17,12 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import charlm.generation.stream
-
 # Imported here for the children. None of them computes anything on import.
 from orbax.checkpoint import v1 as orbax  # noqa: F401
 
 import charlm.evaluation.score
+import charlm.generation.generate
 import charlm.model.jax_setup
 import charlm.training.build
 import charlm.training.loop
@@ -98,7 +97,7 @@ def _run_in_child(function, streams, environment) -> None:
         os._exit(status)
 
 
-def make_door(name: str, *flags: str, max_file_size: int = 0) -> Callable[[], None]:
+def make_door(name: str, *flags: str, max_file_size: int = 0) -> Callable[[], int]:
     """Returns the main of a front door as a child's function.
 
     Args:
@@ -109,10 +108,10 @@ def make_door(name: str, *flags: str, max_file_size: int = 0) -> Callable[[], No
 
     def main():
         os.chdir(ROOT)
-        sys.argv = [f"charlm.{name}", *flags]
         if max_file_size:
             resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_size, max_file_size))
-        runpy.run_module(f"charlm.{name}", run_name="__main__", alter_sys=True)
+        module = "corpora.__main__" if name == "corpora" else name
+        return importlib.import_module(f"charlm.{module}").main(flags)
 
     return main
 

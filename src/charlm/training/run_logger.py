@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from charlm.errors import UserError
 from charlm.evaluation.score import score
 from charlm.generation.generate import SamplingParams, generate
 from charlm.model.recurrence import get_lstm_backend
@@ -40,15 +41,31 @@ class LogState(NamedTuple):
 
     @classmethod
     def from_notes(cls, notes: dict[str, Any]) -> "LogState":
-        """Returns the state in a checkpoint's notes, also of release 0.1."""
-        if "log" in notes:
-            return cls(**{key: notes["log"][key] for key in cls._fields})
+        """Returns the state in a checkpoint's notes, also of release 0.1.
+
+        Raises:
+          UserError: they are not what charlm writes.
+        """
+        try:
+            return cls._parse(notes)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                "the notes of the newest checkpoint are not what charlm writes; remove"
+                " that checkpoint, or train in another workdir"
+            ) from error
+
+    @classmethod
+    def _parse(cls, notes: dict[str, Any]) -> "LogState":
         losses = notes.get("pending", [])
+        old = {"loss_sum": sum(losses), "loss_count": len(losses)} | notes
+        state = old | notes.get("log", {})
+        best = state.get("best")
         return cls(
-            loss_sum=sum(losses),
-            loss_count=len(losses),
-            best=notes.get("best"),
-            seconds=notes.get("seconds", 0.0),
+            loss_sum=float(state["loss_sum"]),
+            loss_count=int(state["loss_count"]),
+            best=None if best is None else float(best),
+            seconds=float(state.get("seconds", 0.0)),
+            skips_in_a_row=int(state.get("skips_in_a_row", 0)),
         )
 
 

@@ -137,11 +137,21 @@ def read_metadata(path: Path, *, check_all: bool = True) -> dict[str, Any]:
             f" {writer} in format {version}, and this release reads {FORMAT}; use the"
             " release that wrote it"
         )
-    parts = (metadata.get("sha256"), metadata.get("notes"), metadata.get("metrics", {}))
-    if not all(isinstance(part, dict | None) for part in parts):
+    if not _is_ours(metadata):
         problem = "its metadata is not what charlm writes"
         raise UserError(describe_damage(path, problem))
     return metadata
+
+
+def _is_ours(metadata: dict[str, Any]) -> bool:
+    """Returns whether metadata has the shape that a run writes."""
+    notes: Any = metadata.get("notes")
+    metrics: Any = metadata.get("metrics") or {}
+    if not all(isinstance(x, dict) for x in (metadata.get("sha256"), notes, metrics)):
+        return False
+    return isinstance(metrics.get("nats_per_char", 0.0), int | float) and isinstance(
+        notes.get("trained_on", {}), dict
+    )
 
 
 def describe_damage(path: Path, problem: str) -> str:
