@@ -9,9 +9,9 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations, trace
-from charlm.interpret.viewer.html import page as make_page
-from charlm.interpret.viewer.quantize import packed as quantize
-from charlm.interpret.viewer.quantize import unpacked as dequantize
+from charlm.interpret.viewer import html
+from charlm.interpret.viewer.quantize import dequantize, quantize
+from charlm.interpret.viewer.unit_results import UnitResult
 from charlm.model.lm import make_language_model
 
 LINES = ["The cat sat,", '"I ran to the sea," he said.', "\tif (a) { b; }", ""]
@@ -23,11 +23,9 @@ HOSTILE = (
     " \u200f \u061c \ufeff \u3164 \xa0 \r\n\t <script>window.harm = 1"
 )
 RESULTS = [
-    {"layer": 1, "unit": 3, "signal": "tanh_c", "label": "inside <b>quotes</b>",
-     "score": 0.93, "passed": True, "sign": 1},
-    {"layer": 0, "unit": 5, "signal": "h", "label": "position in the line",
-     "score": -0.71, "passed": False, "sign": -1},
-]  # fmt: skip
+    UnitResult(1, 3, "tanh_c", "inside <b>quotes</b>", 0.93, True),
+    UnitResult(0, 5, "h", "position in the line", -0.71, False),
+]
 
 
 def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):
@@ -39,21 +37,18 @@ def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):
     params = lm.init(jax.random.key(seed))
     params = jax.tree.map(lambda x: 3 * x, params)
     params["head"]["w"] *= 8  # sure enough of itself that a unit matters
-    params = dequantize(quantize(params))
+    params = dequantize(quantize(params, cell=cell))
     return lm, params, trace(lm, params, vocab, text)
 
 
-def make_html(net, **options):
+def render(net, **options):
     _, params, activations = net
-    if "unit_results" in options:
-        options["cells"] = options.pop("unit_results")
-    return make_page(
-        activations, **{"weights": quantize(params), "title": "A page"} | options
-    )
+    model = quantize(params, cell=activations.cell)
+    return html.make_html(activations, **{"model": model, "title": "A page"} | options)
 
 
-def read_script(html, name):
-    [text] = re.findall(rf'<script type="[\w/]+" id="{name}">(.*?)</script>', html)
+def read_script(page, name):
+    [text] = re.findall(rf'<script type="[\w/]+" id="{name}">(.*?)</script>', page)
     return text
 
 
@@ -70,7 +65,7 @@ def page_opener(new_page, folder):
 
     def open_page(net, link="", width=1280, scheme="light", touch=False, **options):
         path = folder / "page.html"
-        path.write_text(make_html(net, **{"start": 0} | options), encoding="utf-8")
+        path.write_text(render(net, **{"start": 0} | options), encoding="utf-8")
         size = {"width": width, "height": 800}
         page = new_page(viewport=size, color_scheme=scheme, has_touch=touch)
         page.goto(f"{path.as_uri()}{link}")

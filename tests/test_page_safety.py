@@ -6,16 +6,16 @@ from pages import (
     RESULTS,
     click,
     get_control,
-    make_html,
     make_net,
     read_characters,
     read_written,
+    render,
 )
 
 
 @pytest.mark.parametrize("view", ["dense", "guesses"])
 def test_hostile_text_stays_text(net, open_page, view):
-    results = [{**RESULTS[0], "label": HOSTILE}]
+    results = [RESULTS[0]._replace(label=HOSTILE)]
     page = open_page(
         make_net(HOSTILE),
         f"#view={view}",
@@ -26,7 +26,7 @@ def test_hostile_text_stays_text(net, open_page, view):
     assert page.evaluate("window.harm") is None
     scripts = page.locator("script").count()
     assert page.locator("img").count() == 0
-    assert scripts == make_html(net).count("<script")  # as of a harmless text
+    assert scripts == render(net).count("<script")  # as of a harmless text
     glyphs = read_characters(page)
     texts = [glyph.text for glyph in glyphs]
     assert len(texts) == len(HOSTILE)
@@ -50,7 +50,7 @@ def test_it_lives_in_a_frame_without_an_address(net, new_page):
     page = new_page()
     page.set_content("<iframe width=800 height=700 sandbox='allow-scripts'></iframe>")
     page.evaluate(
-        "html => { document.querySelector('iframe').srcdoc = html }", make_html(net)
+        "html => { document.querySelector('iframe').srcdoc = html }", render(net)
     )
     frame = page.frame_locator("iframe")
     unit = frame.get_by_role("spinbutton", name="unit")

@@ -1,8 +1,8 @@
 """python -m charlm.visualize --workdir=runs/demo [--text=FILE] --output=page.html
 
-Makes a page, one file that needs nothing else: the text by what every unit of the
-model does at each character, its guesses, the cells that mean something; and the model
-itself, which writes there.
+Makes a page, one file that needs nothing else. It shows a text by what every unit of
+the model does at each character, the model's guesses, and the units that follow
+something; and the model itself writes there.
 """
 
 import json
@@ -13,12 +13,12 @@ from absl import flags
 from charlm.cli.app import run
 from charlm.errors import UserError
 
-SHOWN = 20  # cells in the table
+MAX_ROWS = 20  # of the table of units
 
 
 def main() -> None:
-    given = flags.FLAGS
-    check(given)  # before JAX is there: it takes a second
+    options = flags.FLAGS
+    check(options)  # before JAX is imported: it takes a second
 
     from charlm.cli.text_source import read_text
     from charlm.interpret.viewer.notebook import show
@@ -26,49 +26,49 @@ def main() -> None:
     from charlm.workdir import model_files
 
     configure_jax()
-    config = model_files.read_config(given.workdir)
-    model, kept = model_files.load(given.workdir, given.checkpoint)
+    config = model_files.read_config(options.workdir)
+    model, metadata = model_files.load(options.workdir, options.checkpoint)
     text = read_text(
-        config, model.vocab, kept.notes, text=given.text, split=given.split
+        config, model.vocab, metadata.notes, text=options.text, split=options.split
     )
-    if given.lstmvis:
-        write_trace(*model, text[: given.characters], given.lstmvis)
-    if given.output:
-        shown = show(
+    if options.lstmvis:
+        write_trace(*model, text[: options.characters], options.lstmvis)
+    if options.output:
+        page = show(
             *model,
             text,
-            characters=given.characters,
-            search=given.search,
-            start=given.start,
-            title=given.title or Path(given.workdir).resolve().name,
-            about=told(config, kept.step, given.text, given.split),
+            characters=options.characters,
+            search=options.search,
+            start=options.start,
+            title=options.title or Path(options.workdir).resolve().name,
+            about=describe_run(config, metadata.step, options.text, options.split),
         )
-        write(given.output, shown.html)
-        report(shown, given.output, given.cells)
+        write(options.output, page.html)
+        report(page, options.output, options.cells)
 
 
-def check(given) -> None:
+def check(options) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
-    if not given.workdir:
+    if not options.workdir:
         raise UserError("say into whose model to look with --workdir=runs/NAME")
-    if not given.output and not given.lstmvis:
+    if not options.output and not options.lstmvis:
         raise UserError("say where the page is to be written with --output=page.html")
-    if given.characters < 1 or given.search < 0:
+    if options.characters < 1 or options.search < 0:
         raise UserError("--characters must be at least 1, and --search at least 0")
     for name in ("output", "cells"):
-        path = Path(given[name].value)
-        if given[name].value and (path.is_dir() or not path.parent.is_dir()):
+        path = Path(options[name].value)
+        if options[name].value and (path.is_dir() or not path.parent.is_dir()):
             why = "is a folder" if path.is_dir() else "is in a folder that is not there"
             raise UserError(f"--{name}={path} {why}; give the path of a file")
 
 
-def told(config, step: int, text: str, split: str) -> str:
+def describe_run(config, step: int, text: str, split: str) -> str:
     """A sentence on the model and the text."""
     model = {"layers": "?", "features": "?", "cell": "?"} | config["model"]
-    read = Path(text).name or f"the {split} text"
+    source = Path(text).name or f"the {split} text"
     return (
         f"{model['layers']} x {model['features']} {model['cell'].upper()} after"
-        f" {step:,} steps of training, reading {read}."
+        f" {step:,} steps of training, reading {source}."
     )
 
 
@@ -76,9 +76,9 @@ def write_trace(lm, params, vocab, text, folder: str) -> None:
     from charlm.interpret.activations import cell_of, trace
     from charlm.interpret.viewer.lstmvis import write_lstmvis
 
-    needed = ("h", "c") if cell_of(params) == "lstm" else ("h",)
-    seen = trace(lm, params, vocab, text, signals=needed)
-    write_lstmvis(seen, folder, name=Path(folder).resolve().name)
+    signals = ("h", "c") if cell_of(params) == "lstm" else ("h",)
+    activations = trace(lm, params, vocab, text, signals=signals)
+    write_lstmvis(activations, folder, name=Path(folder).resolve().name)
     print(f"{folder}: {len(text):,} characters for LSTMVis")
 
 
@@ -93,32 +93,35 @@ def write(path: str, text: str) -> None:
         ) from error
 
 
-def report(shown, output: str, cells: str) -> None:
-    """Says what the page holds, and which cells were found."""
-    from charlm.interpret.units.permutation_test import LEAST
+def report(page, output: str, cells: str) -> None:
+    """Prints what the page holds, and which units passed the controls."""
     from charlm.interpret.units.results import as_records, interpretable
-    from charlm.interpret.viewer.html import sizes
+    from charlm.interpret.viewer.html import read_sizes
+    from charlm.interpret.viewer.unit_results import MIN_SEARCH
 
-    size = sizes(shown.html)
-    parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in size.items())
-    found = shown.findings
-    passed = [each for each in found.units if each.passed] if found else []
-    for each in passed[:SHOWN]:
-        print(f"{each.signal:>12} {each.unit:>4}  {each.score:+.3f}  {each.label}")
-    if found and not found.units:
-        print("no cells were found: no label changes often enough in this text")
-    elif found:
-        shares = ", ".join(
-            f"{x:.1%} at {bar}" for bar, x in interpretable(found).items()
+    units = page.findings.units if page.findings else []
+    passed = [finding for finding in units if finding.passed]
+    for finding in passed[:MAX_ROWS]:
+        print(
+            f"{finding.signal:>12} {finding.unit:>4}  {finding.score:+.3f} "
+            f" {finding.label}"
         )
-        print(f"units that passed all controls on held-out text: {shares} or more")
+    if page.findings is None:
+        print(
+            "no cells were searched for: the text, or --search, is below"
+            f" {MIN_SEARCH:,}"
+        )
+    elif not units:
+        print("no cells were found: no label changes often enough in this text")
     else:
-        least = f"{2 * LEAST:,}"
-        print(f"no cells were searched for: the text, or --search, is below {least}")
+        shares = interpretable(page.findings).items()
+        text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)
+        print(f"units that passed all controls on held-out text: {text} or more")
     if cells:
-        records = as_records(found.units) if found else []
-        write(cells, json.dumps(records, indent=1) + "\n")
-    print(f"{output}: {len(shown.html) / 1e6:.1f} MB ({parts}); open it in a browser")
+        write(cells, json.dumps(as_records(units), indent=1) + "\n")
+    sizes = read_sizes(page.html).items()
+    parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in sizes)
+    print(f"{output}: {len(page.html) / 1e6:.1f} MB ({parts}); open it in a browser")
 
 
 if __name__ == "__main__":
