@@ -66,51 +66,40 @@ def make_html(
     """
     _check(activations, model, unit_results or (), start)
     view = choose_initial_view(activations, unit_results or (), start)
-    results = unit_results and [_as_dict(result) for result in unit_results]
-    data = as_json(
-        _make_data(activations)
-        | {"title": title, "about": about, "initialView": view}
-        | {"unitResults": results, "minSearch": MIN_SEARCH}
-    )
+    results = unit_results and [result._asdict() for result in unit_results]
+    data = _make_data(activations) | {"title": title, "about": about}
+    data |= {"initialView": view, "unitResults": results, "minSearch": MIN_SEARCH}
+    names = STORED_SIGNALS[activations.cell]
     # The layer that is shown first comes first: the page is drawn while it loads.
     layers = sorted(range(activations.layers), key=lambda layer: layer != view["layer"])
-    names = STORED_SIGNALS[activations.cell]
     values = {
         f"layer_{layer}/{name}": _encode_values(activations, layer, name)
         for layer in layers
         for name in names
-    }
-    elements = [_script(name, "text/plain", text) for name, text in values.items()]
-    states, weights = as_json(_encode_states(activations)), as_json(model)
+    } | {"states": as_json(_encode_states(activations))}
     css, body = read_static("page.css"), read_static("page.html")
     code = "\n".join(read_static(f"{name}.js") for name in SCRIPTS)
+    texts = {"data": as_json(data)} | values | {"weights": as_json(model)}
     sizes = {
-        "text": len(data),
-        "values": sum(map(len, values.values())) + len(states),
-        "model": len(weights),
+        "text": len(texts["data"]),
+        "values": sum(map(len, values.values())),
+        "model": len(texts["weights"]),
         "page": len((css + code + body).encode()),
     }
-    json_type = "application/json"
-    elements += [_script("states", json_type, states)]
-    elements += [_script("weights", json_type, weights)]
-    parts = {
-        "sizes": _script("sizes", json_type, as_json(sizes)),
-        "data": _script("data", json_type, data),
-        "first": "\n".join(elements[: len(names)]),
-        "code": code,
-        "rest": "\n".join(elements[len(names) :]),
-    }
-    return make_document(title=title, css=css, body=fill(body, parts))
+    scripts = [
+        f'<script type="text/plain" id="{name}">{text}</script>'
+        for name, text in ({"sizes": as_json(sizes)} | texts).items()
+    ]
+    count = 2 + len(names)  # of those that are needed to draw it
+    first, rest = "\n".join(scripts[:count]), "\n".join(scripts[count:])
+    body = fill(body, {"first": first, "code": code, "rest": rest})
+    return make_document(title=title, css=css, body=body)
 
 
 def read_sizes(page: str) -> dict[str, int]:
     """Bytes of the parts of a page: "text", "values" of the units, "model", "page"."""
-    [sizes] = re.findall(r'<script type="application/json" id="sizes">(.*?)<', page)
+    [sizes] = re.findall(r'<script type="text/plain" id="sizes">(.*?)<', page)
     return json.loads(sizes)
-
-
-def _script(name: str, mime_type: str, text: str) -> str:
-    return f'<script type="{mime_type}" id="{name}">{text}</script>'
 
 
 def _check(activations: Activations, model, unit_results, start: int | None) -> None:
@@ -142,10 +131,8 @@ def _check(activations: Activations, model, unit_results, start: int | None) -> 
 def _make_data(activations: Activations) -> dict[str, Any]:
     """What data.js reads of the activations."""
     vocab, memory = activations.vocab, "c" if activations.cell == "lstm" else "h"
-    memories = [
-        (activations.signals[name], activations.scales[name])
-        for name in (f"layer_{n}/{memory}" for n in range(activations.layers))
-    ]
+    names = [f"layer_{n}/{memory}" for n in range(activations.layers)]
+    rows = [(activations.signals[key], activations.scales[key]) for key in names]
     thousandths = np.rint(np.asarray(activations.chances) / 65.535).astype(int)
     return {
         "cell": activations.cell,
@@ -161,19 +148,11 @@ def _make_data(activations: Activations) -> dict[str, Any]:
         "signals": SIGNALS[activations.cell],
         "storedSignals": STORED_SIGNALS[activations.cell],
         "memoryRanges": {
-            "low": [_round(rows.min(axis=0) * scale) for rows, scale in memories],
-            "high": [_round(rows.max(axis=0) * scale) for rows, scale in memories],
+            "low": [(x.min(axis=0) * scale).round(3).tolist() for x, scale in rows],
+            "high": [(x.max(axis=0) * scale).round(3).tolist() for x, scale in rows],
         },
         "stateInterval": STATE_INTERVAL,
     }
-
-
-def _as_dict(result: UnitResult) -> dict[str, Any]:
-    return result._asdict() | {"score": round(float(result.score), 4)}
-
-
-def _round(values) -> list[float]:
-    return [round(float(value), 3) for value in values]
 
 
 def _symbol_name(code: int, vocab: Vocab) -> str:

@@ -51,7 +51,7 @@ const Inspect = (() => {
   function show(state, t) {
     const id = ids[t];
     Glyphs.write(byId("glyph"), id);
-    byId("named").textContent = symbolNames[id];
+    byId("symbol-name").textContent = symbolNames[id];
     byId("code").textContent =
       `${Glyphs.number(vocab.codes[id])}, character ${whole(t)} of ${whole(length)}`;
     byId("surprise").textContent = nats[t] === null ? "Nothing was read before it."

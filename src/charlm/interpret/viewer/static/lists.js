@@ -26,7 +26,7 @@ const Lists = (() => {
     return entry;
   });
   byId("results").hidden = !results.length;
-  if (!results.length) byId("scored").textContent = Data.unitResults
+  if (!results.length) byId("score-note").textContent = Data.unitResults
     ? "No unit is listed: none passed the controls on text that did not choose it."
     : "Nothing was searched for. A search takes a text of " +
       `${whole(Data.minSearch)} characters or more.`;
@@ -36,7 +36,7 @@ const Lists = (() => {
   /** Units that fire in the selection and not elsewhere. */
   function showFiring({ from, to, signal }) {
     const isSelected = from !== null;
-    byId("fires").hidden = !isSelected;
+    byId("firing-section").hidden = !isSelected;
     const key = isSelected && Data.isComplete() ? `${from} ${to} ${signal}` : "";
     if (key === lastKey) return;
     lastKey = key;

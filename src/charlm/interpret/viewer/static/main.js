@@ -62,7 +62,7 @@ const App = (() => {
     Inspect.show(state, hovered ?? state.at);
     clearTimeout(timer);
     timer = setTimeout(() => {
-      byId("spoken").textContent = before ? Inspect.describe(state, state.at) : "";
+      byId("announcement").textContent = before ? Inspect.describe(state, state.at) : "";
     }, 250);
   }
 

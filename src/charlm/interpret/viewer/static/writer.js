@@ -99,7 +99,7 @@ const Writer = (() => {
 
   function setBusy(isBusy) {
     byId("stop").hidden = !isBusy;
-    byId("written").setAttribute("aria-busy", isBusy);
+    byId("samples").setAttribute("aria-busy", isBusy);
   }
 
   function stop() {
@@ -118,7 +118,7 @@ const Writer = (() => {
   /** from: the state before ids, which are read, and shown if isShown, after `before`. */
   function start({ from, ids, isShown = false, before = [] }) {
     stop();
-    byId("written").replaceChildren();
+    byId("samples").replaceChildren();
     const { layer, unit } = state, value = heldValue();
     samples = [{ title: "As it is", holds: [] }];
     if (byId("hold").checked) {
@@ -126,7 +126,7 @@ const Writer = (() => {
       samples.push({ title, holds: [{ layer, unit, value }] });
     }
     for (const sample of samples) {
-      const section = add(byId("written"), "section");
+      const section = add(byId("samples"), "section");
       if (samples.length > 1) add(section, "h3", "", sample.title);
       sample.box = add(section, "pre");
       sample.box.tabIndex = 0;
@@ -145,7 +145,7 @@ const Writer = (() => {
     const names = unknown.slice(0, 5).map((code) =>
       `“${Glyphs.makeGlyph(code).text}” (${Glyphs.number(code)})`);
     const more = unknown.length > 5 ? " and others" : "";
-    byId("wrong").textContent = unknown.length
+    byId("error").textContent = unknown.length
       ? `The model has never seen ${names.join(", ")}${more}; write others in their place.` : "";
     if (unknown.length) return;
     // Without a prompt it starts as after a newline, as charlm.sample does.
@@ -154,7 +154,7 @@ const Writer = (() => {
   }
 
   function continueText() {
-    byId("wrong").textContent = "";
+    byId("error").textContent = "";
     const end = state.at + 1, begin = Math.max(0, end - CONTEXT);
     const { state: from, next } = Data.stateBefore(state.at - 1);
     const before = Array.from({ length: end - begin }, (_, n) => begin + n);
