@@ -52,7 +52,10 @@ def main() -> None:
         path = Path(folder) / "page.html"
         path.write_text(made, encoding="utf-8")
         found = times(path)
-    told = {"bytes": {"file": len(made.encode())} | read_sizes(made), "milliseconds": found}
+    told = {
+        "bytes": {"file": len(made.encode())} | read_sizes(made),
+        "milliseconds": found,
+    }
     print(json.dumps({"machine": machine_name()} | told, indent=1))
 
 
