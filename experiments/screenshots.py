@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 BROWSERS = ("chromium", "chromium-browser")
 
@@ -21,7 +21,7 @@ class Screenshot(NamedTuple):
     """
 
     page: Path
-    scheme: str
+    scheme: Literal["light", "dark"]
     width: int
     height: int
     link: str = ""
@@ -44,8 +44,10 @@ def take_screenshots(shots: Mapping[Path, Screenshot], *, command: str) -> None:
         for path, shot in shots.items():
             if not shot.page.exists():
                 sys.exit(f"error: {shot.page} is not there; run {command}")
-            size = {"width": shot.width, "height": shot.height}
-            page = browser.new_page(viewport=size, color_scheme=shot.scheme)
+            page = browser.new_page(
+                viewport={"width": shot.width, "height": shot.height},
+                color_scheme=shot.scheme,
+            )
             page.goto(f"{shot.page.resolve().as_uri()}{shot.link}")
             page.wait_for_load_state("load")
             page.wait_for_timeout(1500)  # until what is computed is drawn

@@ -11,6 +11,13 @@ from charlm import UserError
 from charlm.interpret.viewer.lstmvis import escape, write_lstmvis
 
 
+def read_table(path, name):
+    with h5py.File(path) as file:
+        table = file[name]
+        assert isinstance(table, h5py.Dataset)
+        return table[:]
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
     activations = make_net(cell=cell)[2]
@@ -22,20 +29,23 @@ def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
     for line in (folder / files[sequence["dict_file"]]).read_text().splitlines():
         symbol, id = line.split()  # exactly two, as LSTMVis splits them
         symbols[int(id)] = symbol
-    with h5py.File(folder / files[sequence["file"]]) as words:
-        ids = words[sequence["path"]][:]
+    ids = read_table(folder / files[sequence["file"]], sequence["path"])
     escapes = str.maketrans({" ": "\\u0020", "\n": "\\n", "\t": "\\t"})
     assert "".join(symbols[id] for id in ids) == TEXT.translate(escapes)
     memory = "c" if cell == "lstm" else "h"
-    with h5py.File(folder / files[project["states"]["file"]]) as states:
-        for table in project["states"]["types"]:
-            signal = memory if table["type"] == "state" else "h"
-            rows = states[table["path"]][:]
-            assert rows.dtype == np.float32 and rows.shape == (len(TEXT), 8)
-            name = f"layer_{table['layer'] - 1}/{signal}"
-            np.testing.assert_allclose(rows[:, 3], activations.real(name, 3))
-            assert table["transform"] == ("tanh" if signal == "c" else "raw")
-        assert sorted(states) == ["output1", "output2", "states1", "states2"]
+    states, tables = (
+        folder / files[project["states"]["file"]],
+        project["states"]["types"],
+    )
+    for table in tables:
+        signal = memory if table["type"] == "state" else "h"
+        rows = read_table(states, table["path"])
+        assert rows.dtype == np.float32 and rows.shape == (len(TEXT), 8)
+        name = f"layer_{table['layer'] - 1}/{signal}"
+        np.testing.assert_allclose(rows[:, 3], activations.real(name, 3))
+        assert table["transform"] == ("tanh" if signal == "c" else "raw")
+    names = sorted(table["path"] for table in tables)
+    assert names == ["output1", "output2", "states1", "states2"]
 
 
 def test_every_symbol_is_one_word_of_one_line():

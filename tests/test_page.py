@@ -54,8 +54,8 @@ def test_the_ends_of_the_values_mean_nothing_to_html():
 
 def test_text_and_title_end_no_element_and_come_back_whole():
     net = make_net(HOSTILE)
-    options = {"title": HOSTILE, "about": HOSTILE}
-    options["unit_results"] = [RESULTS[0]._replace(label=HOSTILE)]
+    results = [RESULTS[0]._replace(label=HOSTILE)]
+    options = {"title": HOSTILE, "about": HOSTILE, "unit_results": results}
     html = render(net, **options)
     assert html.count("</script>") == html.count("<script") == 9
     assert "<img" not in html and "<!--" not in html

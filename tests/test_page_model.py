@@ -176,10 +176,10 @@ def test_a_held_unit_stays_where_it_is_put(run, cell):
         x, after = params["embed"][jnp.asarray([id])], []
         for n, hold in enumerate(holds):
             layer, unit, value = params[f"layer_{n}"], hold["unit"], hold["value"]
-            gates = CELLS[cell].gates(layer, carry[n], x)
+            gates = CELLS[cell].gates(layer, carry[n], x)._asdict()
             state, _ = CELLS[cell].step(layer, carry[n], x)
             if cell == "lstm":
-                h = state.h.at[:, unit].set(gates.o[:, unit] * jnp.tanh(value))
+                h = state.h.at[:, unit].set(gates["o"][:, unit] * jnp.tanh(value))
                 state = state._replace(c=state.c.at[:, unit].set(value), h=h)
             else:
                 state = state._replace(h=state.h.at[:, unit].set(value))

@@ -2,9 +2,9 @@
 
 import json
 
-import h5py
 import pytest
 from conftest import MADE_TEXT, door, files, refused
+from test_lstmvis import read_table
 
 from charlm.interpret.viewer.html import read_sizes
 
@@ -55,8 +55,7 @@ def test_lstmvis_reads_what_it_writes(trained, tmp_path):
         "--characters=300",
     )
     assert done.returncode == 0 and "300 characters" in done.stdout
-    with h5py.File(tmp_path / "vis" / "states.h5") as file:
-        assert file["states1"].shape == (300, 16)
+    assert read_table(tmp_path / "vis/states.h5", "states1").shape == (300, 16)
     assert json.loads((tmp_path / "vis" / "lstm.yml").read_text())["name"] == "vis"
 
 
