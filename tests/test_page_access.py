@@ -136,4 +136,4 @@ def test_every_control_is_reached_by_tab_in_order_and_seen_to_be(net, open_page)
         next((n for n, name in enumerate(names) if name.startswith(start)), -1)
         for start in ORDER
     ]
-    assert places == sorted(places) and places[0] >= 0, list(zip(ORDER, places))
+    assert places == sorted(places) and places[0] >= 0, places
