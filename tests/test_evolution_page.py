@@ -203,7 +203,7 @@ def test_hostile_text_stays_text(open_samples):
     text = article.inner_text()
     assert text.startswith("</script><script>window.harm = 1</script> <img src=x")
     assert "\u05e9\u05dc\u05d5\u05dd" in text and "\u202e" not in text
-    color = read_glyphs(page.get_by_text("Words in this colour"))[0].ink
+    color = read_glyphs(page.get_by_text("Words in this color"))[0].ink
     unknown = {glyph.text for glyph in read_glyphs(article) if glyph.ink == color}
     assert {"tis", "script"} < unknown and "right" not in unknown
     assert "About <b>nothing</b>." in page.get_by_role("contentinfo").inner_text()
