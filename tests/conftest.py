@@ -174,18 +174,18 @@ def new_page(browser):
 
 @pytest.fixture(scope="session")
 def net():
-    """A small net of which pages are made, and the trace of its text."""
-    from pages import traced  # after the import hook is set
+    """A small net of which pages are made, and its activations on a text."""
+    from pages import make_net  # after the import hook is set
 
-    return traced()
+    return make_net()
 
 
 @pytest.fixture
-def shown(new_page, tmp_path):
+def open_page(new_page, tmp_path):
     """(net, link, width) -> its page, opened; nothing may go wrong in it."""
-    from pages import showing
+    from pages import page_opener
 
-    return showing(new_page, tmp_path)
+    return page_opener(new_page, tmp_path)
 
 
 SMALL = {

@@ -1,48 +1,53 @@
-"""A trace as LSTMVis reads it: its own reader's steps, on what is written."""
+"""Activations as LSTMVis reads them: its own reader's steps, on what is written."""
 
 import json
 
 import h5py
 import numpy as np
 import pytest
-from test_trace import TEXT, made
+from pages import TEXT, make_net
 
 from charlm import UserError
-from charlm.interpret.activations import trace
-from charlm.interpret.viewer.lstmvis import word, write_lstmvis
+from charlm.interpret.viewer.lstmvis import escape, write_lstmvis
+
+
+def read_table(path, name):
+    with h5py.File(path) as file:
+        table = file[name]
+        assert isinstance(table, h5py.Dataset)
+        return table[:]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
-    seen = trace(*made(cell), TEXT)
+    activations = make_net(cell=cell)[2]
     folder = tmp_path / "cats"
-    write_lstmvis(seen, folder, name="cats")
-    about = json.loads((folder / "lstm.yml").read_text())  # JSON is a kind of YAML
-    files = about["files"]
-    ids_of = {}
-    dictionary = folder / files[about["word_sequence"]["dict_file"]]
-    for line in dictionary.read_text().splitlines():
+    write_lstmvis(activations, folder, name="cats")
+    project = json.loads((folder / "lstm.yml").read_text())  # JSON is a kind of YAML
+    files, sequence = project["files"], project["word_sequence"]
+    symbols = {}
+    for line in (folder / files[sequence["dict_file"]]).read_text().splitlines():
         symbol, id = line.split()  # exactly two, as LSTMVis splits them
-        ids_of[int(id)] = symbol
-    with h5py.File(folder / files[about["word_sequence"]["file"]]) as words:
-        ids = words[about["word_sequence"]["path"]][:]
-    text = "".join(ids_of[id] for id in ids)
-    assert text == TEXT.replace(" ", "\\u0020")
-    inner = "c" if cell == "lstm" else "h"
-    with h5py.File(folder / files[about["states"]["file"]]) as states:
-        for kind in about["states"]["types"]:
-            signal = inner if kind["type"] == "state" else "h"
-            rows = states[kind["path"]][:]
-            assert rows.dtype == np.float32 and rows.shape == (len(TEXT), 5)
-            name = f"layer_{kind['layer'] - 1}/{signal}"
-            np.testing.assert_allclose(rows[:, 3], seen.real(name, 3))
-            assert kind["transform"] == ("tanh" if signal == "c" else "raw")
-        assert sorted(states) == ["output1", "output2", "states1", "states2"]
+        symbols[int(id)] = symbol
+    ids = read_table(folder / files[sequence["file"]], sequence["path"])
+    escapes = str.maketrans({" ": "\\u0020", "\n": "\\n", "\t": "\\t"})
+    assert "".join(symbols[id] for id in ids) == TEXT.translate(escapes)
+    memory = "c" if cell == "lstm" else "h"
+    states = folder / files[project["states"]["file"]]
+    for table in project["states"]["types"]:
+        signal = memory if table["type"] == "state" else "h"
+        rows = read_table(states, table["path"])
+        assert rows.dtype == np.float32 and rows.shape == (len(TEXT), 8)
+        name = f"layer_{table['layer'] - 1}/{signal}"
+        np.testing.assert_allclose(rows[:, 3], activations.real(name, 3))
+        assert table["transform"] == ("tanh" if signal == "c" else "raw")
+    with h5py.File(states) as file:
+        assert sorted(file) == ["output1", "output2", "states1", "states2"]
 
 
 def test_every_symbol_is_one_word_of_one_line():
     symbols = [" ", "\n", "\u2028", "\x00", "\xa0", "\u3000", "\\", "a", "é", "\u202e"]
-    words = [word(symbol) for symbol in symbols]
+    words = [escape(symbol) for symbol in symbols]
     assert all(w.split() == [w] and w.isprintable() for w in words)
     assert len(set(words)) == len(symbols) and words[-3:-1] == ["a", "é"]
 
@@ -50,5 +55,5 @@ def test_every_symbol_is_one_word_of_one_line():
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(UserError, match="is not empty"):
-        write_lstmvis(trace(*made(), "the"), tmp_path, name="x")
+        write_lstmvis(make_net()[2], tmp_path, name="x")
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]

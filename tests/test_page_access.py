@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from pages import CELLS, settings, until, written
+from pages import (
+    RESULTS,
+    click,
+    get_control,
+    make_net,
+    read_address,
+    read_characters,
+    read_written,
+    set_writing,
+)
+
+SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
 def luminance(color):
@@ -17,43 +28,42 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_is_written_on_a_colour_can_be_read(net, shown, scheme):
-    opened = shown(net, scheme=scheme)
-    pairs = opened.evaluate(
-        """() => ["u", "p", "s"].flatMap(kind =>
-             Array.from({length: kind === "u" ? 65 : 33}, (_, n) => {
-               const span = document.createElement("span");
-               span.className = kind + n;
-               document.body.append(span);
-               const style = getComputedStyle(span);
-               return [style.backgroundColor, style.color].map(color =>
-                 color.match(/[\\d.]+/g).map(Number));
-             }))"""
-    )
-
+@SCHEMES
+def test_what_is_written_on_a_color_can_be_read(open_page, scheme):
+    net = make_net("abcd" * 81, layers=1)
+    activations = net[2]
+    activations.signals["layer_0/h"][:, 0] = np.rint(np.linspace(-127, 127, 324))
+    by_chance, by_nats = -np.log(np.linspace(0.0005, 1, 162)), np.linspace(0, 6, 162)
+    activations.nats[:] = np.concatenate([by_chance, by_nats])
+    page = open_page(net, "#unit=0&signal=h", scheme=scheme)
+    pairs = []
+    for by, count in [("unit", 65), ("chance", 33), ("surprise", 33)]:
+        get_control(page, "colour by").select_option(by)
+        glyphs = read_characters(page)
+        pairs += [(glyph.background, glyph.ink) for glyph in glyphs]
+        assert len({glyph.background for glyph in glyphs}) == count
     for background, ink in pairs:
         assert contrast(background, ink) >= 4.5, (background, ink)
-    off, zero, on = (np.array(pairs[n][0]) for n in (0, 32, 64))
+    off, zero, on = (np.array(pairs[n][0]) for n in (0, 162, 323))
     assert off[2] > off[1] and on[1] > on[2]  # blue to green
     assert abs(luminance(off) - luminance(on)) > 0.2  # and told apart without hue
     assert (luminance(zero) > luminance(on)) == (scheme == "light")
 
 
-def test_light_and_dark_follow_the_machine_and_then_the_button(net, shown):
+def test_light_and_dark_follow_the_machine_and_then_the_button(net, open_page):
     for scheme, other in [("light", "dark"), ("dark", "light")]:
-        opened = shown(net, scheme=scheme)
+        page = open_page(net, scheme=scheme)
         ground = "getComputedStyle(document.documentElement).backgroundColor"
-        before = opened.evaluate(ground)
+        before = page.evaluate(ground)
         assert (before == "rgb(22, 21, 19)") == (scheme == "dark")
-        opened.click("#scheme")
-        assert opened.evaluate(ground) != before
-        until(opened, f"location.hash.includes('scheme={other}')")
+        click(page, "Dark")
+        assert page.evaluate(ground) != before
+        assert read_address(page)["scheme"] == other
 
 
-def test_controls_have_names(net, shown):
-    opened = shown(net, cells=CELLS)
-    nameless = opened.evaluate(
+def test_controls_have_names(net, open_page):
+    page = open_page(net, unit_results=RESULTS)
+    nameless = page.evaluate(
         """() => [...document.querySelectorAll("button, input, select, textarea")]
              .filter(e => !(e.textContent.trim() || e.ariaLabel || e.labels?.length))
              .map(e => e.id)"""
@@ -61,9 +71,9 @@ def test_controls_have_names(net, shown):
     assert nameless == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_and_edges_stand_out_from_their_ground(net, shown, scheme):
-    opened = shown(net, scheme=scheme, cells=CELLS)
+@SCHEMES
+def test_words_and_edges_stand_out_from_their_ground(net, open_page, scheme):
+    page = open_page(net, scheme=scheme, unit_results=RESULTS)
     color = """([css, ground]) => {
       const pen = new OffscreenCanvas(1, 1).getContext("2d");
       const probe = document.body.appendChild(document.createElement("span"));
@@ -75,44 +85,55 @@ def test_words_and_edges_stand_out_from_their_ground(net, shown, scheme):
       return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
     }"""
 
-    def of(name, ground=""):
-        return opened.evaluate(color, [name, ground])
+    def read_color(name, ground=""):
+        return page.evaluate(color, [name, ground])
 
-    paper, chosen = of("--paper"), of("--wash", "--paper")
-    for ground in (paper, chosen, of("--track")):
+    paper, selection = read_color("--paper"), read_color("--wash", "--paper")
+    for ground in (paper, selection, read_color("--track")):
         for ink in ("--ink", "--quiet"):
-            assert contrast(of(ink), ground) >= 4.5, (ink, ground)
-    assert contrast(of("--accent"), paper) >= 4.5  # an error; and the focus
-    assert contrast(of("--edge"), paper) >= 3  # where a control is
+            assert contrast(read_color(ink), ground) >= 4.5, (ink, ground)
+    assert contrast(read_color("--accent"), paper) >= 4.5  # an error; and the focus
+    assert contrast(read_color("--edge"), paper) >= 3  # where a control is
 
 
-def test_every_control_is_reached_by_tab_in_order_and_seen_to_be(net, shown):
-    opened = shown(net, "#select=3-9", cells=CELLS)
-    opened.check("#hold")
-    settings(opened, length="1")
-    opened.click("#continue")
-    written(opened)
-    seen = []
-    opened.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-    opened.mouse.click(2, 2)
-    while len(seen) < 60:
-        opened.keyboard.press("Tab")
-        found = opened.evaluate(
+# The accessible names of all that takes the focus, in the order of the page.
+ORDER = [
+    "Dark", "Keys", "unit", "Previous unit", "Next unit", "layer", "signal",
+    "colour by", "Text", "The text.", "inside <b>quotes</b>", "position in the line",
+    ("layer 0,", "layer 1,"), "Select from here", "Drop the selection", "after",
+    "temperature", "seed", "length", "hold", "The value at which the unit is held",
+    "Write", "Continue the text from the marked character",
+    "written: As it is", "written: Unit",
+]  # fmt: skip
+
+
+def test_every_control_is_reached_by_tab_in_order_and_seen_to_be(net, open_page):
+    page = open_page(net, "#select=3-9", unit_results=RESULTS)
+    get_control(page, "hold unit 3 of layer 1").check()
+    set_writing(page, length="1")
+    click(page, "Continue the text from the marked character")
+    read_written(page)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.mouse.click(2, 2)
+    names = []
+    while len(names) < 60:
+        page.keyboard.press("Tab")
+        focus = page.evaluate(
             """() => {
               const e = document.activeElement;
               if (e === document.body) return null;
-              const shown = e.type === "radio" ? e.nextElementSibling : e;
-              const name = e.id || e.closest("[id]")?.id || e.name;
-              const { outlineStyle, outlineWidth } = getComputedStyle(shown);
-              return [name, outlineStyle, outlineWidth];
+              const visible = e.type === "radio" ? e.nextElementSibling : e;
+              const { outlineStyle, outlineWidth } = getComputedStyle(visible);
+              const name = e.ariaLabel ?? e.labels?.[0]?.textContent ?? e.textContent;
+              return [name.trim(), outlineStyle, outlineWidth];
             }"""
         )
-        if found is None or (seen and found[0] == seen[0]):
+        if focus is None or (names and focus[0] == names[0]):
             break
-        assert found[1:] == ["solid", "2px"], found
-        seen.append(found[0])
-    order = ["scheme", "help", "unit", "before", "after", "layer", "signal", "by",
-             "view", "text", "cells", "firing", "mark", "drop", "prompt", "temperature",
-             "seed", "length", "hold", "value", "go", "continue",
-             "written"]  # fmt: skip
-    assert [name for name in dict.fromkeys(seen) if name in order] == order
+        assert focus[1:] == ["solid", "2px"], focus
+        names.append(focus[0])
+    places = [
+        next((n for n, name in enumerate(names) if name.startswith(start)), -1)
+        for start in ORDER
+    ]
+    assert places == sorted(places) and places[0] >= 0, places

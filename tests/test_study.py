@@ -7,7 +7,8 @@ import pytest
 from charlm import UserError, Vocab, make_language_model
 from charlm.interpret.activations import trace
 from charlm.interpret.units.pipeline import cut, holding, layer_of, study
-from charlm.interpret.viewer.notebook import listed, show
+from charlm.interpret.viewer.notebook import show
+from charlm.interpret.viewer.unit_results import UnitResult, rank_unit_results
 
 UNIT = 3
 
@@ -126,21 +127,14 @@ def test_a_list_has_the_best_unit_of_each_label_before_a_second(studied):
         cell(3, "another", 0.5, passed=False),
     ]
     found = studied.findings._replace(units=units)
-    first, *others = listed(studied._replace(labels=labels, findings=found))
-    assert first == {
-        "layer": 1,
-        "unit": 1,
-        "signal": "tanh_c",
-        "label": "of the post",
-        "score": 0.8,
-        "passed": True,
-        "sign": -1,
-    }
-    assert [each["unit"] for each in others] == [0, 2]
+    first, *others = rank_unit_results(studied._replace(labels=labels, findings=found))
+    assert first == UnitResult(1, 1, "tanh_c", "of the post", -0.8, True)
+    assert [result.unit for result in others] == [0, 2]
 
 
 def test_the_planted_unit_is_listed_first(studied):
-    assert (listed(studied)[0]["layer"], listed(studied)[0]["unit"]) == (1, UNIT)
+    first = rank_unit_results(studied)[0]
+    assert (first.layer, first.unit) == (1, UNIT)
 
 
 def test_of_a_short_text_no_cells_are_searched_for(planted):
@@ -148,7 +142,7 @@ def test_of_a_short_text_no_cells_are_searched_for(planted):
     shown = show(lm, params, vocab, text[:300])
     assert shown.findings is None and "Brackets" not in shown.html
     assert show(lm, params, vocab, text, search=0, characters=90).findings is None
-    with pytest.raises(UserError, match="characters=0: show 1 or more"):
+    with pytest.raises(UserError, match="characters is 0"):
         show(lm, params, vocab, text, characters=0)
     with pytest.raises(UserError, match="the text is empty"):
         show(lm, params, vocab, "")

@@ -1,17 +1,17 @@
-"""The front door that looks inside: what it leaves, and each mistake."""
+"""charlm.visualize: what it writes and prints, and each mistake."""
 
 import json
 
-import h5py
 import pytest
 from conftest import MADE_TEXT, door, files, refused
+from test_lstmvis import read_table
 
-from charlm.interpret.viewer.html import sizes
+from charlm.interpret.viewer.html import read_sizes
 
 
 @pytest.fixture(scope="module")
-def looked(trained):
-    """A page of the small run, what else was asked for, and what was printed."""
+def visualized(trained):
+    """The folder with a page of the small run, and what was printed."""
     done = door(
         "visualize",
         f"--workdir={trained}/run",
@@ -24,18 +24,18 @@ def looked(trained):
     return trained, done
 
 
-def test_it_leaves_a_page_and_says_what_it_holds(looked, new_page):
-    folder, done = looked
+def test_it_leaves_a_page_and_says_what_it_holds(visualized, new_page):
+    folder, done = visualized
     html = (folder / "page.html").read_text()
     assert "page.html: " in done.stdout and "units that passed" in done.stdout
-    assert sizes(html)["values"] > 2 * 16 * 1000
+    assert read_sizes(html)["values"] > 2 * 16 * 1000
     cells = json.loads((folder / "cells.json").read_text())
     assert {cell["unit"] for cell in cells} == set(range(16))
     assert {"label", "score", "threshold", "untrained", "context"} < set(cells[0])
-    opened = new_page()
-    opened.goto((folder / "page.html").as_uri())
-    assert opened.locator("h1").inner_text() == "run"
-    assert "text.txt" in opened.locator("header").inner_text()
+    page = new_page()
+    page.goto((folder / "page.html").as_uri())
+    assert page.get_by_role("heading", level=1).inner_text() == "run"
+    assert "text.txt" in page.get_by_role("banner").inner_text()
 
 
 def test_without_a_text_it_reads_the_runs_own(trained, tmp_path):
@@ -55,8 +55,7 @@ def test_lstmvis_reads_what_it_writes(trained, tmp_path):
         "--characters=300",
     )
     assert done.returncode == 0 and "300 characters" in done.stdout
-    with h5py.File(tmp_path / "vis" / "states.h5") as file:
-        assert file["states1"].shape == (300, 16)
+    assert read_table(tmp_path / "vis/states.h5", "states1").shape == (300, 16)
     assert json.loads((tmp_path / "vis" / "lstm.yml").read_text())["name"] == "vis"
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations
-from charlm.interpret.viewer.html import page, sizes
-from charlm.interpret.viewer.quantize import packed
+from charlm.interpret.viewer.html import make_html, read_sizes
+from charlm.interpret.viewer.quantize import quantize
 from charlm.model.lm import make_language_model
 from charlm.model.sharding import get_machine_name
 
@@ -52,7 +52,10 @@ def main() -> None:
         path = Path(folder) / "page.html"
         path.write_text(made, encoding="utf-8")
         found = times(path)
-    told = {"bytes": {"file": len(made.encode())} | sizes(made), "milliseconds": found}
+    told = {
+        "bytes": {"file": len(made.encode())} | read_sizes(made),
+        "milliseconds": found,
+    }
     print(json.dumps({"machine": get_machine_name()} | told, indent=1))
 
 
@@ -82,8 +85,8 @@ def made_page() -> str:
         chances=random.integers(0, 13_000, (LENGTH, 5), np.uint16),
         nats=random.exponential(1.5, LENGTH).astype(np.float32),
     )
-    weights = packed(lm.init(jax.random.key(0)))
-    return page(seen, weights=weights, title="A large page", start=0)
+    model = quantize(lm.init(jax.random.key(0)), cell="lstm")
+    return make_html(seen, model=model, title="A large page", start=0)
 
 
 def times(path: Path) -> dict[str, int]:

@@ -8,9 +8,9 @@ import numpy as np
 from charlm.interpret.labels.labels import Label
 from charlm.interpret.units.pipeline import Study, cut, study
 from charlm.interpret.units.results import as_records, interpretable
-from charlm.interpret.viewer.html import page, sizes
-from charlm.interpret.viewer.notebook import listed
-from charlm.interpret.viewer.quantize import packed
+from charlm.interpret.viewer.html import make_html, read_sizes
+from charlm.interpret.viewer.quantize import quantize
+from charlm.interpret.viewer.unit_results import rank_unit_results
 from experiments.cells.gate_statistics import saturation, time_scales
 from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
 from experiments.cells.pictures import draw_text, stretch
@@ -95,14 +95,14 @@ def look(name: str, run: TrainedRun) -> Net:
     found = study(run.lm, run.params, run.vocab, text)
     cells = [Cell(name, each, found.costs.get(each)) for each in found.findings.labels]
     PAGES.mkdir(parents=True, exist_ok=True)
-    made = page(
+    page = make_html(
         cut(found.trace, slice(0, PAGE)),
-        weights=packed(run.params),
-        cells=listed(found),
+        model=quantize(run.params, cell=found.trace.cell),
+        unit_results=rank_unit_results(found),
         title=TITLES[name],
         about=about(run),
     )
-    (PAGES / f"{name}.html").write_text(made, encoding="utf-8")
+    (PAGES / f"{name}.html").write_text(page, encoding="utf-8")
     print(f"{name}: {len(cells)} findings", flush=True)
     return Net(name, run, found, cells)
 
@@ -129,7 +129,7 @@ def about(run: TrainedRun) -> str:
 def pages_table(nets: list[Net]) -> str:
     rows = []
     for net in nets:
-        size = sizes((PAGES / f"{net.name}.html").read_text(encoding="utf-8"))
+        size = read_sizes((PAGES / f"{net.name}.html").read_text(encoding="utf-8"))
         parts = [f"{count / 1e6:.1f} MB" for count in size.values()]
         rows.append([f"runs/cells/{net.name}.html", *parts])
     head = ["page", "text and guesses", "values of units", "model", "the page itself"]

@@ -1,27 +1,27 @@
 """python -m experiments.evolution.run
 
 Trains on War and Peace for 2,000 steps with a sample every 100, or goes on where
-runs/evolution stands; writes results.json, curve.png and evolution.html beside this
-file, and what is measured into README.md.
+runs/evolution stands. Writes results.json and curve.png beside this file, what is
+measured into README.md, and the page runs/evolution.html.
 """
 
 import math
 from pathlib import Path
 
 from charlm.workdir.model_files import read_config
-from charlm.workdir.samples import FILE as SAMPLES
-from experiments.corpus import TrainedRun, get_config, train_run
+from experiments.corpus import ROOT, TrainedRun, get_config, train_run
 from experiments.evolution.page import (
     Sample,
-    beginning,
-    page,
+    list_words,
+    make_page,
     parse_samples,
-    words_of,
+    truncate,
 )
 from experiments.report import format_duration, quote, table, write_report
 from experiments.style import figure, plot_losses
 
 HERE = Path(__file__).parent
+PAGE = ROOT / "runs/evolution.html"
 POST = (100, 300, 500, 700, 1200, 2000)  # iterations whose samples the post shows
 EVERY, STEPS = 100, 2000
 SHOWN, ON_PAGE = 500, 800  # characters of a sample in the README and on the page
@@ -41,20 +41,20 @@ def main() -> None:
     run = train_run("war_and_peace.py:small", "runs/evolution", *flags)
     written = (run.workdir / SAMPLES).read_bytes().decode(errors="replace")
     samples = parse_samples(written.replace("\r\n", "\n"))
-    known = set(words_of(run.vocab.decode(run.text["train"])))
+    known = set(list_words(run.vocab.decode(run.text["train"])))
     shares = {sample.step: known_shares(sample.text, known) for sample in samples}
     held_out = known_shares(run.vocab.decode(run.text["valid"]), known)
     losses = {part: losses_of(run, part) for part in ("train", "valid")}
-    html = page(
+    page = make_page(
         samples,
-        known=known,
+        known_words=known,
         shares=[shares[sample.step]["all"] for sample in samples],
         losses=losses,
-        marked=POST,
+        marked_steps=POST,
         length=ON_PAGE,
         about=about(run),
     )
-    (HERE / "evolution.html").write_text(html)
+    PAGE.write_text(page)
     draw(run, shares)
     rows = {step: [dict(losses[part])[step] for part in losses] for step in shares}
     blocks = [told(run), evolution_table(rows, shares, held_out)]
@@ -67,7 +67,7 @@ def main() -> None:
 
 def known_shares(text: str, known: set[str]) -> dict[str, float]:
     """The share of known words in a text: of all, and of those of each length."""
-    words = words_of(text)
+    words = list_words(text)
     among = {"all": words}
     for name, (low, high) in LENGTHS.items():
         among[name] = [word for word in words if low <= len(word) <= high]
@@ -134,7 +134,7 @@ def shown(samples: list[Sample], rows: dict[int, list[float]]) -> list[str]:
         if sample.step in POST:
             train, valid = rows[sample.step]
             head = f"Step {sample.step:,}, loss {train:.4f} in training, {valid:.4f} in"
-            text = beginning(sample.text.strip(), SHOWN)
+            text = truncate(sample.text.strip(), SHOWN)
             blocks += [f"{head} validation:\n\n{quote(text)}"]
     return blocks
 

@@ -16,8 +16,7 @@ from charlm.config import RunConfig, find_option, text_config
 from charlm.corpora.registry import SOURCES
 from charlm.evaluation.score import score
 from charlm.generation.generate import SamplingParams, generate
-from charlm.interpret.viewer.notebook import Shown as Page
-from charlm.interpret.viewer.notebook import show
+from charlm.interpret.viewer.notebook import Page, show
 from charlm.model.cell import Cell
 from charlm.model.jax_setup import configure_jax
 from charlm.model.lm import LanguageModel
@@ -75,7 +74,7 @@ class Model(model_files.Model):
 
     def show(self, text: str | bytes | np.ndarray, **options: Any) -> Page:
         """Returns the page of a text, which a notebook shows; see `charlm.show`."""
-        return show(*self, text, **options)
+        return show(self, text, **options)
 
 
 def load_model(

@@ -1,8 +1,8 @@
 """python -m charlm.visualize --workdir=runs/demo [--text=FILE] --output=page.html
 
-Makes a page, one file that needs nothing else: the text by what every unit of the
-model does at each character, its guesses, the cells that mean something; and the model
-itself, which writes there.
+Makes a page, one file that needs nothing else. It shows a text by what every unit of
+the model does at each character, the model's guesses, and the units that follow
+something; and the model itself writes there.
 """
 
 import json
@@ -13,9 +13,10 @@ from pathlib import Path
 from absl import flags
 
 from charlm.cli.app import run_app
+from charlm.config import ModelConfig
 from charlm.errors import UserError
 
-SHOWN = 20  # cells in the table
+MAX_ROWS = 20  # of the table of units
 
 
 FLAGS = {
@@ -38,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_app(__doc__ or "", FLAGS, visualize, argv)
 
 
-def visualize(given: flags.FlagValues) -> None:
+def visualize(options: flags.FlagValues) -> None:
     """Writes what the flags ask for."""
-    check(given)  # before JAX is there: it takes a second
+    check(options)  # before JAX is imported: it takes a second
 
     from charlm.cli.text_source import read_text
     from charlm.interpret.viewer.notebook import show
@@ -48,57 +49,61 @@ def visualize(given: flags.FlagValues) -> None:
     from charlm.workdir import model_files
 
     configure_jax()
-    config = model_files.read_config(given.workdir)
-    model, restored = model_files.load(given.workdir, given.checkpoint)
-    text = read_text(config.data, model.vocab, restored.notes, given.text, given.split)
-    if given.lstmvis:
-        write_trace(*model, text[: given.characters], given.lstmvis)
-    if given.output:
-        shown = show(
-            *model,
+    config = model_files.read_config(options.workdir)
+    model, restored = model_files.load(options.workdir, options.checkpoint)
+    text = read_text(
+        config.data, model.vocab, restored.notes, options.text, options.split
+    )
+    if options.lstmvis:
+        write_activations(model, text[: options.characters], options.lstmvis)
+    if options.output:
+        page = show(
+            model,
             text,
-            characters=given.characters,
-            search=given.search,
-            start=given.start,
-            title=given.title or Path(given.workdir).resolve().name,
-            about=told(config, restored.step, given.text, given.split),
+            characters=options.characters,
+            search=options.search,
+            start=options.start,
+            title=options.title or Path(options.workdir).resolve().name,
+            about=describe_run(
+                config.model, restored.step, options.text, options.split
+            ),
         )
-        write(given.output, shown.html)
-        report(shown, given.output, given.cells)
+        write(options.output, page.html)
+        report(page, options.output, options.cells)
 
 
-def check(given) -> None:
+def check(options) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
-    if not given.workdir:
+    if not options.workdir:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
-    if not given.output and not given.lstmvis:
-        raise UserError("say where the page is to be written with --output=page.html")
-    if given.characters < 1 or given.search < 0:
+    if not options.output and not options.lstmvis:
+        raise UserError("--output is required, for example --output=page.html")
+    if options.characters < 1 or options.search < 0:
         raise UserError("--characters must be at least 1, and --search at least 0")
     for name in ("output", "cells"):
-        path = Path(given[name].value)
-        if given[name].value and (path.is_dir() or not path.parent.is_dir()):
+        path = Path(options[name].value)
+        if options[name].value and (path.is_dir() or not path.parent.is_dir()):
             why = "is a folder" if path.is_dir() else "is in a folder that is not there"
             raise UserError(f"--{name}={path} {why}; give the path of a file")
 
 
-def told(config, step: int, text: str, split: str) -> str:
-    """A sentence on the model and the text."""
-    model = config.model
-    read = Path(text).name or f"the {split} text"
+def describe_run(model: ModelConfig, step: int, text: str, split: str) -> str:
+    """Returns a sentence on the model and the text."""
+    source = Path(text).name or f"the {split} text"
     return (
-        f"{model.layers} x {model.features} {model.cell.upper()} after"
-        f" {step:,} steps of training, reading {read}."
+        f"{model.layers} x {model.features} {str(model.cell).upper()} after"
+        f" {step:,} steps of training, reading {source}."
     )
 
 
-def write_trace(lm, params, vocab, text, folder: str) -> None:
-    from charlm.interpret.activations import cell_of, trace
+def write_activations(model, text, folder: str) -> None:
+    """Writes activations for LSTMVis."""
+    from charlm.interpret.activations import get_cell_name, record_activations
     from charlm.interpret.viewer.lstmvis import write_lstmvis
 
-    needed = ("h", "c") if cell_of(params) == "lstm" else ("h",)
-    seen = trace(lm, params, vocab, text, signals=needed)
-    write_lstmvis(seen, folder, name=Path(folder).resolve().name)
+    signals = ("h", "c") if get_cell_name(model.lm) == "lstm" else ("h",)
+    activations = record_activations(model, text, signals=signals)
+    write_lstmvis(activations, folder, name=Path(folder).resolve().name)
     print(f"{folder}: {len(text):,} characters for LSTMVis")
 
 
@@ -113,32 +118,35 @@ def write(path: str, text: str) -> None:
         ) from error
 
 
-def report(shown, output: str, cells: str) -> None:
-    """Says what the page holds, and which cells were found."""
-    from charlm.interpret.units.permutation_test import LEAST
+def report(page, output: str, cells: str) -> None:
+    """Prints what the page holds, and which units passed the controls."""
     from charlm.interpret.units.results import as_records, interpretable
-    from charlm.interpret.viewer.html import sizes
+    from charlm.interpret.viewer.html import read_sizes
+    from charlm.interpret.viewer.unit_results import MIN_SEARCH
 
-    size = sizes(shown.html)
-    parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in size.items())
-    found = shown.findings
-    passed = [each for each in found.units if each.passed] if found else []
-    for each in passed[:SHOWN]:
-        print(f"{each.signal:>12} {each.unit:>4}  {each.score:+.3f}  {each.label}")
-    if found and not found.units:
-        print("no cells were found: no label changes often enough in this text")
-    elif found:
-        shares = ", ".join(
-            f"{x:.1%} at {bar}" for bar, x in interpretable(found).items()
+    units = page.findings.units if page.findings else []
+    passed = [finding for finding in units if finding.passed]
+    for finding in passed[:MAX_ROWS]:
+        print(
+            f"{finding.signal:>12} {finding.unit:>4}  {finding.score:+.3f} "
+            f" {finding.label}"
         )
-        print(f"units that passed all controls on held-out text: {shares} or more")
+    if page.findings is None:
+        print(
+            "no cells were searched for: the text, or --search, is below"
+            f" {MIN_SEARCH:,}"
+        )
+    elif not units:
+        print("no cells were found: no label changes often enough in this text")
     else:
-        least = f"{2 * LEAST:,}"
-        print(f"no cells were searched for: the text, or --search, is below {least}")
+        shares = interpretable(page.findings).items()
+        text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)
+        print(f"units that passed all controls on held-out text: {text} or more")
     if cells:
-        records = as_records(found.units) if found else []
-        write(cells, json.dumps(records, indent=1) + "\n")
-    print(f"{output}: {len(shown.html) / 1e6:.1f} MB ({parts}); open it in a browser")
+        write(cells, json.dumps(as_records(units), indent=1) + "\n")
+    sizes = read_sizes(page.html).items()
+    parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in sizes)
+    print(f"{output}: {len(page.html) / 1e6:.1f} MB ({parts}); open it in a browser")
 
 
 if __name__ == "__main__":

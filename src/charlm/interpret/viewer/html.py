@@ -1,16 +1,13 @@
-"""page(trace): one HTML file that shows a text by what units did, and writes on.
+"""make_html(activations): one HTML file that shows a text by its units, and writes on.
 
-It needs no network and no other file. What is large lies in it as plain text that a
-browser reads without looking into it: a unit's values, one character each.
+It needs no network and no other file. What is large is in it as plain text, which a
+browser need not parse: a unit's values, one character each.
 """
 
-import base64
-import html
 import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,222 +15,177 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import Activations
-from charlm.interpret.units.permutation_test import LEAST
-from charlm.interpret.viewer.initial_view import opening
+from charlm.interpret.viewer.initial_view import choose_initial_view
+from charlm.interpret.viewer.quantize import check_cell, encode
+from charlm.interpret.viewer.template import as_json, fill, make_document, read_static
+from charlm.interpret.viewer.unit_results import MIN_SEARCH, UnitResult
 
-PARTS = Path(__file__).parent / "static"
 SCRIPTS = (
-    "model", "gates", "data", "colors", "glyphs", "layout", "units", "strip",
-    "view", "inspect", "lists", "link", "writer", "pointing", "main",
+    "dom", "model", "data", "colors", "glyphs", "layout", "units", "strip", "view",
+    "inspect", "lists", "link", "writer", "pointing", "main",
 )  # fmt: skip
-# What the page keeps; it computes the other signals, as they are asked for, from h and
-# the weights. An n of a GRU would take too long.
-STORED = {"lstm": ("h", "tanh_c"), "gru": ("h", "n"), "rnn": ("h",)}
-COMPUTED = {"lstm": ("c", "i", "f", "g", "o"), "gru": ("r", "z"), "rnn": ()}
-NEEDED = {"lstm": ("h", "c"), "gru": ("h", "n"), "rnn": ("h",)}
-ZERO, STEPS = 94, 32  # the character of the value 0, and how many lead to 1
-EVERY = 256  # characters between two states from which the page can go on
-NAMES = {9: "tab", 10: "newline", 13: "carriage return", 32: "space"}
-SIZES = ("text", "values", "model", "page")
+# What the page shows; what it stores, to compute the others from h and the weights as
+# they are asked for (an n of a GRU would take too long); and what it is made of.
+SIGNALS = {
+    "lstm": ("h", "tanh_c", "c", "i", "f", "g", "o"),
+    "gru": ("h", "r", "z", "n"),
+    "rnn": ("h",),
+}
+STORED_SIGNALS = {"lstm": ("h", "tanh_c"), "gru": ("h", "n"), "rnn": ("h",)}
+REQUIRED_SIGNALS = {"lstm": ("h", "c"), "gru": ("h", "n"), "rnn": ("h",)}
+ZERO_CODE, LEVELS = 94, 32  # the character of the value 0, and how many lead to 1
+STATE_INTERVAL = 256  # characters between two states from which the page can go on
+CONTROL_NAMES = {9: "tab", 10: "newline", 13: "carriage return"}
 
 
-def page(
-    trace: Activations,
+def make_html(
+    activations: Activations,
     *,
-    weights: Mapping[str, Any],
-    cells: Sequence[Mapping[str, Any]] | None = None,
+    model: Mapping[str, Any],
+    unit_results: Sequence[UnitResult] | None = None,
     title: str,
     about: str = "",
     start: int | None = None,
 ) -> str:
-    """The page, as HTML; its footer says how large its parts are, as `sizes` does.
+    """Returns the page of a text; its footer says how large its parts are.
 
     Args:
-      trace: of the text that is shown, all of it: with h, of an LSTM with c, of a GRU
-        with n. A character costs a byte for each unit, of an LSTM and a GRU two.
-      weights: of the model, as charlm.interpret.viewer.quantize.packed gives them.
-      cells: what units follow, the best first: of each its layer (from 0), unit, signal
-        (as "tanh_c"), label, held-out score, whether it passed the controls, and the
-        sign of the score. The page opens with the first. None: none were searched for.
+      activations: on the text that is shown: with h, of an LSTM with c, of a GRU with
+        n. A character takes a byte for each unit, of an LSTM and a GRU two.
+      model: that wrote them, as charlm.interpret.viewer.quantize returns it.
+      unit_results: what units follow, the best first: the page opens with the first.
+        None: no units were searched for.
       title: its heading.
       about: a sentence beneath it.
-      start: the character that is marked when it opens; None: one where what the unit
-        does varies most.
+      start: the character that is marked when it opens; None: one where the unit
+        varies most.
 
     Raises:
-      UserError: the trace lacks a signal, start is not in the text, or the weights or
-        a cell belong to another model.
+      UserError: the page does not run the cell, the activations lack a signal, start
+        is not in the text, or the model or a result belongs to another one.
     """
-    _check(trace, weights, cells or (), start)
-    first = opening(trace, cells or (), start)
-    data = as_json(
-        _data_of(trace)
-        | {"title": title, "about": about, "start": first, "least": 2 * LEAST}
-        | {"searched": cells is not None, "cells": [_cell_of(c) for c in cells or ()]}
-    )
+    _check(activations, model, unit_results or (), start)
+    view = choose_initial_view(activations, unit_results or (), start)
+    results = unit_results and [result._asdict() for result in unit_results]
+    data = _make_data(activations) | {"title": title, "about": about}
+    data |= {"initialView": view, "unitResults": results, "minSearch": MIN_SEARCH}
+    names = STORED_SIGNALS[activations.cell]
+    # The layer that is shown first comes first: the page is drawn while it loads.
+    layers = sorted(range(activations.layers), key=lambda layer: layer != view["layer"])
     values = {
-        f"layer_{layer}/{name}": _values_of(trace, layer, name)
-        for layer in range(trace.layers)
-        for name in STORED[trace.cell]
+        f"layer_{layer}/{name}": _encode_values(activations, layer, name)
+        for layer in layers
+        for name in names
+    } | {"states": as_json(_encode_states(activations))}
+    css, body = read_static("page.css"), read_static("page.html")
+    code = "\n".join(read_static(f"{name}.js") for name in SCRIPTS)
+    texts = {"data": as_json(data)} | values | {"weights": as_json(model)}
+    sizes = {
+        "text": len(texts["data"]),
+        "values": sum(map(len, values.values())),
+        "model": len(texts["weights"]),
+        "page": len((css + code + body).encode()),
     }
-    states, model = as_json(_states_of(trace)), as_json(weights)
-    style, scripts = _read("page.css"), "\n".join(_read(f"{n}.js") for n in SCRIPTS)
-    bytes_of = {
-        "text": len(data),
-        "values": sum(map(len, values.values())) + len(states),
-        "model": len(model),
-        "page": len((style + scripts + _read("page.html")).encode()),
-    }
-    plain = {name: _script(name, "text/plain", text) for name, text in values.items()}
-    # What is shown first comes first: it is seen while the rest is being read.
-    shown = {name for name in plain if name.startswith(f"layer_{first['layer']}/")}
-    kind = "application/json"
-    given = {
-        "title": html.escape(title),
-        "style": style,
-        "sizes": _script("sizes", kind, as_json(bytes_of)),
-        "data": _script("data", kind, data),
-        "first": "\n".join(plain[name] for name in plain if name in shown),
-        "scripts": scripts,
-        "rest": "\n".join(
-            [
-                *(plain[name] for name in plain if name not in shown),
-                _script("states", kind, states),
-                _script("weights", kind, model),
-            ]
-        ),
-    }
-    # In one pass: what is filled in is not looked through again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: given[match[1]], _read("page.html"))
-
-
-def sizes(made: str) -> dict[str, int]:
-    """Bytes of the parts of a page: "text", "values" of the units, "model", "page"."""
-    [found] = re.findall(r'<script type="application/json" id="sizes">(.*?)<', made)
-    return json.loads(found)
-
-
-def as_json(data: Any) -> str:
-    """JSON that cannot end the script element it stands in, nor begin another."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _read(name: str) -> str:
-    return (PARTS / name).read_text(encoding="utf-8")
-
-
-def _script(name: str, kind: str, text: str) -> str:
-    return f'<script type="{kind}" id="{name}">{text}</script>'
-
-
-def _check(trace: Activations, weights, cells, start: int | None) -> None:
-    """Raises the UserErrors of `page`."""
-    for name in NEEDED[trace.cell]:
-        if f"layer_0/{name}" not in trace.signals:
-            raise UserError(
-                f"the trace has no {name}, of which the page is made; trace the text"
-                " again with all signals"
-            )
-    sizes = (trace.cell, trace.layers, trace.features, len(trace.vocab))
-    if tuple(weights[k] for k in ("cell", "layers", "features", "vocab")) != sizes:
-        raise UserError("weights are of another model than the trace; give its own")
-    if start is not None and not 0 <= start < len(trace.ids):
-        raise UserError(
-            f"start is {start}; the text has characters 0 to {len(trace.ids) - 1}"
-        )
-    signals = {*STORED[trace.cell], *COMPUTED[trace.cell]}
-    for cell in cells:
-        here = 0 <= cell["layer"] < trace.layers and 0 <= cell["unit"] < trace.features
-        if not here or cell["signal"] not in signals:
-            raise UserError(
-                f"there is no {cell['signal']} of unit {cell['unit']} in layer"
-                f" {cell['layer']}; give cells of the model of the trace"
-            )
-
-
-def _data_of(trace: Activations) -> dict[str, Any]:
-    """What data.js reads of a trace."""
-    vocab, memory = trace.vocab, "c" if trace.cell == "lstm" else "h"
-    ends = [
-        (trace.signals[name], trace.scales[name])
-        for name in (f"layer_{n}/{memory}" for n in range(trace.layers))
+    scripts = [
+        f'<script type="text/plain" id="{name}">{text}</script>'
+        for name, text in ({"sizes": as_json(sizes)} | texts).items()
     ]
+    count = 2 + len(names)  # of those that are needed to draw it
+    first, rest = "\n".join(scripts[:count]), "\n".join(scripts[count:])
+    body = fill(body, {"first": first, "code": code, "rest": rest})
+    return make_document(title=title, css=css, body=body)
+
+
+def read_sizes(page: str) -> dict[str, int]:
+    """Bytes of the parts of a page: "text", "values" of the units, "model", "page"."""
+    [sizes] = re.findall(r'<script type="text/plain" id="sizes">(.*?)<', page)
+    return json.loads(sizes)
+
+
+def _check(activations: Activations, model, unit_results, start: int | None) -> None:
+    """Raises the UserErrors of `make_html`."""
+    cell, layers, features = activations.cell, activations.layers, activations.features
+    check_cell(cell)
+    for name in REQUIRED_SIGNALS[cell]:
+        if f"layer_0/{name}" not in activations.signals:
+            raise UserError(
+                f"activations have no {name}, which the page needs; record them again"
+                " with all signals"
+            )
+    sizes = (cell, layers, features, len(activations.vocab))
+    if tuple(model[k] for k in ("cell", "layers", "features", "vocab_size")) != sizes:
+        raise UserError("model is another one than that of the activations; give that")
+    if start is not None and not 0 <= start < len(activations.ids):
+        raise UserError(
+            f"start is {start}; the text has characters 0 to {len(activations.ids) - 1}"
+        )
+    for result in unit_results:
+        exists = 0 <= result.layer < layers and 0 <= result.unit < features
+        if not exists or result.signal not in SIGNALS[cell]:
+            raise UserError(
+                f"unit_results has {result.signal} of unit {result.unit} in layer"
+                f" {result.layer}, which this model lacks; give its own results"
+            )
+
+
+def _make_data(activations: Activations) -> dict[str, Any]:
+    """What data.js reads of the activations."""
+    vocab, memory = activations.vocab, "c" if activations.cell == "lstm" else "h"
+    names = [f"layer_{n}/{memory}" for n in range(activations.layers)]
+    rows = [(activations.signals[key], activations.scales[key]) for key in names]
+    thousandths = np.rint(np.asarray(activations.top_k_probs) / 65.535).astype(int)
     return {
-        "cell": trace.cell,
-        "layers": trace.layers,
-        "features": trace.features,
+        "cell": activations.cell,
+        "layers": activations.layers,
+        "features": activations.features,
         "vocab": {"unit": vocab.unit, "codes": list(vocab.codes)},
-        "names": [_name_of(code, vocab) for code in vocab.codes],
-        "ids": np.asarray(trace.ids).tolist(),
-        "top": trace.top_k_ids.shape[1],
-        "guesses": np.asarray(trace.top_k_ids).ravel().tolist(),
-        # In thousandths.
-        "chances": np.rint(np.asarray(trace.top_k_probs) / 65.535)
-        .astype(int)
-        .ravel()
-        .tolist(),
-        "nats": [None if n != n else round(float(n), 3) for n in trace.nats],
-        "stored": STORED[trace.cell],
-        "ranges": {
-            "low": [_rounded(of.min(axis=0) * scale) for of, scale in ends],
-            "high": [_rounded(of.max(axis=0) * scale) for of, scale in ends],
+        "symbolNames": [_symbol_name(code, vocab) for code in vocab.codes],
+        "ids": np.asarray(activations.ids).tolist(),
+        "guessCount": activations.top_k_ids.shape[1],
+        "guesses": np.asarray(activations.top_k_ids).ravel().tolist(),
+        "chances": thousandths.ravel().tolist(),
+        "nats": [None if n != n else round(float(n), 3) for n in activations.nats],
+        "signals": SIGNALS[activations.cell],
+        "storedSignals": STORED_SIGNALS[activations.cell],
+        "memoryRanges": {
+            "low": [(x.min(axis=0) * scale).round(3).tolist() for x, scale in rows],
+            "high": [(x.max(axis=0) * scale).round(3).tolist() for x, scale in rows],
         },
-        "every": EVERY,
+        "stateInterval": STATE_INTERVAL,
     }
 
 
-def _cell_of(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of a cell, as plain data."""
-    return {
-        "layer": int(cell["layer"]),
-        "unit": int(cell["unit"]),
-        "signal": str(cell["signal"]),
-        "label": str(cell["label"]),
-        "score": round(float(cell["score"]), 4),
-        "passed": bool(cell["passed"]),
-        "sign": int(cell["sign"]),
-    }
-
-
-def _rounded(values) -> list[float]:
-    return [round(float(value), 3) for value in values]
-
-
-def _name_of(code: int, vocab: Vocab) -> str:
+def _symbol_name(code: int, vocab: Vocab) -> str:
     """A symbol's name: "latin small letter q", "newline", "byte 0xff"."""
     if vocab.unit == "byte" and code > 127:
         return f"byte 0x{code:02x}"
-    return NAMES.get(code) or unicodedata.name(chr(code), "control or unnamed").lower()
+    name = unicodedata.name(chr(code), "control or unnamed").lower()
+    return CONTROL_NAMES.get(code, name)
 
 
-def _values_of(trace: Activations, layer: int, name: str) -> str:
+def _encode_values(activations: Activations, layer: int, name: str) -> str:
     """All values of a stored signal, unit after unit, a character each.
 
     The character is chr(94 + round(32 value)): from ">" of -1 to "~" of 1, so that none
     of them means anything to HTML.
     """
     source = f"layer_{layer}/{'c' if name == 'tanh_c' else name}"
-    ints, scale = np.asarray(trace.signals[source]), trace.scales[source]
+    ints, scale = np.asarray(activations.signals[source]), activations.scales[source]
     limits = np.iinfo(ints.dtype)
-    every = np.arange(limits.min, limits.max + 1) * scale
-    real = np.tanh(every) if name == "tanh_c" else np.clip(every, -1, 1)
-    table = (ZERO + np.rint(STEPS * real)).astype(np.uint8)
+    values = np.arange(limits.min, limits.max + 1) * scale
+    values = np.tanh(values) if name == "tanh_c" else np.clip(values, -1, 1)
+    table = (ZERO_CODE + np.rint(LEVELS * values)).astype(np.uint8)
     codes = table[ints.T.astype(np.int32) - limits.min]
     return codes.tobytes().decode("ascii")
 
 
-def _states_of(trace: Activations) -> dict[str, str]:
-    """The state after each EVERY characters, integers[n, l, h] as in the trace."""
-    kept = {"h": "<i1"} | ({"c": "<i2"} if trace.cell == "lstm" else {})
-    found = {}
-    for name, dtype in kept.items():
-        rows = [
-            trace.signals[f"layer_{n}/{name}"][EVERY - 1 :: EVERY]
-            for n in range(trace.layers)
-        ]
-        stacked = np.stack(rows, axis=1).astype(dtype)
-        found[name] = base64.b64encode(stacked.tobytes()).decode("ascii")
-    return found
+def _encode_states(activations: Activations) -> dict[str, str]:
+    """The state after each STATE_INTERVAL characters, integers[n, l, h]."""
+    dtypes = {"h": "<i1"} | ({"c": "<i2"} if activations.cell == "lstm" else {})
+    every = slice(STATE_INTERVAL - 1, None, STATE_INTERVAL)
+    states = {}
+    for name, dtype in dtypes.items():
+        layers = [f"layer_{n}/{name}" for n in range(activations.layers)]
+        rows = np.stack([activations.signals[key][every] for key in layers], axis=1)
+        states[name] = encode(rows, dtype)
+    return states

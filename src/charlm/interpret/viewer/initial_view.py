@@ -1,46 +1,50 @@
-"""opening(trace, cells, start): what a page opens with, and where."""
+"""What a page shows when it opens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from charlm.interpret.activations import Activations
+from charlm.interpret.viewer.unit_results import UnitResult
 
-SEEN = 600  # characters: about half of what a screen shows
+SCREEN_CHARS = 600  # about half of what a screen shows
 
 
-def opening(
-    trace: Activations, cells: Sequence[Mapping[str, Any]], start: int | None
+def choose_initial_view(
+    activations: Activations, unit_results: Sequence[UnitResult], start: int | None
 ) -> dict[str, Any]:
     """The "layer", "unit" and "signal" that are shown, and "at", the marked character.
 
     Args:
-      trace: of the text.
-      cells: the best first; without any it is the unit that moves most at the top.
-      start: the character; None for one where what the unit does varies most.
+      activations: on the text.
+      unit_results: the best first; without any it is the unit of the top layer that
+        moves most.
+      start: the marked character; None for one where the unit varies most.
     """
-    if cells:
-        layer, unit, signal = (cells[0][key] for key in ("layer", "unit", "signal"))
+    if unit_results:
+        best = unit_results[0]
+        layer, unit, signal = best.layer, best.unit, best.signal
     else:
-        layer, signal = trace.layers - 1, "tanh_c" if trace.cell == "lstm" else "h"
-        h = np.asarray(trace.signals[f"layer_{layer}/h"])
+        layer = activations.layers - 1
+        signal = "tanh_c" if activations.cell == "lstm" else "h"
+        h = np.asarray(activations.signals[f"layer_{layer}/h"])
         unit = int(h.std(axis=0, dtype=np.float32).argmax())
     if start is None:
-        # Of a gate, which the page computes, h must do.
+        # The activations need not have the gates; h stands for them.
         name = "c" if signal in ("tanh_c", "c") else "h"
-        real = trace.real(f"layer_{layer}/{name}", unit)
-        start = liveliest(np.tanh(real) if name == "c" else real)
+        values = activations.real(f"layer_{layer}/{name}", unit)
+        start = find_active_position(np.tanh(values) if name == "c" else values)
     return {"layer": layer, "unit": unit, "signal": signal, "at": start}
 
 
-def liveliest(values: np.ndarray) -> int:
-    """The place of a jump, early in the SEEN values[t] that vary most.
+def find_active_position(values: np.ndarray) -> int:
+    """The position of a jump, early in the SCREEN_CHARS values[t] that vary most.
 
     Early, because a page shows twice as much after the marked character as before it;
-    the first SEEN, of all whose variance is within a tenth of the largest.
+    the first SCREEN_CHARS, of all whose variance is within a tenth of the largest.
     """
-    width = min(SEEN, len(values))
+    width = min(SCREEN_CHARS, len(values))
     sums = np.cumsum(np.stack([values, values**2]), axis=1, dtype=np.float64)
     sums = np.pad(sums, ((0, 0), (1, 0)))
     mean, square = (sums[:, width:] - sums[:, :-width]) / width

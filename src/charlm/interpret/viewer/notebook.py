@@ -1,31 +1,29 @@
-"""show(lm, params, vocab, text): the page of a text, in a notebook or as HTML."""
+"""show(model, text): the page of a text, in a notebook or as HTML."""
 
 import html
-from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.interpret.activations import cell_of, trace
-from charlm.interpret.units.permutation_test import LEAST
-from charlm.interpret.units.pipeline import Study, cut, layer_of, study
-from charlm.interpret.units.results import Finding, Findings
-from charlm.interpret.viewer.html import NEEDED, page
-from charlm.interpret.viewer.quantize import packed
+from charlm.interpret.activations import get_cell_name, record_activations
+from charlm.interpret.units.pipeline import cut, study
+from charlm.interpret.units.results import Findings
+from charlm.interpret.viewer.html import REQUIRED_SIGNALS, make_html
+from charlm.interpret.viewer.quantize import check_cell, quantize
+from charlm.interpret.viewer.unit_results import MIN_SEARCH, rank_unit_results
 from charlm.model.lm import LanguageModel
 
-PyTree = Any
-LISTED = 60  # cells in the page's list
+Model = tuple[LanguageModel, Any, Vocab]
 
 
-class Shown(NamedTuple):
+class Page(NamedTuple):
     """A page; a notebook shows it where it is the last value of a cell.
 
     Attributes:
       html: the page, a whole file.
-      findings: what its list of cells was made of; None if none were searched for.
+      findings: of the search for units; None if there was none.
       height: of its frame in a notebook, in pixels.
     """
 
@@ -41,9 +39,7 @@ class Shown(NamedTuple):
 
 
 def show(
-    lm: LanguageModel,
-    params: PyTree,
-    vocab: Vocab,
+    model: Model,
     text: str | bytes | np.ndarray,
     *,
     characters: int = 20_000,
@@ -52,80 +48,49 @@ def show(
     title: str = "What the cells do",
     about: str = "",
     height: int = 760,
-) -> Shown:
-    """The page of a text: what every unit does at each character; and it writes on.
+) -> Page:
+    """Returns the page of a text: what every unit does there; and the model writes on.
 
-    In Colab or Jupyter, `charlm.show(*charlm.load_model(workdir), text)` is enough.
+    In Colab or Jupyter, `charlm.load_model(workdir).show(text)` is enough.
 
     Args:
-      lm: the model.
-      params: its parameters.
-      vocab: its symbols.
+      model: (lm, params, vocab), of cells lstm, gru or rnn.
       text: to be read, or its ids[t].
       characters: of its beginning that the page shows; a unit takes a byte of each, an
         LSTM's two.
-      search: characters of its beginning in which cells that mean something are
+      search: characters of its beginning in which units that follow something are
         searched for; of fewer than 6,000, or with 0, none are.
-      start: the character that is marked when the page opens; None: one where what
-        the best cell does varies most.
+      start: the character that is marked when the page opens; None: one where the
+        best unit varies most.
       title: the page's heading.
       about: a sentence beneath it.
       height: of its frame in a notebook, in pixels.
 
     Raises:
-      UserError: the text is empty or has unseen characters, `start` is not in what
-        is shown, or that is nothing.
+      UserError: the page does not run the cell, the text is empty or has unseen
+        characters, `start` is not in what is shown, or that is nothing.
     """
     if characters < 1:
-        raise UserError(f"characters={characters}: show 1 or more")
+        raise UserError(f"characters is {characters}; show 1 or more")
+    lm, params, vocab = model
+    cell = get_cell_name(lm)
+    check_cell(cell)
+    signals = REQUIRED_SIGNALS[cell]
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
-    kept, whole, seen = NEEDED[cell_of(params)], None, None
-    if min(search, len(ids)) >= 2 * LEAST:
-        whole = study(lm, params, vocab, ids[:search], signals=kept, thorough=False)
-        seen = whole.trace
-    if seen is None or len(seen.ids) < min(characters, len(ids)):
-        seen = trace(lm, params, vocab, ids[:characters], signals=kept)
-    made = page(
-        cut(seen, slice(0, characters)),
-        weights=packed(params),
-        cells=listed(whole) if whole else None,
+    result = activations = None
+    if min(search, len(ids)) >= MIN_SEARCH:
+        result = study(model, ids[:search], signals=signals, thorough=False)
+        activations = result.trace
+    if activations is None or len(activations.ids) < min(characters, len(ids)):
+        activations = record_activations(
+            model, ids[:characters], signals=signals
+        )
+    page = make_html(
+        cut(activations, slice(0, characters)),
+        model=quantize(params, cell=cell),
+        unit_results=rank_unit_results(result) if result else None,
         title=title,
         about=about,
         start=start,
     )
-    return Shown(made, whole.findings if whole else None, height)
-
-
-def listed(found: Study) -> list[dict[str, Any]]:
-    """The cells of a page's list: what units follow, by what passed all controls.
-
-    The best unit of each label comes before the second of any, and the labels that the
-    post has before the others.
-    """
-    of_post = {label.name for label in found.labels if label.post}
-    seen: set[tuple[int, int]] = set()
-    places: Counter[str] = Counter()
-    order = []
-    for each in found.findings.units:  # the best first
-        place = (layer_of(each), each.unit)
-        if each.passed and place not in seen:
-            seen.add(place)
-            rank, post = places[each.label], each.label in of_post
-            order.append(((rank, not post, -abs(each.score)), each))
-            places[each.label] += 1
-    order.sort(key=lambda pair: pair[0])
-    return [_as_cell(each) for _, each in order[:LISTED]]
-
-
-def _as_cell(finding: Finding) -> dict[str, Any]:
-    """A finding as the page knows it."""
-    signal = finding.signal.partition("/")[2]
-    return {
-        "layer": layer_of(finding),
-        "unit": finding.unit,
-        "signal": "tanh_c" if signal == "c" else signal,
-        "label": finding.label,
-        "score": round(abs(finding.score), 4),
-        "passed": finding.passed,
-        "sign": 1 if finding.score > 0 else -1,
-    }
+    return Page(page, result.findings if result else None, height)

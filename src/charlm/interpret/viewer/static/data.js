@@ -1,78 +1,71 @@
-/* What the page holds, as it lies in its script elements.
+/* What the page holds, in its script elements.
 
    A signal's values are one text, unit after unit, a character for each moment: code 94
    is 0, one more is 1/32. So nothing is decoded until it is looked at. */
 const Data = (() => {
-  "use strict";
-  const textOf = (id) => document.getElementById(id)?.textContent ?? "";
-  const given = JSON.parse(textOf("data"));
-  const length = given.ids.length, unit = given.vocab.unit;
-  const idOf = new Map(given.vocab.codes.map((code, id) => [code, id]));
-  const texts = {};
+  const readText = (id) => byId(id)?.textContent ?? "";
+  const readJSON = (id) => JSON.parse(readText(id));
+  const data = readJSON("data"), length = data.ids.length;
+  const { cell, layers, features, vocab, stateInterval } = data;
+  const idsByCode = new Map(vocab.codes.map((code, id) => [code, id]));
+  const signals = {};
 
-  /** The text of a signal; "" while the page is still being read. */
-  function signal(name) {
-    if (texts[name]) return texts[name];
-    const text = textOf(name);
-    return text.length === length * given.features ? (texts[name] = text) : "";
+  /** The text of a signal of a layer; "" while the page is still being read. */
+  function signal(layer, name) {
+    const id = `layer_${layer}/${name}`;
+    if (signals[id]) return signals[id];
+    const text = readText(id);
+    return text.length === length * features ? (signals[id] = text) : "";
   }
 
-  /** Values of one unit in 1/32, Int8Array [t]; filled into `out` if it is given. */
-  function column(name, unit, out = new Int8Array(length)) {
-    const text = signal(name);
-    for (let t = 0, n = unit * length; t < length; t++, n++) out[t] = text.charCodeAt(n) - 94;
-    return out;
+  const level = (layer, name, unit, t) =>
+    signal(layer, name).charCodeAt(unit * length + t) - 94;
+
+  /** Values of one unit in 1/32, written to an array [t], which is returned. */
+  function levels(layer, name, unit, array = new Int8Array(length)) {
+    const text = signal(layer, name);
+    for (let t = 0, n = unit * length; t < length; t++, n++) array[t] = text.charCodeAt(n) - 94;
+    return array;
   }
 
-  const level = (name, unit, t) => signal(name).charCodeAt(unit * length + t) - 94;
+  let loadedModel, loadedStates;
+  const model = () => (loadedModel ??= Charlm.makeModel(readJSON("weights")));
 
-  const once = (make) => {
-    let made;
-    return () => (made ??= make());
-  };
-
-  const integers = (text, Type) => {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    return new Type(bytes.buffer);
-  };
-
-  const model = once(() => Charlm.unpack(JSON.parse(textOf("weights"))));
-
-  const states = once(() => {
-    const { h, c } = JSON.parse(textOf("states"));
-    return { h: integers(h, Int8Array), c: c && integers(c, Int16Array) };
-  });
-
-  /** The last state kept at or before moment t: { state, next }, next yet to be read. */
-  function stateBefore(t) {
-    const state = Charlm.zero(model());
-    const n = Math.floor((t + 1) / given.every);
-    if (n === 0) return { state, next: 0 };
-    const { h, c } = states(), { layers, features } = given;
-    for (let layer = 0; layer < layers; layer++) {
-      const from = ((n - 1) * layers + layer) * features;
-      for (let u = 0; u < features; u++) {
-        state.layers[layer].h[u] = h[from + u] / 127;
-        if (c) state.layers[layer].c[u] = c[from + u] / 256;
-      }
+  function states() {
+    if (!loadedStates) {
+      const { h, c } = readJSON("states");
+      loadedStates = { h: Charlm.decode(h, Int8Array), c: c && Charlm.decode(c, Int16Array) };
     }
-    return { state, next: n * given.every };
+    return loadedStates;
   }
 
-  /** ids of a text, and the characters that are none: { ids, unknown }. */
+  /** The last state stored at or before moment t: { state, next }, next yet to be read. */
+  function stateBefore(t) {
+    const state = Charlm.makeState(model()), count = Math.floor((t + 1) / stateInterval);
+    if (count) {
+      const { h, c } = states();
+      for (let layer = 0, n = (count - 1) * layers * features; layer < layers; layer++)
+        for (let u = 0; u < features; u++, n++) {
+          state[layer].h[u] = h[n] / 127;
+          if (c) state[layer].c[u] = c[n] / 256;
+        }
+    }
+    return { state, next: count * stateInterval };
+  }
+
+  /** ids of a text, and the codes of its characters that are none: { ids, unknown }. */
   function encode(text) {
-    const codes = unit === "byte"
-      ? [...new TextEncoder().encode(text)]
+    const codes = vocab.unit === "byte" ? [...new TextEncoder().encode(text)]
       : Array.from(text, (character) => character.codePointAt(0));
-    const unknown = new Set(codes.filter((code) => !idOf.has(code)));
-    const ids = codes.filter((code) => idOf.has(code)).map((code) => idOf.get(code));
+    const unknown = new Set(codes.filter((code) => !idsByCode.has(code)));
+    const ids = codes.filter((code) => !unknown.has(code)).map((code) => idsByCode.get(code));
     return { ids, unknown: [...unknown] };
   }
 
-  const whole = () => document.readyState !== "loading";
   return {
-    ...given, sizes: JSON.parse(textOf("sizes")),
-    length, idOf, signal, column, level, model, stateBefore, encode, whole,
-    gates: { lstm: ["i", "f", "g", "o"], gru: ["r", "z", "n"], rnn: [] }[given.cell],
+    ...data, length, signal, level, levels, model, stateBefore, encode,
+    sizes: readJSON("sizes"), newline: idsByCode.get(10), space: idsByCode.get(32),
+    memory: cell === "lstm" ? "c" : "h", // what an LSTM, or another, remembers by
+    isComplete: () => document.readyState !== "loading",
   };
 })();

@@ -1,46 +1,43 @@
 /* The address keeps what is shown: #layer=0&unit=137&signal=h and so on. */
 const Link = (() => {
-  "use strict";
-  const whole = (text, end) => (/^\d{1,9}$/.test(text ?? "") && +text < end ? +text : undefined);
-  const among = (text, all) => (all.includes(text) ? text : undefined);
+  const number = (text, end) => (/^\d{1,9}$/.test(text ?? "") && +text < end ? +text : undefined);
+  const among = (text, values) => (values.includes(text) ? text : undefined);
 
   /** What an address says of the state; what makes no sense is left out. */
   function read() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    const stretch = /^(\d{1,9})-(\d{1,9})$/.exec(given.get("select") ?? "");
-    const [from, to] = stretch ? [+stretch[1], +stretch[2]] : [0, 0];
-    const good = from < to && to <= Data.length;
-    const found = {
-      layer: whole(given.get("layer"), Data.layers),
-      unit: whole(given.get("unit"), Data.features),
-      signal: among(given.get("signal"), Units.signals),
-      view: among(given.get("view"), ["guesses", "dense"]),
-      by: among(given.get("by"), ["unit", "surprise", "chance"]),
-      at: whole(given.get("at"), Data.length),
-      scheme: among(given.get("scheme"), ["light", "dark"]),
-      from: good ? from : undefined,
-      to: good ? to : undefined,
+    const address = new URLSearchParams(location.hash.slice(1));
+    const [from, to] = (/^(\d{1,9})-(\d{1,9})$/.exec(address.get("select") ?? "") ?? [])
+      .slice(1).map(Number);
+    const changes = {
+      layer: number(address.get("layer"), Data.layers),
+      unit: number(address.get("unit"), Data.features),
+      signal: among(address.get("signal"), Data.signals),
+      view: among(address.get("view"), ["guesses", "dense"]),
+      by: among(address.get("by"), ["unit", "surprise", "chance"]),
+      at: number(address.get("at"), Data.length),
+      scheme: among(address.get("scheme"), ["light", "dark"]),
+      ...(from < to && to <= Data.length && { from, to }),
     };
-    return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+    return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
   }
 
-  let timer = 0, latest = null;
+  let timer = 0, state = null;
 
   function flush() {
     timer = 0;
-    const { layer, unit, signal, view, by, at, scheme, from, to } = latest;
-    const all = { layer, unit, signal, view, by, at };
-    if (scheme) all.scheme = scheme;
-    if (from !== null) all.select = `${from}-${to}`;
+    const { layer, unit, signal, view, by, at, scheme, from, to } = state;
+    const address = { layer, unit, signal, view, by, at };
+    if (scheme) address.scheme = scheme;
+    if (from !== null) address.select = `${from}-${to}`;
     // A page inside another (about:srcdoc) has no address of its own.
     try {
-      history.replaceState(null, "", "#" + new URLSearchParams(all));
+      history.replaceState(null, "", "#" + new URLSearchParams(address));
     } catch { /* then there is none to keep */ }
   }
 
   /** Browsers refuse an address that changes at every key. */
-  function write(state) {
-    latest = state;
+  function write(next) {
+    state = next;
     timer ||= setTimeout(flush, 200);
   }
 

@@ -1,78 +1,67 @@
 /* The model, run by the page that shows it: what charlm.model computes, by plain loops.
 
-   Shapes as there: h hidden width, v vocabulary, m inputs of a product, k blocks of h
-   rows: i f g o of an LSTM, r z n of a GRU, n of an RNN. Matrices lie row by row, a row
-   for each output, as charlm.interpret.viewer.quantize packs them. No DOM, no dependencies. */
+   Shapes as there: h hidden width, v vocabulary, m inputs of a product. A layer adds up h
+   rows for each gate: i f g o of an LSTM, r z n of a GRU, n of an RNN. Matrices lie row
+   by row, a row for each output, as charlm.interpret.viewer.quantize writes them. No
+   other script knows the names of parameters. No DOM, no dependencies. */
 const Charlm = (() => {
-  "use strict";
-
   const GATES = { lstm: ["i", "f", "g", "o"], gru: ["r", "z", "n"], rnn: ["n"] };
 
-  const once = (make) => {
-    let made;
-    return () => (made ??= make());
-  };
-
-  function bytesOf(text) {
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
+  /** A typed array of base64. */
+  function decode(text, Type) {
+    const binary = atob(text), bytes = new Uint8Array(binary.length);
     for (let n = 0; n < bytes.length; n++) bytes[n] = binary.charCodeAt(n);
-    return bytes.buffer; // little-endian, as is every machine with a browser
+    return new Type(bytes.buffer); // little-endian, as is every machine with a browser
   }
 
-  const vectorOf = (text) => new Float32Array(bytesOf(text));
-
-  /** Float32Array [outputs * inputs] of a packed matrix [inputs, outputs]. */
-  function matrixOf({ shape: [inputs, outputs], scale, ints }) {
-    const scales = vectorOf(scale);
-    const packed = new Int16Array(bytesOf(ints));
-    const rows = new Float32Array(packed.length);
-    for (let k = 0, n = 0; k < outputs; k++) {
-      const unit = scales[k];
-      for (const end = n + inputs; n < end; n++) rows[n] = packed[n] * unit;
-    }
+  /** Float32Array of a quantized array: a vector, or a matrix [outputs * inputs]. */
+  function dequantize(array) {
+    if (typeof array === "string") return decode(array, Float32Array);
+    const [inputs, outputs] = array.shape;
+    const scales = decode(array.scale, Float32Array), ints = decode(array.ints, Int16Array);
+    const rows = new Float32Array(ints.length);
+    for (let k = 0, n = 0; k < outputs; k++)
+      for (const end = n + inputs; n < end; n++) rows[n] = ints[n] * scales[k];
     return rows;
   }
 
-  /** The model of what packed(params) gave.
+  /** A function that gives the array, which is read at its first call. */
+  function lazy(array) {
+    let values;
+    return () => (values ??= dequantize(array));
+  }
 
-      cell, layers, features (h), vocab (v), embedding, and `last`: of each layer the
-      gates of the latest step, by name, Float32Arrays [h] that the next one overwrites.
-      Weights are read at their first use. */
-  function unpack(packed) {
-    const { params, ...model } = packed;
-    const h = model.features;
-    const matrix = (part) => once(() => matrixOf(part));
-    const vector = (part) => once(() => vectorOf(part));
+  /** The model of what quantize(params) gave.
+
+      cell, layers, features (h), vocab_size (v), embedding, and `gates`: of each layer
+      the gates of the latest step, by name, Float32Arrays [h] that the next overwrites. */
+  function makeModel({ params, ...model }) {
+    const names = GATES[model.cell], h = model.features;
     const layers = Array.from({ length: model.layers }, (_, n) => params[`layer_${n}`]);
-    const { w, b } = params.head;
-    model.embed = params.embed && matrix(params.embed);
-    model.inputs = new Array(model.vocab); // see inputOf
-    model.weights = layers.map(({ wx, wh, b }) => (
-      { wx: matrix(wx), wh: matrix(wh), b: vector(b) }
-    ));
-    model.head = { w: matrix(w), b: vector(b) };
-    model.sums = layers.map(() => new Float32Array(GATES[model.cell].length * h));
-    model.last = model.sums.map((sums) => Object.fromEntries(
-      GATES[model.cell].map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)]),
+    model.embed = params.embed && lazy(params.embed);
+    model.projections = new Array(model.vocab_size); // see project
+    model.weights = layers.map(({ wx, wh, b }) => ({ wx: lazy(wx), wh: lazy(wh), b: lazy(b) }));
+    model.head = { w: lazy(params.head.w), b: lazy(params.head.b) };
+    model.sums = layers.map(() => new Float32Array(names.length * h));
+    model.gates = model.sums.map((sums) => Object.fromEntries(
+      names.map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)]),
     ));
     return model;
   }
 
-  /** What the first layer adds up of symbol `id` alone, its biases too: [k h]. */
-  function inputOf(model, id) {
-    if (model.inputs[id]) return model.inputs[id];
-    const { vocab: v, embedding: e } = model;
-    const { wx, b } = model.weights[0];
-    const row = b().slice();
+  /** What the first layer adds up of symbol `id` alone, its biases too. */
+  function project(model, id) {
+    if (model.projections[id]) return model.projections[id];
+    const { vocab_size: v, embedding: e } = model, { wx, b } = model.weights[0];
+    const sums = b().slice();
     if (model.embed) {
       const vector = new Float32Array(e); // a column: rows are of outputs
       for (let j = 0; j < e; j++) vector[j] = model.embed()[j * v + id];
-      addProducts(row, wx(), vector, 0, row.length);
+      addProducts(sums, wx(), vector, 0, sums.length);
     } else {
-      for (let k = 0; k < row.length; k++) row[k] += wx()[k * v + id];
+      for (let k = 0; k < sums.length; k++) sums[k] += wx()[k * v + id];
     }
-    return (model.inputs[id] = row);
+    return (model.projections[id] = sums);
   }
 
   /** sums[k] += row k of w times x, for rows k from `from` and before `to`. */
@@ -102,49 +91,36 @@ const Charlm = (() => {
   }
 
   const sigmoid = (z) => 1 / (1 + Math.exp(-z));
-  const activationOf = (name) => (name === "g" || name === "n" ? Math.tanh : sigmoid);
 
   function activate(gates, names) {
     for (const name of names) {
-      const gate = gates[name], activation = activationOf(name);
+      const gate = gates[name], activation = name === "g" || name === "n" ? Math.tanh : sigmoid;
       for (let u = 0; u < gate.length; u++) gate[u] = activation(gate[u]);
     }
   }
 
-  /** layers: of each h and, of an LSTM, c: the zero state of a model. */
-  function zero(model) {
-    const names = model.cell === "lstm" ? ["h", "c"] : ["h"];
-    const zeros = (name) => [name, new Float32Array(model.features)];
-    const layer = () => Object.fromEntries(names.map(zeros));
-    return { layers: Array.from({ length: model.layers }, layer) };
-  }
-
-  /** The same state, of which a step changes nothing in the other. */
-  function copy(state) {
-    const layer = ({ h, c }) => (c ? { h: h.slice(), c: c.slice() } : { h: h.slice() });
-    return { layers: state.layers.map(layer) };
+  /** The zero state: of each layer h and, of an LSTM, c, Float32Arrays [h]. */
+  function makeState(model) {
+    const zeros = () => new Float32Array(model.features);
+    const layer = () => (model.cell === "lstm" ? { h: zeros(), c: zeros() } : { h: zeros() });
+    return Array.from({ length: model.layers }, layer);
   }
 
   /** logits Float32Array [v] after symbol `id`; the state becomes the one after it.
 
-      clamps: [{ layer, unit, value }], layers from 0. Once its layer has stepped, an
+      holds: [{ layer, unit, value }], layers from 0. Once its layer has stepped, an
       LSTM's c of the unit is value and its h = o tanh(c); another cell's h is value.
       The layer above and the next step read it so. */
-  function step(model, state, id, clamps = []) {
+  function step(model, state, id, holds = []) {
     const advance = { lstm, gru, rnn }[model.cell];
     let x = null;
     for (let n = 0; n < model.layers; n++) {
-      const layer = state.layers[n], gates = model.last[n], sums = model.sums[n];
+      const layer = state[n], gates = model.gates[n], sums = model.sums[n];
       const { wx, wh, b } = model.weights[n];
-      if (n) {
-        sums.set(b());
-        addProducts(sums, wx(), x, 0, sums.length);
-      } else {
-        sums.set(inputOf(model, id));
-      }
+      sums.set(n ? b() : project(model, id));
+      if (n) addProducts(sums, wx(), x, 0, sums.length);
       advance(layer, gates, sums, wh());
-      for (const { layer: at, unit, value } of clamps) {
-        if (at !== n) continue;
+      for (const { unit, value } of holds.filter((hold) => hold.layer === n)) {
         if (layer.c) layer.c[unit] = value;
         layer.h[unit] = layer.c ? gates.o[unit] * Math.tanh(value) : value;
       }
@@ -183,20 +159,49 @@ const Charlm = (() => {
     h.set(gates.n);
   }
 
+  /** Gates of one unit after each symbol of a text: an object of Float32Arrays [t].
+
+      No step is taken: with x and h known at all times, a gate is a sum of columns. It
+      costs m + h multiplications a symbol (m = 0 for layer 0). An n of a GRU is none of
+      them: it reads the r of every unit.
+
+      ids: of the text, read from the zero state. Of a stretch of it, begin one symbol
+        early and drop the first value: h before the first symbol is taken to be 0.
+      readBelow, readOwn: (j) -> h of unit j of the layer below (unused of layer 0) and of
+        this one after each symbol, an array of numbers worth `scale` each. The array is
+        read before the next is asked for, so that it may be the same one, filled again. */
+  function computeGates(model, { layer, unit, names, ids, readBelow, readOwn, scale }) {
+    const h = model.features, { wx, wh, b } = model.weights[layer];
+    const rows = names.map((name) => GATES[model.cell].indexOf(name) * h + unit);
+    const sums = rows.map((row) =>
+      Float32Array.from(ids, (id) => (layer ? b() : project(model, id))[row]));
+
+    function addColumns(weights, read, delay) {
+      for (let j = 0; j < h; j++) {
+        const column = read(j);
+        for (const [n, row] of rows.entries()) {
+          const weight = weights[row * h + j] * scale, sum = sums[n];
+          for (let t = delay; t < sum.length; t++) sum[t] += weight * column[t - delay];
+        }
+      }
+    }
+    if (layer) addColumns(wx(), readBelow, 0);
+    addColumns(wh(), readOwn, 1);
+    const gates = Object.fromEntries(names.map((name, n) => [name, sums[n]]));
+    activate(gates, names);
+    return gates;
+  }
+
   /** The symbol drawn from the softmax of logits / temperature; at 0 the likeliest.
 
-      As charlm.sample: symbols in their order, that one at which their probabilities,
+      As charlm.sample: symbols in their order, the one at which their probabilities,
       added up, pass random() of their sum. */
-  function choose(logits, temperature, random) {
-    let best = 0;
-    for (let k = 1; k < logits.length; k++) if (logits[k] > logits[best]) best = k;
+  function drawSymbol(logits, temperature, random) {
+    const best = logits.indexOf(Math.max(...logits));
     if (!(temperature > 0)) return best;
-    const most = logits[best], sums = new Float64Array(logits.length);
     let sum = 0;
-    for (let k = 0; k < sums.length; k++) {
-      sum += Math.exp((logits[k] - most) / Math.max(temperature, 1e-6));
-      sums[k] = sum;
-    }
+    const sums = Float64Array.from(logits, (logit) =>
+      (sum += Math.exp((logit - logits[best]) / Math.max(temperature, 1e-6))));
     const point = random() * sum;
     const drawn = sums.findIndex((part) => part > point);
     return drawn < 0 ? best : drawn;
@@ -205,7 +210,7 @@ const Charlm = (() => {
   /** A function that gives uniforms in [0, 1), the same for the same seed, an integer.
 
       mulberry32, by Tommy Ettinger, in the public domain. */
-  function generator(seed) {
+  function makeRandom(seed) {
     let state = seed >>> 0;
     return () => {
       state = (state + 0x6d2b79f5) >>> 0;
@@ -215,5 +220,5 @@ const Charlm = (() => {
     };
   }
 
-  return { unpack, zero, copy, step, choose, generator, GATES, inputOf, activate };
+  return { decode, makeModel, makeState, step, computeGates, drawSymbol, makeRandom };
 })();

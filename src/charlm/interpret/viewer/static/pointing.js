@@ -1,16 +1,15 @@
 /* Mouse, finger and keys on the text: which character is meant, and which stretch. */
 const Pointing = (() => {
-  "use strict";
   const { scroller, sheet } = View;
-  const LONG = 400; // milliseconds of a finger that rests before it selects
-  let anchor = null, selecting = false, resting = 0;
+  const REST_TIME = 400; // milliseconds of a finger that rests before it selects
+  const lastPosition = Data.length - 1;
+  let anchor = null, isSelecting = false, restTimer = 0, scrollTimer = 0;
 
-  const stretch = (a, b) => ({ from: Math.min(a, b), to: Math.max(a, b) + 1 });
-
-  /** Selects from the anchor to t; a single character is no stretch. */
+  /** Selects from the anchor to t; a single character is no selection. */
   function extend(t, dragging = false) {
-    const none = t === anchor ? { from: null, to: null } : stretch(anchor, t);
-    App.set({ at: t, ...none, dragging });
+    const [from, to] = t === anchor ? [null, null]
+      : [Math.min(anchor, t), Math.max(anchor, t) + 1];
+    App.set({ at: t, from, to, dragging });
   }
 
   function begin(t) {
@@ -20,83 +19,77 @@ const Pointing = (() => {
 
   sheet.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    const t = View.hit(event);
+    const t = View.findUnder(event);
     if (event.pointerType === "touch") {
-      const rest = () => {
-        selecting = true;
+      restTimer = setTimeout(() => {
+        isSelecting = true;
         begin(t);
-      };
-      resting = setTimeout(rest, LONG);
+      }, REST_TIME);
       return;
     }
     if (event.shiftKey) {
       anchor ??= App.state().at;
       return extend(t);
     }
-    selecting = true;
+    isSelecting = true;
     sheet.setPointerCapture(event.pointerId);
     begin(t);
   });
   sheet.addEventListener("pointermove", (event) => {
-    const t = View.hit(event);
-    if (event.pointerType === "touch") clearTimeout(selecting ? 0 : resting);
-    if (selecting) {
+    const t = View.findUnder(event);
+    if (event.pointerType === "touch" && !isSelecting) clearTimeout(restTimer);
+    if (isSelecting) {
       if (t !== App.state().at) extend(t, true);
-      Edge.follow(event);
-    } else if (event.pointerType === "mouse") App.look(t);
+      scrollBeyond(event);
+    } else if (event.pointerType === "mouse") App.hover(t);
   });
-  const end = () => {
-    clearTimeout(resting);
-    Edge.stop();
-    if (selecting) App.set({ dragging: false });
-    selecting = false;
-  };
+  function end() {
+    clearTimeout(restTimer);
+    clearInterval(scrollTimer);
+    if (isSelecting) App.set({ dragging: false });
+    isSelecting = false;
+  }
   sheet.addEventListener("pointerup", (event) => {
-    const tap = event.pointerType === "touch" && !selecting;
+    const isTap = event.pointerType === "touch" && !isSelecting;
     end();
-    if (tap) App.state().marking ? extend(View.hit(event)) : begin(View.hit(event));
-    if (tap) App.set({ marking: false });
+    if (!isTap) return;
+    App.state().marking ? extend(View.findUnder(event)) : begin(View.findUnder(event));
+    App.set({ marking: false });
   });
   sheet.addEventListener("pointercancel", end);
-  sheet.addEventListener("pointerleave", () => App.look(null));
-  const keep = (event) => selecting && event.preventDefault();
-  scroller.addEventListener("touchmove", keep, { passive: false });
-  scroller.addEventListener("contextmenu", keep);
+  sheet.addEventListener("pointerleave", () => App.hover(null));
+  const keepStill = (event) => isSelecting && event.preventDefault();
+  scroller.addEventListener("touchmove", keepStill, { passive: false });
+  scroller.addEventListener("contextmenu", keepStill);
 
   /** Scrolls while a selection is drawn beyond the edge. */
-  const Edge = (() => {
-    let timer = 0;
-    const stop = () => clearInterval(timer);
-    function follow(event) {
-      stop();
-      const { top, bottom } = scroller.getBoundingClientRect();
-      const away = event.clientY < top ? -1 : event.clientY > bottom ? 1 : 0;
-      if (away) timer = setInterval(() => {
-        scroller.scrollTop += 12 * away;
-        extend(View.hit(event), true);
-      }, 30);
-    }
-    return { follow, stop };
-  })();
+  function scrollBeyond(event) {
+    clearInterval(scrollTimer);
+    const { top, bottom } = scroller.getBoundingClientRect();
+    const away = event.clientY < top ? -1 : event.clientY > bottom ? 1 : 0;
+    if (away) scrollTimer = setInterval(() => {
+      scroller.scrollTop += 12 * away;
+      extend(View.findUnder(event), true);
+    }, 30);
+  }
 
   // ---------------------------------------------------------------------- keys
 
-  const last = Data.length - 1;
   const MOVES = {
     ArrowLeft: (t) => t - 1, ArrowRight: (t) => t + 1,
-    ArrowUp: (t) => View.beside(t, -1), ArrowDown: (t) => View.beside(t, 1),
-    PageUp: (t) => View.beside(t, -View.page()), PageDown: (t) => View.beside(t, View.page()),
-    Home: (t, all) => (all ? 0 : View.edge(t, false)),
-    End: (t, all) => (all ? last : View.edge(t, true)),
+    ArrowUp: (t) => View.findBeside(t, -1), ArrowDown: (t) => View.findBeside(t, 1),
+    PageUp: (t) => View.findBeside(t, -View.pageRows()),
+    PageDown: (t) => View.findBeside(t, View.pageRows()),
+    Home: (t, isControl) => (isControl ? 0 : View.rowEnds(t)[0]),
+    End: (t, isControl) => (isControl ? lastPosition : View.rowEnds(t)[1]),
   };
 
   /** Moves the marked character; with shift, selects what it passes. True if it did. */
-  function move(event) {
-    const to = MOVES[event.key];
-    if (!to) return false;
-    const { at, from } = App.state();
-    const t = Math.max(0, Math.min(last, to(at, event.ctrlKey || event.metaKey)));
-    if (event.shiftKey || App.state().marking) {
+  function move({ key, shiftKey, ctrlKey, metaKey }) {
+    if (!Object.hasOwn(MOVES, key)) return false;
+    const { at, from, marking } = App.state();
+    const t = Math.max(0, Math.min(lastPosition, MOVES[key](at, ctrlKey || metaKey)));
+    if (shiftKey || marking) {
       if (from === null || anchor === null) anchor = at;
       extend(t);
     } else begin(t);
@@ -104,7 +97,7 @@ const Pointing = (() => {
     return true;
   }
 
-  /** From here on the next character that is chosen ends a stretch. */
+  /** From here on the next character that is chosen ends a selection. */
   function mark() {
     anchor = App.state().at;
     App.set({ marking: !App.state().marking });
@@ -114,7 +107,8 @@ const Pointing = (() => {
     const { from, to } = App.state();
     if (from === null) return;
     event.preventDefault();
-    const symbols = Data.ids.slice(from, to).map((id) => String.fromCodePoint(Data.vocab.codes[id]));
+    const codes = Data.ids.slice(from, to).map((id) => Data.vocab.codes[id]);
+    const symbols = codes.map((code) => String.fromCodePoint(code));
     event.clipboardData.setData("text/plain", symbols.join(""));
   });
 

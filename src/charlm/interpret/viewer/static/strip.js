@@ -1,16 +1,14 @@
 /* The whole text in one line: what the unit did, and which part of it is in sight. */
 const Strip = (() => {
-  "use strict";
-  const canvas = document.getElementById("strip"), window_ = document.getElementById("window");
-  const chosen = document.getElementById("chosen"), box = canvas.parentElement;
+  const canvas = byId("strip"), box = canvas.parentElement;
   const { length, nats } = Data;
   let state = null;
 
   /** Levels from -32 to 32; of chances and surprises from 0. */
-  function levelsOf() {
+  function computeLevels() {
     if (state.by === "unit") return Units.series(state)?.levels;
-    const most = Colors.MOST_NATS;
-    const share = state.by === "chance" ? (x) => Math.exp(-x) : (x) => Math.min(x, most) / most;
+    const max = Colors.MAX_NATS;
+    const share = state.by === "chance" ? (x) => Math.exp(-x) : (x) => Math.min(x, max) / max;
     return Float32Array.from(nats, (x) => (x === null ? 0 : 32 * share(x)));
   }
 
@@ -18,53 +16,49 @@ const Strip = (() => {
     const ratio = devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    const levels = state && width && levelsOf();
+    const levels = state && width && computeLevels();
     if (!levels) return;
-    const pen = canvas.getContext("2d"), scheme = Colors.dark() ? "dark" : "light";
+    const pen = canvas.getContext("2d"), scheme = Colors.isDark() ? "dark" : "light";
     pen.scale(ratio, ratio);
-    const unit = state.by === "unit", kind = unit ? "u" : state.by === "chance" ? "p" : "s";
-    const zero = unit ? height / 2 : height, tall = zero / 32;
-    const colorOf = (step) => Colors.css(Colors.color(scheme, kind, step));
-    const on = colorOf(Colors.steps(kind)), off = colorOf(0);
+    const zero = state.by === "unit" ? height / 2 : height, scale = zero / 32;
+    const [off, on] = [0, Colors.STEPS[state.by]].map((step) =>
+      Colors.css(Colors.color(scheme, state.by, step)));
     for (let x = 0; x < width; x++) {
       const begin = Math.floor((x * length) / width);
       const end = Math.max(begin + 1, Math.floor(((x + 1) * length) / width));
+      const column = levels.subarray(begin, end), n = end - begin;
       let low = 0, high = 0, above = 0, below = 0;
-      for (let t = begin; t < Math.min(end, length); t++) {
-        const level = levels[t];
+      for (const level of column) {
         if (level > 0) above += level;
         else below += level;
-        if (level > high) high = level;
-        if (level < low) low = level;
+        high = Math.max(high, level);
+        low = Math.min(low, level);
       }
-      const n = end - begin;
       // Faint to the extremes, full to the mean of each sign.
-      for (const [color, most, mean] of [[on, high, above / n], [off, low, below / n]]) {
+      for (const [color, extreme, mean] of [[on, high, above / n], [off, low, below / n]]) {
         pen.fillStyle = color;
         pen.globalAlpha = 0.35;
-        pen.fillRect(x, zero, 1, -most * tall);
+        pen.fillRect(x, zero, 1, -extreme * scale);
         pen.globalAlpha = 1;
-        pen.fillRect(x, zero, 1, -mean * tall);
+        pen.fillRect(x, zero, 1, -mean * scale);
       }
     }
   }
 
-  const percent = (t) => (100 * t) / length + "%";
-
-  function span(element, begin, end) {
-    element.style.left = percent(begin);
-    element.style.width = percent(end - begin);
+  function place(element, begin, end) {
+    element.style.left = (100 * begin) / length + "%";
+    element.style.width = (100 * (end - begin)) / length + "%";
   }
 
-  const mark = (begin, end) => span(window_, begin, end);
+  const showWindow = (begin, end) => place(byId("window"), begin, end);
 
   function show(next, before) {
     state = next;
     const keys = ["layer", "unit", "signal", "by", "scheme"];
-    const same = before && before !== next && keys.every((key) => before[key] === next[key]);
-    chosen.hidden = state.from === null;
-    if (!chosen.hidden) span(chosen, state.from, state.to);
-    if (!same) draw(); // not at every step of a selection
+    const isSame = before && before !== next && keys.every((key) => before[key] === next[key]);
+    byId("selection").hidden = state.from === null;
+    place(byId("selection"), state.from, state.to);
+    if (!isSame) draw(); // not at every step of a selection
   }
 
   function jump(event) {
@@ -81,5 +75,5 @@ const Strip = (() => {
   });
   new ResizeObserver(draw).observe(canvas);
 
-  return { show, mark };
+  return { show, showWindow };
 })();

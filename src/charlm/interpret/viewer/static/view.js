@@ -1,221 +1,203 @@
-/* The text: rows of one height, of which only those that are seen are in the document. */
+/* The text: rows of one height, of which only those in sight are in the document. */
 const View = (() => {
-  "use strict";
-  const scroller = document.getElementById("text"), sheet = document.getElementById("sheet");
-  const hover = document.getElementById("hover"), caret = document.getElementById("caret");
-  const { ids, length, nats, guesses, chances, top } = Data;
+  const scroller = byId("text"), sheet = byId("sheet"), caret = byId("caret");
+  const { ids, length, nats, guesses, chances, guessCount } = Data;
   const AHEAD = 4; // rows beyond the edges
   const rows = new Map();
   let state = null, shape = null, series = null;
 
   // ---------------------------------------------------------------------- rows
 
-  /** Cells of whole pixels, so that no seam shows between colours. */
+  /** Columns of whole pixels, so that no seam shows between colors. */
   function measure() {
-    const dense = state.view === "dense";
-    const style = getComputedStyle(scroller);
-    const probe = document.createElement("span");
-    probe.textContent = "0".repeat(50);
+    const isDense = state.view === "dense", style = getComputedStyle(scroller);
+    const probe = add(sheet, "span", "", "0".repeat(50));
     probe.style.cssText = "position:absolute;visibility:hidden;white-space:pre";
-    sheet.append(probe);
     const advance = probe.getBoundingClientRect().width / 50;
     probe.remove();
-    const cell = Math.max(1, Math.round(advance * (dense ? 1 : 1.45)));
-    const height = parseFloat(style.getPropertyValue(dense ? "--dense-row" : "--guess-row"));
+    const columnWidth = Math.max(1, Math.round(advance * (isDense ? 1 : 1.45)));
+    const height = parseFloat(style.getPropertyValue(isDense ? "--dense-row" : "--guess-row"));
     const sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
     const room = scroller.clientWidth - sides;
-    return { cell, height, columns: Math.max(8, Math.floor(room / cell) - 1) };
+    return { columnWidth, height, columns: Math.max(8, Math.floor(room / columnWidth) - 1) };
   }
 
-  function columnsOf(id) {
-    const tab = Data.vocab.codes[id] === 9;
-    return tab ? (state.view === "dense" ? 4 : 1) : Glyphs.glyphs[id].columns;
+  function countColumns(code, id) {
+    if (code === 9) return state.view === "dense" ? 4 : 1;
+    return Glyphs.glyphs[id].columns;
   }
 
-  function lay() {
-    const first = shape ? shape.starts[Math.floor(scroller.scrollTop / shape.height)] : null;
+  function layOut() {
+    const first = shape?.starts[Math.floor(scroller.scrollTop / shape.height)];
     const sizes = measure();
-    const widths = Uint8Array.from(Data.vocab.codes, (_, id) => columnsOf(id));
-    const starts = Layout.rows(ids, {
-      columnsOf: widths, newline: Data.idOf.get(10), space: Data.idOf.get(32),
-      columns: sizes.columns,
-    });
+    const widths = Uint8Array.from(Data.vocab.codes, countColumns);
+    const { newline, space } = Data, { columns } = sizes;
+    const starts = Layout.breakRows(ids, { widths, newline, space, columns });
     shape = { ...sizes, starts, widths, count: starts.length - 1 };
-    sheet.style.setProperty("--cell", sizes.cell + "px");
+    sheet.style.setProperty("--column-width", sizes.columnWidth + "px");
     sheet.style.height = shape.count * shape.height + "px";
     for (const row of rows.values()) row.remove();
     rows.clear();
-    if (first == null) return;
-    const row = Layout.rowOf(starts, Math.min(first, length - 1));
+    if (first === undefined) return;
+    const row = Layout.findRow(starts, Math.min(first, length - 1));
     scroller.scrollTop = row * shape.height; // the same text stays in sight
   }
 
-  function colorOf(t) {
-    if (state.by === "unit") return series ? Colors.ofLevel(series.levels[t]) : "";
-    if (nats[t] === null) return "";
-    return state.by === "chance" ? Colors.ofChance(Math.exp(-nats[t])) : Colors.ofNats(nats[t]);
+  function colorClass(t) {
+    if (state.by !== "unit") return Colors.natsClass(state.by, nats[t]);
+    return series ? Colors.unitClass(series.levels[t]) : "";
   }
 
-  const isIn = (t) => state.from !== null && t >= state.from && t < state.to;
+  const isSelected = (t) => state.from !== null && t >= state.from && t < state.to;
 
   function paint(row, n) {
-    const begin = shape.starts[n], dense = state.view === "dense";
-    for (let k = 0; k < row.children.length; k++) {
-      const cell = row.children[k], t = begin + k, glyph = Glyphs.before(ids[t], ids[t + 1]);
-      cell.className = `ch ${isIn(t) ? "in " : ""}${dense ? `${glyph.kind} ${colorOf(t)}` : ""}`;
-      if (!dense) cell.firstChild.className = `${glyph.kind} ${colorOf(t)}`;
+    const isDense = state.view === "dense";
+    for (const [k, box] of [...row.children].entries()) {
+      const t = shape.starts[n] + k, glyph = Glyphs.before(ids[t], ids[t + 1]);
+      const className = `${glyph.className} ${colorClass(t)}`;
+      box.className = `ch ${isSelected(t) ? "selected" : ""} ${isDense ? className : ""}`;
+      if (!isDense) box.firstChild.className = className;
     }
   }
 
   /** The likeliest next characters beneath one, the redder the likelier. */
-  function addGuesses(cell, t) {
-    for (let k = 0; k < top; k++) {
-      const chance = chances[t * top + k] / 1000;
+  function addGuesses(box, t) {
+    for (let n = t * guessCount; n < (t + 1) * guessCount; n++) {
+      const chance = chances[n] / 1000, id = guesses[n];
       if (chance < 0.001) break;
-      const guess = document.createElement("i"), id = guesses[t * top + k];
-      Glyphs.put(guess, id, true);
+      const guess = add(box, "i");
+      Glyphs.write(guess, id);
       // A longer number would be cut to one that means another; Inspect says it whole.
       if (Glyphs.glyphs[id].columns > Math.max(2, shape.widths[ids[t]])) guess.textContent = "▯";
-      guess.className += " " + Colors.ofChance(chance);
-      cell.append(guess);
+      guess.className += " " + Colors.chanceClass(chance);
     }
   }
 
-  function make(n) {
-    const row = document.createElement("div");
-    row.className = "row";
+  function addRow(n) {
+    const row = add(sheet, "div", "row");
     row.style.top = n * shape.height + "px";
     for (let t = shape.starts[n]; t < shape.starts[n + 1]; t++) {
-      const cell = document.createElement("span"), columns = shape.widths[ids[t]];
-      if (columns > 1) cell.style.width = `calc(${columns} * var(--cell))`;
-      const { text } = Glyphs.before(ids[t], ids[t + 1]);
-      if (state.view === "dense") cell.textContent = text;
-      else {
-        cell.append(document.createElement("b"));
-        cell.firstChild.textContent = text; // its colour is painted below
-        addGuesses(cell, t);
-      }
-      row.append(cell);
+      const { text } = Glyphs.before(ids[t], ids[t + 1]), columns = shape.widths[ids[t]];
+      const isDense = state.view === "dense", box = add(row, "span", "", isDense ? text : "");
+      if (columns > 1) box.style.width = `calc(${columns} * var(--column-width))`;
+      if (isDense) continue;
+      add(box, "b", "", text);
+      addGuesses(box, t);
     }
     paint(row, n);
-    return row;
+    rows.set(n, row);
   }
 
-  /** The rows that are in sight, [first, last). */
-  function inSight() {
-    const first = Math.floor(scroller.scrollTop / shape.height);
-    const last = Math.ceil((scroller.scrollTop + scroller.clientHeight) / shape.height);
-    return [Math.max(0, first), Math.min(shape.count, last)];
-  }
-
+  /** Puts the rows in sight, and some beyond the edges, into the document. */
   function render() {
     if (!shape) return;
-    const [first, last] = inSight();
-    const from = Math.max(0, first - AHEAD), to = Math.min(shape.count, last + AHEAD);
+    const { scrollTop, clientHeight } = scroller, { height, count, starts } = shape;
+    const first = Math.max(0, Math.floor(scrollTop / height));
+    const last = Math.min(count, Math.ceil((scrollTop + clientHeight) / height));
+    const from = Math.max(0, first - AHEAD), to = Math.min(count, last + AHEAD);
     for (const [n, row] of rows)
       if (n < from || n >= to) {
         row.remove();
         rows.delete(n);
       }
-    for (let n = from; n < to; n++)
-      if (!rows.has(n)) {
-        rows.set(n, make(n));
-        sheet.append(rows.get(n));
-      }
-    Strip.mark(shape.starts[first] ?? 0, shape.starts[last] ?? length);
+    for (let n = from; n < to; n++) if (!rows.has(n)) addRow(n);
+    Strip.showWindow(starts[first] ?? 0, starts[last] ?? length);
   }
 
   // -------------------------------------------------------------------- places
 
-  function placeOf(t) {
-    const n = Layout.rowOf(shape.starts, t);
+  function findPlace(t) {
+    const row = Layout.findRow(shape.starts, t);
     let column = 0;
-    for (let k = shape.starts[n]; k < t; k++) column += shape.widths[ids[k]];
-    return { row: n, column, columns: shape.widths[ids[t]] };
+    for (let k = shape.starts[row]; k < t; k++) column += shape.widths[ids[k]];
+    return { row, column, columns: shape.widths[ids[t]] };
   }
 
-  /** The character of a row at a column, or the nearest; null of an empty row. */
-  function inRow(n, column) {
-    n = Math.max(0, Math.min(shape.count - 1, n));
-    const begin = shape.starts[n], end = shape.starts[n + 1];
-    let t = begin, right = shape.widths[ids[t]];
+  /** The character of a row at a column, or the nearest. */
+  function findInRow(row, column) {
+    const n = Math.max(0, Math.min(shape.count - 1, row));
+    const end = shape.starts[n + 1];
+    let t = shape.starts[n], right = shape.widths[ids[t]];
     while (t + 1 < end && right <= column) right += shape.widths[ids[++t]];
     return t;
   }
 
   /** The character under a pointer. */
-  function hit({ clientX, clientY }) {
+  function findUnder({ clientX, clientY }) {
     const box = sheet.getBoundingClientRect();
     const row = Math.floor((clientY - box.top) / shape.height);
-    return inRow(row, Math.max(0, (clientX - box.left) / shape.cell));
+    return findInRow(row, Math.max(0, (clientX - box.left) / shape.columnWidth));
   }
 
-  function frame(box, t) {
-    box.hidden = t === null || !shape;
-    if (box.hidden) return;
-    const { row, column, columns } = placeOf(t);
-    box.style.transform = `translate(${column * shape.cell}px, ${row * shape.height}px)`;
-    box.style.width = columns * shape.cell + "px";
+  /** The character some rows away, in the same column. */
+  function findBeside(t, rowsAway) {
+    const { row, column } = findPlace(t), to = row + rowsAway;
+    return to < 0 ? 0 : to >= shape.count ? length - 1 : findInRow(to, column);
+  }
+
+  /** The first and the last character of the row of one. */
+  function rowEnds(t) {
+    const row = Layout.findRow(shape.starts, t);
+    return [shape.starts[row], shape.starts[row + 1] - 1];
+  }
+
+  /** Rows that are in sight at once. */
+  const pageRows = () => Math.max(1, Math.floor(scroller.clientHeight / shape.height) - 1);
+
+  function frame(element, t) {
+    element.hidden = t === null || !shape;
+    if (element.hidden) return;
+    const { row, column, columns } = findPlace(t);
+    element.style.transform =
+      `translate(${column * shape.columnWidth}px, ${row * shape.height}px)`;
+    element.style.width = columns * shape.columnWidth + "px";
   }
 
   /** Brings a character into sight: at a third of the height if it was out of it. */
   function reveal(t) {
     const { paddingTop, paddingBottom } = getComputedStyle(scroller);
-    const above = parseFloat(paddingTop);
+    const above = parseFloat(paddingTop), { height } = shape;
     const room = scroller.clientHeight - above - parseFloat(paddingBottom);
-    const top = placeOf(t).row * shape.height;
-    const away = top < scroller.scrollTop - shape.height || top > scroller.scrollTop + room;
-    const third = Math.floor(room / 3 / shape.height) * shape.height;
-    if (away) scroller.scrollTop = top - third + (third ? above : 0); // no sliver of a row
+    const top = findPlace(t).row * height;
+    const isAway = top < scroller.scrollTop - height || top > scroller.scrollTop + room;
+    const third = Math.floor(room / 3 / height) * height;
+    if (isAway) scroller.scrollTop = top - third + (third ? above : 0); // no sliver of a row
     else if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + shape.height > scroller.scrollTop + room)
-      scroller.scrollTop = top + Math.min(shape.height, room) - room;
+    else if (top + height > scroller.scrollTop + room)
+      scroller.scrollTop = top + Math.min(height, room) - room;
     render();
   }
 
-  /** The character some rows away, in the same column. */
-  function beside(t, rowsAway) {
-    const { row, column } = placeOf(t);
-    const to = row + rowsAway;
-    return to < 0 ? 0 : to >= shape.count ? length - 1 : inRow(to, column);
-  }
-
-  /** Rows that are in sight at once. */
-  const page = () => Math.max(1, Math.floor(scroller.clientHeight / shape.height) - 1);
-
-  function edge(t, end) {
-    const row = Layout.rowOf(shape.starts, t);
-    return end ? shape.starts[row + 1] - 1 : shape.starts[row];
-  }
-
-  // --------------------------------------------------------------------- showing
+  // ------------------------------------------------------------------- showing
 
   function show(next, before) {
     state = next;
     series = state.by === "unit" ? Units.series(state) : null;
     scroller.dataset.view = state.view;
-    if (!before || state.view !== before.view) lay();
+    if (state.view !== before?.view) layOut();
     else for (const [n, row] of rows) paint(row, n);
     render();
     frame(caret, state.at);
   }
 
-  let waiting = 0;
+  const hover = (t) => frame(byId("hover"), t);
+
+  let request = 0;
   scroller.addEventListener("scroll", () => {
-    waiting ||= requestAnimationFrame(() => {
-      waiting = 0;
+    request ||= requestAnimationFrame(() => {
+      request = 0;
       render();
     });
   }, { passive: true });
 
   new ResizeObserver(() => {
     if (!state) return;
-    const { cell, columns } = measure();
-    if (cell !== shape.cell || columns !== shape.columns) lay();
+    const { columnWidth, columns } = measure();
+    if (columnWidth !== shape.columnWidth || columns !== shape.columns) layOut();
     render();
     frame(caret, state.at);
-    frame(hover, null);
+    hover(null);
   }).observe(scroller);
 
-  return { show, hit, reveal, beside, page, edge, hover: (t) => frame(hover, t), scroller, sheet };
+  return { show, findUnder, findBeside, rowEnds, pageRows, reveal, hover, scroller, sheet };
 })();

@@ -1,0 +1,41 @@
+"""HTML files that need no other: what every one has, and data that cannot harm it."""
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+STATIC = Path(__file__).parent / "static"
+
+
+def make_document(*, title: str, css: str, body: str) -> str:
+    """An HTML file that asks for nothing from elsewhere, in light and dark.
+
+    Args:
+      title: as text.
+      css: rules, after those of base.css, which names the colors and fonts.
+      body: as HTML.
+    """
+    css = read_static("base.css") + css
+    values = {"title": html.escape(title), "css": css, "body": body}
+    return fill(read_static("document.html"), values)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with each {{name}} replaced by its value."""
+    # In one pass: a value may itself contain a {{name}}.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+
+
+def read_static(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def as_json(data: Any) -> str:
+    """JSON that cannot end the script element it stands in, nor begin another."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
