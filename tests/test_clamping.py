@@ -17,7 +17,7 @@ from charlm.interpret.ablation import (
     matched_units,
 )
 from charlm.interpret.activations import trace
-from charlm.interpret.units.results import as_records
+from charlm.interpret.units.selection import as_records
 from charlm.model.cells import CELLS, LSTMState
 
 

@@ -95,28 +95,29 @@ def write(path: str, text: str) -> None:
 
 def report(shown, output: str, cells: str) -> None:
     """Says what the page holds, and which cells were found."""
-    from charlm.interpret.units.permutation_test import LEAST
-    from charlm.interpret.units.results import as_records, interpretable
+    from charlm.interpret.units import selection
+    from charlm.interpret.units.permutation_test import MIN_CHARS
     from charlm.interpret.viewer.html import sizes
 
     size = sizes(shown.html)
     parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in size.items())
     found = shown.findings
-    passed = [each for each in found.units if each.passed] if found else []
+    passed = [each for each in found.by_unit if each.passed] if found else []
     for each in passed[:SHOWN]:
         print(f"{each.signal:>12} {each.unit:>4}  {each.score:+.3f}  {each.label}")
-    if found and not found.units:
+    if found and not found.by_unit:
         print("no cells were found: no label changes often enough in this text")
     elif found:
         shares = ", ".join(
-            f"{x:.1%} at {bar}" for bar, x in interpretable(found).items()
+            f"{x:.1%} at {bar}"
+            for bar, x in selection.compute_interpretable_shares(found).items()
         )
         print(f"units that passed all controls on held-out text: {shares} or more")
     else:
-        least = f"{2 * LEAST:,}"
+        least = f"{2 * MIN_CHARS:,}"
         print(f"no cells were searched for: the text, or --search, is below {least}")
     if cells:
-        records = as_records(found.units) if found else []
+        records = selection.as_records(found.by_unit) if found else []
         write(cells, json.dumps(records, indent=1) + "\n")
     print(f"{output}: {len(shown.html) / 1e6:.1f} MB ({parts}); open it in a browser")
 

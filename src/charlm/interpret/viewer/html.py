@@ -18,7 +18,7 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import Activations
-from charlm.interpret.units.permutation_test import LEAST
+from charlm.interpret.units.permutation_test import MIN_CHARS
 from charlm.interpret.viewer.initial_view import opening
 
 PARTS = Path(__file__).parent / "static"
@@ -68,7 +68,7 @@ def page(
     first = opening(trace, cells or (), start)
     data = as_json(
         _data_of(trace)
-        | {"title": title, "about": about, "start": first, "least": 2 * LEAST}
+        | {"title": title, "about": about, "start": first, "least": 2 * MIN_CHARS}
         | {"searched": cells is not None, "cells": [_cell_of(c) for c in cells or ()]}
     )
     values = {

@@ -9,9 +9,9 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import cell_of, trace
-from charlm.interpret.units.permutation_test import LEAST
-from charlm.interpret.units.pipeline import Study, cut, layer_of, study
-from charlm.interpret.units.results import Finding, Findings
+from charlm.interpret.units.permutation_test import MIN_CHARS
+from charlm.interpret.units.pipeline import Study, slice_activations, study
+from charlm.interpret.units.selection import UnitResult, UnitResults
 from charlm.interpret.viewer.html import NEEDED, page
 from charlm.interpret.viewer.quantize import packed
 from charlm.model.lm import LanguageModel
@@ -30,7 +30,7 @@ class Shown(NamedTuple):
     """
 
     html: str
-    findings: Findings | None
+    findings: UnitResults | None
     height: int
 
     def _repr_html_(self) -> str:
@@ -80,20 +80,20 @@ def show(
         raise UserError(f"characters={characters}: show 1 or more")
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)
     kept, whole, seen = NEEDED[cell_of(params)], None, None
-    if min(search, len(ids)) >= 2 * LEAST:
+    if min(search, len(ids)) >= 2 * MIN_CHARS:
         whole = study(lm, params, vocab, ids[:search], signals=kept, thorough=False)
-        seen = whole.trace
+        seen = whole.activations
     if seen is None or len(seen.ids) < min(characters, len(ids)):
         seen = trace(lm, params, vocab, ids[:characters], signals=kept)
     made = page(
-        cut(seen, slice(0, characters)),
+        slice_activations(seen, slice(0, characters)),
         weights=packed(params),
         cells=listed(whole) if whole else None,
         title=title,
         about=about,
         start=start,
     )
-    return Shown(made, whole.findings if whole else None, height)
+    return Shown(made, whole.results if whole else None, height)
 
 
 def listed(found: Study) -> list[dict[str, Any]]:
@@ -106,8 +106,8 @@ def listed(found: Study) -> list[dict[str, Any]]:
     seen: set[tuple[int, int]] = set()
     places: Counter[str] = Counter()
     order = []
-    for each in found.findings.units:  # the best first
-        place = (layer_of(each), each.unit)
+    for each in found.results.by_unit:  # the best first
+        place = (each.layer, each.unit)
         if each.passed and place not in seen:
             seen.add(place)
             rank, post = places[each.label], each.label in of_post
@@ -117,15 +117,15 @@ def listed(found: Study) -> list[dict[str, Any]]:
     return [_as_cell(each) for _, each in order[:LISTED]]
 
 
-def _as_cell(finding: Finding) -> dict[str, Any]:
-    """A finding as the page knows it."""
-    signal = finding.signal.partition("/")[2]
+def _as_cell(result: UnitResult) -> dict[str, Any]:
+    """A result as the page knows it."""
+    signal = result.signal.partition("/")[2]
     return {
-        "layer": layer_of(finding),
-        "unit": finding.unit,
+        "layer": result.layer,
+        "unit": result.unit,
         "signal": "tanh_c" if signal == "c" else signal,
-        "label": finding.label,
-        "score": round(abs(finding.score), 4),
-        "passed": finding.passed,
-        "sign": 1 if finding.score > 0 else -1,
+        "label": result.label,
+        "score": round(abs(result.score), 4),
+        "passed": result.passed,
+        "sign": 1 if result.score > 0 else -1,
     }
