@@ -10,8 +10,8 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations, trace
 from charlm.interpret.viewer import html
+from charlm.interpret.viewer.listed_units import ListedUnit
 from charlm.interpret.viewer.quantize import dequantize, quantize
-from charlm.interpret.viewer.unit_results import UnitResult
 from charlm.model.lm import make_language_model
 
 LINES = ["The cat sat,", '"I ran to the sea," he said.', "\tif (a) { b; }", ""]
@@ -23,8 +23,8 @@ HOSTILE = (
     " \u200f \u061c \ufeff \u3164 \xa0 \r\n\t <script>window.harm = 1"
 )
 RESULTS = [
-    UnitResult(1, 3, "tanh_c", "inside <b>quotes</b>", 0.93, True),
-    UnitResult(0, 5, "h", "position in the line", -0.71, False),
+    ListedUnit(1, 3, "tanh_c", "inside <b>quotes</b>", 0.93, True),
+    ListedUnit(0, 5, "h", "position in the line", -0.71, False),
 ]
 
 
@@ -56,8 +56,10 @@ def stored_levels(activations: Activations, name, unit):
     """levels[t] that the page stores of a unit: 1/32 of h, n and tanh c."""
     layer, signal = name.split("/")
     if signal == "tanh_c":
-        return np.rint(32 * np.tanh(activations.real(f"{layer}/c", unit))).astype(int)
-    return np.rint(32 * np.clip(activations.real(name, unit), -1, 1)).astype(int)
+        return np.rint(32 * np.tanh(activations.get_values(f"{layer}/c", unit))).astype(
+            int
+        )
+    return np.rint(32 * np.clip(activations.get_values(name, unit), -1, 1)).astype(int)
 
 
 def page_opener(new_page, folder):

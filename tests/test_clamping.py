@@ -17,7 +17,7 @@ from charlm.interpret.ablation import (
     matched_units,
 )
 from charlm.interpret.activations import record_activations
-from charlm.interpret.units.results import as_records
+from charlm.interpret.units.selection import as_records
 from charlm.model.cells import MAKERS
 from charlm.model.lstm import LSTMState
 
@@ -84,14 +84,14 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     )
     assert deaf.total == deaf.inside == deaf.outside == 0
     assert deaf.symbols == {} and abs(loud.total) > 0.01 and len(loud.matched) == 3
-    held = Hold(1, 4, float(seen.real("layer_1/h", 4).mean()))
+    held = Hold(1, 4, float(seen.get_values("layer_1/h", 4).mean()))
     nats = ablated_nats(lm, params, seen.ids, [None, held])
     added = (nats[1] - nats[0])[1:]
     assert loud.total == pytest.approx(added.mean(), abs=1e-4)
     assert loud.inside == pytest.approx(added[holds[:-1]].mean(), abs=1e-4)
     assert loud.outside == pytest.approx(added[~holds[:-1]].mean(), abs=1e-4)
     others = matched_units(seen, "layer_1/h", 4, count=3)
-    means = [float(seen.real("layer_1/h", n).mean()) for n in others]
+    means = [float(seen.get_values("layer_1/h", n).mean()) for n in others]
     held = [Hold(1, n, mean) for n, mean in zip(others, means, strict=True)]
     alike = ablated_nats(lm, params, seen.ids, [None, *held])
     alike = (alike[1:] - alike[0])[:, 1:][:, holds[:-1]].mean(axis=1)

@@ -39,7 +39,7 @@ def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
         rows = read_table(states, table["path"])
         assert rows.dtype == np.float32 and rows.shape == (len(TEXT), 8)
         name = f"layer_{table['layer'] - 1}/{signal}"
-        np.testing.assert_allclose(rows[:, 3], activations.real(name, 3))
+        np.testing.assert_allclose(rows[:, 3], activations.get_values(name, 3))
         assert table["transform"] == ("tanh" if signal == "c" else "raw")
     with h5py.File(states) as file:
         assert sorted(file) == ["output1", "output2", "states1", "states2"]

@@ -73,7 +73,7 @@ def test_gates_are_computed_as_the_model_had_them(open_page, cell):
     page = open_page(net, "#layer=1&unit=4&signal=h&at=30")
 
     def real(label):
-        return activations.real(f"layer_1/{label.replace(' ', '_')}", 4)
+        return activations.get_values(f"layer_1/{label.replace(' ', '_')}", 4)
 
     choice = get_control(page, "signal")
     labels = choice.get_by_role("option").all_inner_texts()

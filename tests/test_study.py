@@ -1,19 +1,17 @@
-"""The whole search, on a net with one unit that is made to follow brackets."""
+"""A whole study of a network with one unit that is made to follow brackets."""
 
 import jax
 import numpy as np
 import pytest
 
 from charlm import UserError, Vocab, make_language_model
-from charlm.interpret.activations import trace
-from charlm.interpret.units.pipeline import cut, holding, layer_of, study
+from charlm.interpret.units.pipeline import get_mask, slice_activations, study
 from charlm.interpret.viewer.notebook import show
-from charlm.interpret.viewer.unit_results import UnitResult, rank_unit_results
 
 UNIT = 3
 
 
-def made_text(length):
+def make_text(length):
     """Words, and words in brackets, that the last 8 characters do not tell apart."""
     rng = np.random.default_rng(0)
     words = ["something", "otherwise", "elsewhere", "different"]
@@ -33,7 +31,7 @@ def planted():
     3 takes in what 0 says when 1 speaks, and else keeps what it has. The head thinks
     a ) possible only then.
     """
-    text = made_text(9000)
+    text = make_text(9000)
     vocab = Vocab.of(text)
     lm = make_language_model(vocab_size=len(vocab), layers=2, features=16)
     params = jax.tree.map(np.array, lm.init(jax.random.key(0)))
@@ -60,61 +58,63 @@ def studied(planted):
     return study(*planted[:3], planted[3], candidates=2)
 
 
-def test_the_planted_unit_is_found_first_and_is_used(studied):
-    first = studied.findings.units[0]
-    assert (layer_of(first), first.unit) == (1, UNIT)
+def test_the_planted_unit_comes_first_and_is_used(studied):
+    first = studied.results.by_unit[0]
+    assert (first.layer, first.unit) == (1, UNIT)
     assert first.label in ("inside ( )", "depth of brackets") and first.passed
     assert abs(first.score) > 0.99 > first.context and first.score > first.threshold
-    cost = studied.costs[studied.findings.labels[0]]
-    assert studied.findings.labels[0].unit == UNIT
-    assert cost.total > 0 and cost.beaten == 1
-    assert cost.inside != cost.outside and len(cost.matched) == 10
+    best = studied.results.by_label[0]
+    effect = studied.ablations[best]
+    assert best.unit == UNIT
+    assert effect.total > 0 and effect.beaten == 1
+    assert effect.inside != effect.outside and len(effect.matched) == 10
 
 
-def test_the_untrained_twin_went_through_the_same(studied):
-    assert studied.twin.widths == studied.findings.widths
-    assert studied.twin.left_out == studied.findings.left_out
-    assert not any(each.passed and abs(each.score) > 0.5 for each in studied.twin.units)
-    contexts = {each.label: each.context for each in studied.findings.labels}
-    assert all(contexts[each.label] == each.context for each in studied.twin.labels)
+def test_the_untrained_control_is_searched_in_the_same_way(studied):
+    results, control = studied.results, studied.untrained_control
+    assert control.widths == results.widths
+    assert control.unfit_labels == results.unfit_labels
+    assert not any(each.passed and abs(each.score) > 0.5 for each in control.by_unit)
+    contexts = {each.label: each.context for each in results.by_label}
+    assert all(contexts[each.label] == each.context for each in control.by_label)
 
 
 def test_every_label_has_its_candidates_once_each(studied):
     by_label = {}
-    for each in studied.findings.labels:
-        place = (layer_of(each), each.unit)
+    for each in studied.results.by_label:
+        place = (each.layer, each.unit)
         by_label.setdefault(each.label, []).append(place)
     assert by_label and all(len(set(two)) == 2 == len(two) for two in by_label.values())
 
 
-def test_a_cut_is_the_middle_of_the_trace(studied):
-    part = cut(studied.trace, slice(10, 25))
-    assert part.text == studied.trace.text[10:25]
+def test_a_slice_has_the_activations_of_its_part(studied):
+    part = slice_activations(studied.activations, slice(10, 25))
+    assert part.text == studied.activations.text[10:25]
     name = "layer_0/f"
-    assert (part.signals[name] == studied.trace.signals[name][10:25]).all()
-    assert (part.guesses == studied.trace.guesses[10:25]).all()
+    assert (part.signals[name] == studied.activations.signals[name][10:25]).all()
+    assert (part.top_k_ids == studied.activations.top_k_ids[10:25]).all()
 
 
-def test_a_graded_label_holds_where_it_is_defined_and_not_zero(studied):
+def test_the_mask_of_a_graded_label_is_where_it_is_defined_and_not_zero(studied):
     label = studied.labels[0]._replace(
         values=np.asarray([0, 2, 1, 0, 5.0]), where=np.asarray([1, 1, 0, 0, 1], bool)
     )
-    assert holding(label).tolist() == [False, True, False, False, True]
-    assert holding(label._replace(where=None)).sum() == 3
+    assert get_mask(label).tolist() == [False, True, False, False, True]
+    assert get_mask(label._replace(where=None)).sum() == 3
 
 
 def test_a_page_lists_what_passed_and_shows_as_much_as_is_asked(planted):
-    lm, params, vocab, text = planted
-    shown = show(lm, params, vocab, text, characters=500, title="Brackets & all")
+    *model, text = planted
+    shown = show(tuple(model), text, characters=500, title="Brackets & all")
     assert "<title>Brackets &amp; all</title>" in shown.html
-    assert any(each.passed for each in shown.findings.units)
+    assert any(each.passed for each in shown.results.by_unit)
     frame = shown._repr_html_()
     assert frame.startswith("<iframe srcdoc=") and "<script" not in frame
 
 
 def test_a_list_has_the_best_unit_of_each_label_before_a_second(studied):
     def cell(unit, label, score, passed=True):
-        first = studied.findings.units[0]
+        first = studied.results.by_unit[0]
         return first._replace(unit=unit, label=label, score=score, passed=passed)
 
     post = studied.labels[0]._replace(name="of the post", post=True)
@@ -126,74 +126,76 @@ def test_a_list_has_the_best_unit_of_each_label_before_a_second(studied):
         cell(2, "of the post", 0.6),
         cell(3, "another", 0.5, passed=False),
     ]
-    found = studied.findings._replace(units=units)
-    first, *others = rank_unit_results(studied._replace(labels=labels, findings=found))
-    assert first == UnitResult(1, 1, "tanh_c", "of the post", -0.8, True)
-    assert [result.unit for result in others] == [0, 2]
+    found = studied.results._replace(by_unit=units)
+    study = studied._replace(labels=labels, results=found)
+    first, *others = rank_listed_units(study)
+    assert first == ListedUnit(1, 1, "tanh_c", "of the post", -0.8, True)
+    assert [each.unit for each in others] == [0, 2]
 
 
 def test_the_planted_unit_is_listed_first(studied):
-    first = rank_unit_results(studied)[0]
+    first = rank_listed_units(studied)[0]
     assert (first.layer, first.unit) == (1, UNIT)
 
 
 def test_of_a_short_text_no_cells_are_searched_for(planted):
-    lm, params, vocab, text = planted
-    shown = show(lm, params, vocab, text[:300])
-    assert shown.findings is None and "Brackets" not in shown.html
-    assert show(lm, params, vocab, text, search=0, characters=90).findings is None
+    *parts, text = planted
+    model = tuple(parts)
+    shown = show(model, text[:300])
+    assert shown.results is None and "Brackets" not in shown.html
+    assert show(model, text, search=0, characters=90).results is None
     with pytest.raises(UserError, match="characters is 0"):
-        show(lm, params, vocab, text, characters=0)
+        show(model, text, characters=0)
     with pytest.raises(UserError, match="the text is empty"):
-        show(lm, params, vocab, "")
+        show(model, "")
     with pytest.raises(UserError, match="start is 300"):
-        show(lm, params, vocab, text[:300], start=300)
+        show(model, text[:300], start=300)
 
 
 def test_a_frame_in_a_notebook_shows_the_page(planted, new_page):
-    lm, params, vocab, text = planted
+    *model, text = planted
     opened = new_page()
-    opened.set_content(show(lm, params, vocab, text[:300])._repr_html_())
+    opened.set_content(show(tuple(model), text[:300])._repr_html_())
     [frame] = [f for f in opened.frames if f != opened.main_frame]
     assert frame.locator("h1").inner_text() == "What the cells do"
 
 
 def test_what_is_scored_is_what_was_asked_for_and_clamping_has_its_c(planted, studied):
-    found = study(*planted, signals=("h",), candidates=1)
-    assert {each.signal for each in found.findings.units} == {"layer_0/h", "layer_1/h"}
-    assert found.costs and found.findings.labels[0] in found.costs
-    first = next(iter(found.costs))
-    [same] = {c.total for f, c in studied.costs.items() if f.unit == first.unit}
-    assert found.costs[first].total == pytest.approx(same)
-    squashed = study(*planted, signals=("tanh_c",), thorough=False)
-    assert {name.rpartition("/")[2] for name in squashed.trace.signals} == {"c"}
-    assert squashed.twin is None and squashed.costs == {}
-    untrained = {f.label: f.untrained for f in studied.findings.labels}
-    assert untrained.keys() == {f.label for f in squashed.findings.labels}
+    found = study(planted[:3], planted[3], signals=("h",), candidates=1)
+    assert {each.signal for each in found.results.by_unit} == {"layer_0/h", "layer_1/h"}
+    assert found.ablations and found.results.by_label[0] in found.ablations
+    first = next(iter(found.ablations))
+    [same] = {c.total for f, c in studied.ablations.items() if f.unit == first.unit}
+    assert found.ablations[first].total == pytest.approx(same)
+    squashed = study(planted[:3], planted[3], signals=("tanh_c",), thorough=False)
+    assert {name.rpartition("/")[2] for name in squashed.activations.signals} == {"c"}
+    assert squashed.untrained_control is None and squashed.ablations == {}
+    untrained = {f.label: f.untrained for f in studied.results.by_label}
+    assert untrained.keys() == {f.label for f in squashed.results.by_label}
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_and_layers_of_one_unit_are_searched_too(cell):
-    text = made_text(6000)
+    text = make_text(6000)
     vocab = Vocab.of(text.encode(), "byte")
     lm = make_language_model(vocab_size=len(vocab), cell=cell, layers=2, features=1)
     params = lm.init(jax.random.key(0))
-    found = study(lm, params, vocab, text.encode())
-    assert found.findings.widths == {"layer_0": 1, "layer_1": 1}
-    assert not any(each.passed for each in found.findings.units)
+    found = study((lm, params, vocab), text.encode())
+    assert found.results.widths == {"layer_0": 1, "layer_1": 1}
+    assert not any(each.passed for each in found.results.by_unit)
     gone = "c" if cell == "rnn" else "tanh_c"
     with pytest.raises(UserError, match=f"have no '{gone}'; choose among h"):
-        study(lm, params, vocab, text.encode(), signals=(gone,))
+        study((lm, params, vocab), text.encode(), signals=(gone,))
 
 
 def test_a_text_of_one_symbol_has_no_cells():
     vocab = Vocab.of("a")
     lm = make_language_model(vocab_size=1, layers=1, features=2)
-    found = study(lm, lm.init(jax.random.key(0)), vocab, "a" * 6000)
-    assert found.labels == found.findings.units == [] and found.costs == {}
+    found = study((lm, lm.init(jax.random.key(0)), vocab), "a" * 6000)
+    assert found.labels == found.results.by_unit == [] and found.ablations == {}
 
 
 def test_the_states_are_those_of_a_trace(planted, studied):
-    lm, params, vocab, text = planted
-    seen = trace(lm, params, vocab, text, signals=("c",))
-    assert (seen.signals["layer_1/c"] == studied.trace.signals["layer_1/c"]).all()
+    *model, text = planted
+    seen = record_activations(tuple(model), text, signals=("c",))
+    assert (seen.signals["layer_1/c"] == studied.activations.signals["layer_1/c"]).all()

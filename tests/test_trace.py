@@ -55,7 +55,7 @@ def test_it_is_what_the_steps_give(monkeypatch, cell, embedding):
         assert seen.signals[name].dtype == (np.int16 if name[-2:] == "/c" else np.int8)
         assert np.abs(values).max() > 0.05, f"{name} says nothing here"
         for unit in range(5):
-            off = np.abs(seen.real(name, unit) - values[:, unit])
+            off = np.abs(seen.get_values(name, unit) - values[:, unit])
             assert off.max() <= 0.501 * seen.scales[name]
     p = np.asarray(jax.nn.softmax(np.stack(logits)))
     order = np.argsort(-p, axis=1)[:, :3]
@@ -73,8 +73,8 @@ def test_a_cell_beyond_its_integers_stays_at_their_end():
     params = jax.tree.map(np.array, lm.init(jax.random.key(0)))
     params["layer_0"]["b"][:] = 50.0  # every gate open: c grows by one a character
     seen = record_activations((lm, params, vocab), "a" * 200)
-    np.testing.assert_allclose(seen.real("layer_0/c", 0)[:120], np.arange(1, 121))
-    assert (seen.real("layer_0/c", 1)[130:] == 32767 / 256).all()
+    np.testing.assert_allclose(seen.get_values("layer_0/c", 0)[:120], np.arange(1, 121))
+    assert (seen.get_values("layer_0/c", 1)[130:] == 32767 / 256).all()
 
 
 def test_a_folder_keeps_it(tmp_path):

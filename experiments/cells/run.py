@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from charlm.interpret.units.results import as_records, interpretable
 
 from charlm.interpret.labels.labels import Label
 from charlm.interpret.units.pipeline import Study, cut, study
-from charlm.interpret.units.results import as_records, interpretable
 from charlm.interpret.viewer.html import make_html, read_sizes
+from charlm.interpret.viewer.listed_units import rank_listed_units
 from charlm.interpret.viewer.quantize import quantize
-from charlm.interpret.viewer.unit_results import rank_unit_results
 from experiments.cells.gate_statistics import saturation, time_scales
 from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
 from experiments.cells.pictures import draw_text, stretch
@@ -98,7 +98,7 @@ def look(name: str, run: TrainedRun) -> Net:
     page = make_html(
         cut(found.trace, slice(0, PAGE)),
         model=quantize(run.params, cell=found.trace.cell),
-        unit_results=rank_unit_results(found),
+        unit_results=rank_listed_units(found),
         title=TITLES[name],
         about=about(run),
     )
@@ -145,7 +145,7 @@ def draw_cell(nets: list[Net], kind: str, cell: Cell) -> None:
     [net] = [net for net in nets if net.name == cell.net]
     seen, finding = net.study.trace, cell.finding
     part = stretch(seen.text, label_of(net, finding.label), len(seen.ids) // 2)
-    values = seen.real(finding.signal, finding.unit)
+    values = seen.get_values(finding.signal, finding.unit)
     low, high = np.percentile(values, [1, 99])
     title = (
         f"{kind}: unit {finding.unit}'s {finding.signal.partition('/')[2]},"

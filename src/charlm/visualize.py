@@ -120,18 +120,20 @@ def write(path: str, text: str) -> None:
 
 def report(page, output: str, cells: str) -> None:
     """Prints what the page holds, and which units passed the controls."""
-    from charlm.interpret.units.results import as_records, interpretable
+    from charlm.interpret.units.selection import (
+        as_records,
+        compute_interpretable_shares,
+    )
     from charlm.interpret.viewer.html import read_sizes
-    from charlm.interpret.viewer.unit_results import MIN_SEARCH
+    from charlm.interpret.viewer.listed_units import MIN_SEARCH
 
-    units = page.findings.units if page.findings else []
-    passed = [finding for finding in units if finding.passed]
-    for finding in passed[:MAX_ROWS]:
+    units = page.results.by_unit if page.results else []
+    passed = [result for result in units if result.passed]
+    for result in passed[:MAX_ROWS]:
         print(
-            f"{finding.signal:>12} {finding.unit:>4}  {finding.score:+.3f} "
-            f" {finding.label}"
+            f"{result.signal:>12} {result.unit:>4}  {result.score:+.3f}  {result.label}"
         )
-    if page.findings is None:
+    if page.results is None:
         print(
             "no cells were searched for: the text, or --search, is below"
             f" {MIN_SEARCH:,}"
@@ -139,7 +141,7 @@ def report(page, output: str, cells: str) -> None:
     elif not units:
         print("no cells were found: no label changes often enough in this text")
     else:
-        shares = interpretable(page.findings).items()
+        shares = compute_interpretable_shares(page.results).items()
         text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)
         print(f"units that passed all controls on held-out text: {text} or more")
     if cells:

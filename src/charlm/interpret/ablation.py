@@ -152,7 +152,7 @@ def ablation_effects(
     for layer, unit in cells:
         signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
         units = [unit, *matched_units(trace, signal, unit, count=controls)]
-        means = [float(trace.real(signal, u).mean()) for u in units]
+        means = [float(trace.get_values(signal, u).mean()) for u in units]
         groups.append([Hold(layer, u, m) for u, m in zip(units, means, strict=True)])
     ids = np.asarray(trace.ids)
     clamps = dict.fromkeys(clamp for group in groups for clamp in group)

@@ -66,7 +66,7 @@ class Activations(NamedTuple):
             codes = np.where(codes < 128, codes, 0xFFFD)
         return codes.astype("<u4").tobytes().decode("utf-32-le")
 
-    def real(self, name: str, unit: int) -> np.ndarray:
+    def get_values(self, name: str, unit: int) -> np.ndarray:
         """Returns values[t] of a unit's signal, as "layer_0/h", in float32."""
         return self.signals[name][:, unit] * np.float32(self.scales[name])
 
@@ -239,20 +239,3 @@ def _quantize(lm: LanguageModel, name: str, values):
     dtype, scale = _get_type(get_cell_name(lm), name)
     limits = np.iinfo(dtype)
     return jnp.clip(jnp.round(values / scale), limits.min, limits.max).astype(dtype)
-
-
-# Until the units and viewer rooms are merged.
-SIGNALS = {
-    "lstm": ("h", "c", "tanh_c", "i", "f", "g", "o"),
-    "gru": ("h", "r", "z", "n"),
-    "rnn": ("h",),
-}
-
-
-def trace(lm, params, vocab, text, **kwargs):
-    return record_activations((lm, params, vocab), text, **kwargs)
-
-
-def cell_of(params):
-    layer = params["layer_0"]
-    return {4: "lstm", 3: "gru", 1: "rnn"}[layer["wh"].shape[1] // layer["wh"].shape[0]]

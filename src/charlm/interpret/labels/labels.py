@@ -1,178 +1,178 @@
-"""The labels there are, and what each says.
+"""The table of labels: what each says of every character of a text.
 
-Each comes with its soundness: the share of its stretches that ended with what closes
-them. The texts have lines that end in \\n alone.
+Whatever the text is (prose, a play, C, Python, TeX, a wiki's XML), all are computed.
+values[t] is of the point just after character t was read, and depends on the
+characters up to t alone, which is all that a recurrent net has read there. Labels that
+are `ahead` depend on what follows instead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from charlm.interpret.labels import positions, spans
-from charlm.interpret.labels.brackets import Depths, depths
-from charlm.interpret.labels.lexer import Lexed, lex
-from charlm.interpret.labels.spans import Spans
+from charlm.interpret.labels.brackets import BARE_CONDITION, CONDITION, match_brackets
+from charlm.interpret.labels.lexer import lex
+from charlm.interpret.labels.positions import (
+    find_characters,
+    find_class,
+    since_event,
+    until_event,
+)
+from charlm.interpret.labels.spans import Spans, find_matches, merge_spans
 
 
 class Label(NamedTuple):
-    """What holds at each of the t places of a text.
+    """A label of the t characters of a text.
 
     Attributes:
       name: short, as "inside quotes".
       values: float32[t]; 0 or 1 unless it is graded.
-      graded: whether it has more values than yes and no.
-      where: bool[t], the places at which it is defined; None is all.
+      graded: whether it has more values than these two.
+      where: bool[t], the characters at which it is defined; None is all.
       about: what it says, in one sentence.
       post: whether "The Unreasonable Effectiveness of Recurrent Neural Networks", or
         "Visualizing and Understanding Recurrent Networks" (Karpathy, Johnson and Li,
-        2015) shows such a cell.
-      ahead: whether it tells what follows, and not what was read.
+        2015) shows a unit that follows it.
+      ahead: whether it depends on what follows, and not on what was read.
     """
 
     name: str
     values: np.ndarray
-    graded: bool
-    where: np.ndarray | None
-    about: str
-    post: bool
+    graded: bool = False
+    where: np.ndarray | None = None
+    about: str = ""
+    post: bool = False
     ahead: bool = False
 
 
-def yes(name: str, values: np.ndarray, about: str, *, post=False, ahead=False):
-    """A label of yes and no, and its soundness."""
-    return Label(name, values, False, None, about, post, ahead), 1.0
+class Text(str):
+    """A text, and what several labels need of it, each computed once."""
+
+    tokens = cached_property(lex)
+    brackets = cached_property(lambda self: match_brackets(self.tokens.code))
+    quotations = cached_property(spans.find_quotations)
+    links = cached_property(lambda self: spans.find_nested(self, spans.LINK))
+
+    def depth(self, openers: str) -> np.ndarray:
+        """Returns int[t]: how many brackets with these openers are open."""
+        return merge_spans(*(self.brackets[o] for o in openers)).compute_depth(
+            len(self)
+        )
 
 
-def graded(name: str, values: np.ndarray, about: str, *, post=False, ahead=False):
-    """A label of many values, and its soundness."""
-    return Label(name, values, True, None, about, post, ahead), 1.0
+# fmt: off
+RULES: list[tuple[str, Callable[[Text], np.ndarray | Spans], bool, bool, bool, str]] = [
+    # Name, function, graded, post, ahead, about. A function returns the values[t]; or
+    # Spans, inside which the label holds, or, if it is graded, is the position.
+    ("position in line", lambda t: since_event(find_characters(t, "\n")),
+     True, True, False, "Characters read since the line began."),
+    ("left in line", lambda t: until_event(find_characters(t, "\n")) - 1,
+     True, True, True, "Characters that follow before the line's end."),
+    ("line end within 5", lambda t: positions.is_before(t, "\n", 5), False, True, True,
+     "The line ends among the next 5 characters."),
+    ("line end within 10", lambda t: positions.is_before(t, "\n", 10),
+     False, True, True, "The line ends among the next 10 characters."),
+    ("line of paragraph", positions.line_of_paragraph, True, False, False,
+     "Lines since the last blank one."),
+    ("indentation", positions.indentation, True, False, False,
+     "Columns of white space with which the line begins; a tab is eight."),
+    ("in indentation", positions.is_indentation, False, False, False,
+     "In the white space with which the line begins."),
+    ("# line", lambda t: positions.line_begins_with(t, "#"), False, False, False,
+     "In a line that begins with #."),
+    ("list line", lambda t: positions.line_begins_with(t, "*:"), False, False, False,
+     "In a line that begins with * or :, as in a wiki's lists."),
+    ("table line", lambda t: positions.line_begins_with(t, "|!"), False, False, False,
+     "In a line that begins with | or !, as in a wiki's tables."),
+    ("heading", positions.is_heading, False, False, False,
+     "In a line that begins with two signs =, as a wiki's headings do."),
+    ("speaker's line", lambda t: find_matches(t, spans.SPEAKER_LINE),
+     False, False, False,
+     "In a play: in the first line after a blank one, a name with a colon."),
+    ("in word", positions.is_word, False, False, False,
+     "A letter, a digit or _."),
+    ("position in word", lambda t: since_event(~positions.is_word(t)),
+     True, False, False, "Letters, digits and _ of the word so far; 0 outside words."),
+    ("capitalised word", positions.is_capitalized, False, False, False,
+     "In a word that begins with a capital."),
+    ("in capitals", positions.is_in_capitals, False, False, False,
+     "In a word of which two capitals and no small letters were read."),
+    ("in number", lambda t: find_class(t, str.isdecimal), False, False, False,
+     "A digit."),
+    ("position in sentence", positions.position_in_sentence, True, False, False,
+     "Characters since the white space after a . ! or ?, or since a blank line."),
+    ("sentence end within 5", lambda t: positions.is_before(t, ".!?", 5),
+     False, False, True, "A . ! or ? is among the next 5 characters."),
+    ("inside quotes", lambda t: t.quotations, False, True, False,
+     "Between double quotes, straight, curly, TeX's or &quot;."),
+    ("length of quotation", lambda t: t.quotations, True, False, False,
+     "Characters since the double quote, inside of one."),
+    ("inside single quotes", lambda t: find_matches(t, spans.SINGLE_QUOTES),
+     False, False, False, "Between single quotes of one line."),
+    ("inside string", lambda t: t.tokens.strings, False, True, False,
+     "Between double quotes of one line, as a program's string."),
+    ("inside comment", lambda t: merge_spans(t.tokens.blocks, t.tokens.lines),
+     False, True, False,
+     "In a comment: /* */, <!-- -->, or from //, # or % to the line's end."),
+    ("inside block comment", lambda t: t.tokens.blocks, False, True, False,
+     "Between /* */ or <!-- -->."),
+    ("inside line comment", lambda t: t.tokens.lines, False, True, False,
+     "From //, # or TeX's % to the line's end."),
+    ("inside docstring", lambda t: t.tokens.docstrings, False, True, False,
+     "Between three double quotes."),
+    ("comment or string", lambda t: merge_spans(*t.tokens[:4]), False, True, False,
+     "In a comment, a string or a docstring."),
+    ("depth of brackets", lambda t: t.depth("([{" + CONDITION), True, True, False,
+     "How many brackets ( [ { are open, outside comments and strings."),
+    ("depth of ( )", lambda t: t.depth("(" + CONDITION), True, True, False,
+     "How many brackets ( are open, outside comments and strings."),
+    ("depth of { }", lambda t: t.depth("{"), True, True, False,
+     "How many braces { are open, outside comments and strings."),
+    ("inside ( )", lambda t: t.depth("(" + CONDITION) > 0, False, False, False,
+     "Between ( and ), outside comments and strings."),
+    ("inside [ ]", lambda t: t.depth("[") > 0, False, False, False,
+     "Between [ and ], outside comments and strings."),
+    ("inside { }", lambda t: t.depth("{") > 0, False, False, False,
+     "Between { and }, outside comments and strings."),
+    ("condition of if",
+     lambda t: merge_spans(t.brackets[CONDITION], t.brackets[BARE_CONDITION]),
+     False, True, False,
+     "In the brackets after an if, or between Python's if and its colon."),
+    ("inside [[ ]]", lambda t: t.links, False, True, False,
+     "In a wiki's link."),
+    ("position in [[ ]]", lambda t: t.links, True, True, False,
+     "Characters since the link began, in a wiki's link."),
+    ("inside {{ }}", lambda t: spans.find_nested(t, spans.TEMPLATE),
+     False, False, False, "In a wiki's template."),
+    ("in URL", lambda t: find_matches(t, spans.URL), False, True, False,
+     "In a web address."),
+    ("inside < >", lambda t: find_matches(t, spans.TAG), False, False, False,
+     "In a tag, whose < may be written &lt;."),
+    ("italic or bold", lambda t: find_matches(t, spans.ITALICS), False, False, False,
+     "Between two or three apostrophes, as in a wiki."),
+]
+# fmt: on
 
 
-def inside(name: str, text: str, about: str, *kinds: Spans, post=False):
-    """Whether t is in a stretch of the kinds, and how sound they are."""
-    values = np.any([each.inside(len(text)) for each in kinds], axis=0)
-    return Label(name, values, False, None, about, post), spans.sound_of(kinds)
+def compute_labels(text: str) -> Iterator[tuple[Label, float]]:
+    """Yields every label of a text, whether or not it occurs.
 
+    Args:
+      text: any; a line ends with \\n, and a \\r is white space of its line.
 
-def position(name: str, text: str, about: str, kind: Spans, post=False):
-    """Characters since the stretch began, where t is in one, and how sound they are."""
-    where = kind.inside(len(text))
-    values = kind.position(len(text)) * where
-    return Label(name, values, True, where, about, post), spans.sound_of([kind])
-
-
-def all_kinds(text: str) -> Iterator[tuple[Label, float]]:
-    """Every label of a text, and its soundness."""
-    lexed = lex(text)
-    yield from _of_lines(text)
-    yield from _of_words(text)
-    yield from _of_quotations(text)
-    yield from _of_comments(text, lexed)
-    yield from _of_brackets(depths(lexed.code))
-    yield from _of_markup(text)
-
-
-def _of_lines(text: str):
-    about = "Characters read since the line began."
-    yield graded("position in line", positions.position_in_line(text), about, post=True)
-    about = "Characters that still stand before the line's end."
-    values = positions.left_in_line(text)
-    yield graded("left in line", values, about, post=True, ahead=True)
-    for n in 5, 10:
-        about = f"The line ends among the next {n} characters."
-        values = positions.within(text, "\n", n)
-        yield yes(f"line end within {n}", values, about, post=True, ahead=True)
-    about = "Lines since the last blank one."
-    yield graded("line of paragraph", positions.line_of_paragraph(text), about)
-    about = "Columns of white space with which the line begins; a tab is eight."
-    yield graded("indentation", positions.indentation(text), about)
-    about = "In the white space with which the line begins."
-    yield yes("in indentation", positions.indenting(text), about)
-    about = "In a line that begins with #."
-    yield yes("# line", positions.line_beginning(text, "#"), about)
-    about = "In a line that begins with * or :, as those of a wiki's lists do."
-    yield yes("list line", positions.line_beginning(text, "*:"), about)
-    about = "In a line that begins with | or !, as those of a wiki's tables do."
-    yield yes("table line", positions.line_beginning(text, "|!"), about)
-    about = "In a line that begins with two signs =, as a wiki's headings do."
-    yield yes("heading", positions.in_heading(text), about)
-    about = "In a play: in the first line after a blank one, a name with a colon."
-    named = spans.matches(text, spans.SPEAKER)
-    yield inside("speaker's line", text, about, named)
-
-
-def _of_words(text: str):
-    yield yes("in word", positions.word(text), "A letter, a digit or _.")
-    about = "Letters, digits and _ of the word so far; 0 outside words."
-    yield graded("position in word", positions.position_in_word(text), about)
-    about = "In a word that begins with a capital."
-    yield yes("capitalised word", positions.capitalised(text), about)
-    about = "In a word of which two capitals and no small letters were read."
-    yield yes("in capitals", positions.all_capitals(text), about)
-    yield yes("in number", positions.in_number(text), "A digit.")
-    about = "Characters since the white space after a . ! or ?, or since a blank line."
-    yield graded("position in sentence", positions.position_in_sentence(text), about)
-    about = "A . ! or ? is among the next 5 characters."
-    values = positions.within(text, ".!?", 5)
-    yield yes("sentence end within 5", values, about, ahead=True)
-
-
-def _of_quotations(text: str):
-    quoted = spans.quotations(text)
-    about = "Between double quotes, straight, curly, TeX's or &quot;."
-    yield inside("inside quotes", text, about, quoted, post=True)
-    about = "Characters since the double quote, inside of one."
-    yield position("length of quotation", text, about, quoted)
-    about = "Between single quotes of one line."
-    yield inside("inside single quotes", text, about, spans.matches(text, spans.SINGLE))
-
-
-def _of_comments(text: str, lexed: Lexed):
-    blocks, lines, docstrings, strings, _ = lexed
-    about = "Between double quotes of one line, as a program's string."
-    yield inside("inside string", text, about, strings, post=True)
-    about = "In a comment: /* */, <!-- -->, or from //, # or % to the line's end."
-    yield inside("inside comment", text, about, blocks, lines, post=True)
-    about = "Between /* */ or <!-- -->."
-    yield inside("inside block comment", text, about, blocks, post=True)
-    about = "From //, # or TeX's % to the line's end."
-    yield inside("inside line comment", text, about, lines, post=True)
-    about = "Between three double quotes."
-    yield inside("inside docstring", text, about, docstrings, post=True)
-    about = "In a comment, a string or a docstring."
-    yield inside("comment or string", text, about, *lexed[:4], post=True)
-
-
-def _of_brackets(found: Depths):
-    outside = "outside comments and strings."
-    about = f"How many brackets ( [ {{ are open, {outside}"
-    yield graded("depth of brackets", found.all, about, post=True)
-    about = f"How many brackets ( are open, {outside}"
-    yield graded("depth of ( )", found.round, about, post=True)
-    about = f"How many braces {{ are open, {outside}"
-    yield graded("depth of { }", found.curly, about, post=True)
-    yield yes("inside ( )", found.round > 0, f"Between ( and ), {outside}")
-    yield yes("inside [ ]", found.square > 0, f"Between [ and ], {outside}")
-    yield yes("inside { }", found.curly > 0, f"Between {{ and }}, {outside}")
-    about = "In the brackets after an if, or between Python's if and its colon."
-    label, _ = yes("condition of if", found.conditions > 0, about, post=True)
-    yield label, found.sound
-
-
-def _of_markup(text: str):
-    links = spans.nested(text, spans.LINK)
-    yield inside("inside [[ ]]", text, "In a wiki's link.", links, post=True)
-    about = "Characters since the link began, in a wiki's link."
-    yield position("position in [[ ]]", text, about, links, post=True)
-    templates = spans.nested(text, spans.TEMPLATE)
-    yield inside("inside {{ }}", text, "In a wiki's template.", templates)
-    addresses = spans.matches(text, spans.URL)
-    yield inside("in URL", text, "In a web address.", addresses, post=True)
-    about = "In a tag, whose < may be written &lt;."
-    yield inside("inside < >", text, about, spans.matches(text, spans.TAG))
-    about = "Between two or three apostrophes, as in a wiki."
-    yield inside("italic or bold", text, about, spans.matches(text, spans.ITALICS))
-    yield inside("inside $ $", text, "In a formula of TeX.", spans.formulas(text))
-    about = r"How many \begin are open since the last \section."
-    yield graded("depth of environments", spans.environment_depth(text), about)
+    Yields:
+      The label, and which share of its spans is closed; 1 if it has no spans.
+    """
+    # A net reads the two characters of \r\n, and its line goes on until the second.
+    text = Text(text.replace("\r", " "))
+    for name, function, graded, post, ahead, about in RULES:
+        values, where, closed_share = function(text), None, 1.0
+        if isinstance(values, Spans):
+            inside = values.compute_depth(len(text)) > 0
+            where, closed_share = inside if graded else None, values.closed_share
+            values = inside * values.compute_position(len(text)) if graded else inside
+        values = values.astype(np.float32)
+        yield Label(name, values, graded, where, about, post, ahead), closed_share

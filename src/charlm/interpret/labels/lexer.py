@@ -1,44 +1,50 @@
 """Comments and strings of a text that may be a program, in any language.
 
-All are decided by what was read so far, and none by the language, which the text does
-not say: // is a division in one and begins a comment in another, and it is the
-characters before it that tell. The texts have lines that end in \\n alone.
+Only what was read so far decides, and not the language, which the text does not say:
+// is a division in one and begins a comment in another, so the characters before it
+decide. Lines end in \\n alone.
 """
 
 import re
 from typing import NamedTuple
 
-from charlm.interpret.labels.spans import Spans, new_spans
+from charlm.interpret.labels.patterns import DOUBLE_QUOTED
+from charlm.interpret.labels.spans import Spans
 
 TOKEN = re.compile(
-    r"""
-    (?P<block>(?<![^\s;,(){}>])/\*)   # not that of a path, kernel/*.c
+    rf"""
+    (?P<block>(?<![^\s;,(){{}}>])/\*)   # not that of a path, kernel/*.c
     | (?P<slashes>(?<![:/])//)
     | (?P<markup>(?:<|&lt;)!--)
     | (?P<hash>(?<!\S)\#(?=[ !]))     # \# and a name is C's, # and a sign a number's
     | (?P<percent>(?<!\\)%)
-    | (?P<string>(?<![\w.!?)\]\\'])"|(?<=\b[rbfuLRBFU])"|(?<=\b[rbfRBF]{2})"|(?<=\*\))")
-    | (?P<single>(?<![\w'.,;!?)\]}\\$`])')
+    | (?P<string>(?:(?<![\w.!?)\]\\'])|(?<=\b[rbfuLRBFU])|(?<=\b[rbfRBF]{{2}})
+        |(?<=\*\)))"{DOUBLE_QUOTED})
+    # C's character, or a word: an apostrophe may begin it, so white space ends it.
+    | (?P<single>(?<![\w'.,;!?)\]}}\\$`])'
+      (?:[^'\\\n]|\\[\s\S]?)?(?:[^'\\\s]|\\[\s\S]?)*+)
     """,
     re.VERBOSE,
 )
-STRING = re.compile(r'(?:[^"\\\n]|\\[\s\S]?)*+')
-# C's character, or a word: an apostrophe may begin it, so a blank ends it.
-SINGLE = re.compile(r"(?:[^'\\\n]|\\[\s\S]?)?(?:[^'\\\s]|\\[\s\S]?)*+")
-LONG = 10_000  # characters of a comment that nothing closed, when it is given up
-MARKUP_END = re.compile(r"--(?:>|&gt;)")
+CLOSERS = {
+    "block": re.compile(r"\*/"),
+    "markup": re.compile(r"--(?:>|&gt;)"),
+    "docstring": re.compile('"""'),
+}
+MAX_BLOCK_CHARS = 10_000  # of a comment or docstring without a closer
+MAX_PREFIX_CHARS = 200  # of a line, before what may begin a comment
 
 
-class Lexed(NamedTuple):
-    """What is not code.
+class Tokens(NamedTuple):
+    """Comments and strings of a text, and the rest.
 
     Attributes:
       blocks: comments /* */ and <!-- -->, escaped or not.
       lines: comments to the end of the line, from // or # or TeX's %.
       docstrings: between three double quotes.
       strings: between double quotes, on one line.
-      code: the text, a ~ in place of each character of them, but for comments from #
-        and %, which are code in other languages.
+      code: the text with a ~ for each character of them, but for comments from # and
+        %, which are code in other languages.
     """
 
     blocks: Spans
@@ -48,67 +54,55 @@ class Lexed(NamedTuple):
     code: str
 
 
-def lex(text: str) -> Lexed:
-    """The comments and strings of a text, in one reading."""
-    blocks, lines, docstrings, strings = (new_spans() for _ in range(4))
+def lex(text: str) -> Tokens:
+    """Returns the comments and strings of a text."""
+    blocks, lines, docstrings, strings = (Spans([], [], []) for _ in range(4))
     code: list[str] = []
-    place = kept = 0
-    while found := TOKEN.search(text, place):
-        start, hides = found.end() - 1, True
-        match found.lastgroup:
-            case "block" | "markup" as kind:
-                place, end = closing(text, kind, found.end())
-                blocks.add(start, end, place > end or end == len(text))
-            case "hash" | "slashes" | "percent" as kind:
-                if kind != "hash" and not begins_comment(text, found.start(), kind):
-                    place = found.end()
+    position = code_start = 0
+    while match := TOKEN.search(text, position):
+        start, position, is_code = match.start(), match.end(), False
+        match match.lastgroup:
+            case "block" | "markup" as name:
+                position = add_block(blocks, text, name, position)
+            case "hash" | "slashes" | "percent" as name:
+                if name != "hash" and not begins_comment(text, start, name):
                     continue
-                newline = text.find("\n", start)
-                place = end = newline if newline >= 0 else len(text)
-                lines.add(found.end() if kind == "hash" else start, end)
-                hides = kind == "slashes"
+                newline = text.find("\n", position - 1)
+                end = newline if newline >= 0 else len(text)
+                lines.add(position - (name != "hash"), end)
+                position, is_code = end, name != "slashes"
             case "string":
-                end = end_of(STRING, text, start + 1)
-                closed = text.startswith('"', end)
-                strings.add(start, end, closed or end == len(text))
-                place = end + closed
-                if text.startswith('""', end) and end == start + 1:
-                    start = end + 1
-                    place, end = closing(text, "docstring", start + 1)
-                    docstrings.add(start, end, place > end or end == len(text))
+                closed = text.startswith('"', position)
+                strings.add(start, position, closed or position == len(text))
+                if match[0] == '"' and text.startswith('""', position):
+                    position = add_block(docstrings, text, "docstring", position + 2)
+                else:
+                    position += closed
             case _:
-                end = end_of(SINGLE, text, start + 1)
-                place = end + text.startswith("'", end)
-        if hides:
-            code += text[kept : found.start()], "~" * (place - found.start())
-            kept = place
-    return Lexed(blocks, lines, docstrings, strings, "".join(code) + text[kept:])
+                position += text.startswith("'", position)
+        if not is_code:
+            code += text[code_start:start], "~" * (position - start)
+            code_start = position
+    code.append(text[code_start:])
+    return Tokens(blocks, lines, docstrings, strings, "".join(code))
 
 
-def end_of(body: re.Pattern[str], text: str, place: int) -> int:
-    """Where what matches from a place on ends; the place itself if nothing does."""
-    found = body.match(text, place)
-    return found.end() if found else place
+def add_block(spans: Spans, text: str, name: str, start: int) -> int:
+    """Adds a block whose opener ends at `start`; returns where the block ends.
 
-
-def closing(text: str, kind: str, place: int) -> tuple[int, int]:
-    """Where what closes the block ends, and its last character; both the same if none.
-
-    Args:
-      text: in which it stands.
-      kind: of the block.
-      place: the first character after what opened it.
+    CLOSERS has the closer of the block by its name.
     """
-    sign = {"block": r"\*/", "markup": MARKUP_END, "docstring": '"""'}[kind]
-    limit = min(place + LONG, len(text))
-    found = re.compile(sign).search(text, place, limit)
-    if found:
-        return found.end(), found.end() - 1
-    return limit, limit
+    limit = min(start + MAX_BLOCK_CHARS, len(text))
+    closer = CLOSERS[name].search(text, start, limit)
+    if closer:
+        spans.add(start - 1, closer.end() - 1)
+        return closer.end()
+    spans.add(start - 1, limit, limit == len(text))
+    return limit
 
 
-def begins_comment(text: str, place: int, kind: str) -> bool:
-    """Whether a // or a % begins a comment, by what stands before it in its line."""
-    line = text[max(place - 200, 0) : place].rpartition("\n")[2]
+def begins_comment(text: str, position: int, name: str) -> bool:
+    """Returns whether a // or a % begins a comment, by what precedes it in its line."""
+    line = text[max(position - MAX_PREFIX_CHARS, 0) : position].rpartition("\n")[2]
     before = line.rstrip(" \t")
-    return not before or before[-1] in (";,{}" if kind == "slashes" else "{}")
+    return not before or before[-1] in (";,{}" if name == "slashes" else "{}")

@@ -1,146 +1,134 @@
-"""Where in its line, its word and its sentence each character of a text stands.
+"""Positions of each character of a text in its line, word and sentence.
 
-Each function takes a text whose lines end in \\n alone and gives values[t], of the
-point just after character t was read.
+A function that takes a text, whose lines end in \\n alone, returns values[t] for the
+point just after character t was read. The others are array verbs: events[t] says where
+something happens.
 """
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 
-TAB = 8  # columns
+from charlm.interpret.labels.patterns import BLANK_LINE
+
+TAB_WIDTH = 8  # columns
 # A full stop after a title or an initial ends no sentence.
-SENTENCE = re.compile(
+SENTENCE_END = re.compile(
     r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\b[A-Z])"
-    r"[.!?][\"'”’)\]]*(?=\s)|\n[ \t]*(?=\n)"
+    rf"[.!?][\"'”’)\]]*(?=\s)|{BLANK_LINE}"
 )
 
 
-def codes_of(text: str) -> np.ndarray:
-    """codes[t], the code points of a text."""
+def get_codes(text: str) -> np.ndarray:
+    """Returns the code point of each character."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def among(text: str, signs: str) -> np.ndarray:
-    """bool[t]: whether the character is one of the signs."""
-    return np.isin(codes_of(text), codes_of(signs))
+def find_characters(text: str, characters: str) -> np.ndarray:
+    """Returns bool[t]: whether t is one of some characters."""
+    return np.isin(get_codes(text), get_codes(characters))
 
 
-def which(text: str, test) -> np.ndarray:
-    """bool[t]: whether the test of a character, as str.isupper, holds."""
-    alphabet, ids = np.unique(codes_of(text), return_inverse=True)
-    return np.array([test(chr(code)) for code in alphabet], bool)[ids]
+def find_class(text: str, predicate: Callable[[str], bool]) -> np.ndarray:
+    """Returns bool[t]: whether a predicate, such as str.isupper, holds of t."""
+    alphabet, ids = np.unique(get_codes(text), return_inverse=True)
+    return np.array([predicate(chr(code)) for code in alphabet], bool)[ids]
 
 
-def last(events: np.ndarray) -> np.ndarray:
-    """int[t]: the place of the last event at t or before; -1 where there was none."""
-    places = np.where(events, np.arange(len(events)), -1)
-    return np.maximum.accumulate(places) if len(places) else places
+def last_event(events: np.ndarray) -> np.ndarray:
+    """Returns int[t]: the index of the last event up to t, or -1."""
+    indices = np.where(events, np.arange(len(events)), -1)
+    return np.maximum.accumulate(indices) if len(indices) else indices
 
 
-def since(events: np.ndarray) -> np.ndarray:
-    """int[t]: characters read since the last event, or since the text began."""
-    return np.arange(len(events)) - last(events)
+def since_event(events: np.ndarray) -> np.ndarray:
+    """Returns int[t]: characters since the last event or the text's beginning."""
+    return np.arange(len(events)) - last_event(events)
 
 
-def until(events: np.ndarray) -> np.ndarray:
-    """int[t]: characters from t to the next event after it; the text's end is one."""
+def until_event(events: np.ndarray) -> np.ndarray:
+    """Returns int[t]: characters from t to the next event; the text's end is one."""
     ahead = np.append(events[1:], True)[: len(events)]
-    return since(ahead[::-1])[::-1] + 1
+    return since_event(ahead[::-1])[::-1] + 1
 
 
-def counted(events: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """int[t]: events after the place origin[t], which may be -1, up to t."""
+def count_events(events: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Returns int[t]: events after the index origin[t], which may be -1, up to t."""
     total = np.concatenate([[0], np.cumsum(events)])
     return total[1:] - total[origin + 1]
 
 
-def position_in_line(text: str) -> np.ndarray:
-    """Characters read since the newline: 0 just after it."""
-    return since(among(text, "\n"))
-
-
-def left_in_line(text: str) -> np.ndarray:
-    """Characters that still stand before the newline; the text's end is one too."""
-    return until(among(text, "\n")) - 1
-
-
-def within(text: str, signs: str, n: int) -> np.ndarray:
-    """Whether one of the signs is among the next n characters."""
-    total = np.concatenate([[0], np.cumsum(among(text, signs))])
+def is_before(text: str, characters: str, n: int) -> np.ndarray:
+    """Returns bool[t]: whether one of some characters is among the next n."""
+    total = np.concatenate([[0], np.cumsum(find_characters(text, characters))])
     t = np.arange(len(text))
     return total[np.minimum(t + n, len(text) - 1) + 1] > total[t + 1]
 
 
-def indenting(text: str) -> np.ndarray:
-    """Whether t is in the white space with which its line begins."""
-    solid = ~among(text, " \t\n")
-    return among(text, " \t") & (last(solid) <= last(among(text, "\n")))
+def is_indentation(text: str) -> np.ndarray:
+    """Returns bool[t]: whether t is in the white space with which its line begins."""
+    solid = last_event(~find_characters(text, " \t\n"))
+    newline = last_event(find_characters(text, "\n"))
+    return find_characters(text, " \t") & (solid <= newline)
 
 
 def indentation(text: str) -> np.ndarray:
-    """Columns of white space with which the line begins, as far as it was read."""
-    width = np.where(among(text, "\t"), TAB, 1) * indenting(text)
-    return counted(width, last(among(text, "\n")))
+    """Returns the columns of indentation of t's line up to t."""
+    widths = np.where(find_characters(text, "\t"), TAB_WIDTH, 1) * is_indentation(text)
+    return count_events(widths, last_event(find_characters(text, "\n")))
 
 
 def line_of_paragraph(text: str) -> np.ndarray:
-    """Lines since the last blank one: 0 in the first."""
-    newline = among(text, "\n")
-    solid = last(~among(text, " \t\n"))
-    before = np.concatenate([[-1], last(newline)])[:-1]  # where the line began
-    return counted(newline, last(newline & (solid <= before)))
+    """Returns the lines since the last blank one: 0 in the first."""
+    newline = find_characters(text, "\n")
+    solid = last_event(~find_characters(text, " \t\n"))
+    line_start = np.concatenate([[-1], last_event(newline)])[:-1]
+    return count_events(newline, last_event(newline & (solid <= line_start)))
 
 
-def line_beginning(text: str, signs: str) -> np.ndarray:
-    """Whether the line begins with one of the signs; its newline is left out."""
-    newline = among(text, "\n")
-    start = np.minimum(last(newline) + 1, max(len(text) - 1, 0))
-    return among(text, signs)[start] & ~newline
+def line_begins_with(text: str, characters: str) -> np.ndarray:
+    """Returns bool[t]: whether t's line begins with one of some characters.
+
+    A newline belongs to no line.
+    """
+    newline = find_characters(text, "\n")
+    start = np.minimum(last_event(newline) + 1, max(len(text) - 1, 0))
+    return find_characters(text, characters)[start] & ~newline
 
 
-def in_heading(text: str) -> np.ndarray:
-    """Whether the line begins with two signs =, from the second on."""
-    doubled = among(text, "=")
+def is_heading(text: str) -> np.ndarray:
+    """Returns bool[t]: whether t's line begins with two signs =, from the second on."""
+    doubled = find_characters(text, "=")
     doubled[1:] &= doubled[:-1]
     doubled[:1] = False
-    second = doubled & (position_in_line(text) == 2)
-    return last(second) > last(among(text, "\n"))
+    newline = find_characters(text, "\n")
+    return last_event(doubled & (since_event(newline) == 2)) > last_event(newline)
 
 
-def word(text: str) -> np.ndarray:
-    """Whether the character is a letter, a digit or _."""
-    return which(text, lambda sign: sign.isalnum() or sign == "_")
+def is_word(text: str) -> np.ndarray:
+    """Returns bool[t]: whether t is a letter, a digit or _."""
+    return find_class(text, lambda character: character.isalnum() or character == "_")
 
 
-def position_in_word(text: str) -> np.ndarray:
-    """Letters of the word so far; 0 outside."""
-    return since(~word(text))
+def is_capitalized(text: str) -> np.ndarray:
+    """Returns bool[t]: whether t's word begins with a capital."""
+    word = is_word(text)
+    start = np.minimum(last_event(~word) + 1, max(len(text) - 1, 0))
+    return word & find_class(text, str.isupper)[start]
 
 
-def capitalised(text: str) -> np.ndarray:
-    """Whether t is in a word that begins with a capital letter."""
-    inside = word(text)
-    start = np.minimum(last(~inside) + 1, max(len(text) - 1, 0))
-    return inside & which(text, str.isupper)[start]
-
-
-def all_capitals(text: str) -> np.ndarray:
-    """Whether t is in a word that had two capitals and no small letter so far."""
-    inside = word(text)
-    start = last(~inside)
-    capitals = counted(which(text, str.isupper), start)
-    small = counted(which(text, str.islower), start)
-    return inside & (capitals >= 2) & (small == 0)
-
-
-def in_number(text: str) -> np.ndarray:
-    """Whether the character is a digit."""
-    return which(text, str.isdecimal)
+def is_in_capitals(text: str) -> np.ndarray:
+    """Returns bool[t]: whether t's word so far has two capitals, no small letter."""
+    word = is_word(text)
+    start = last_event(~word)
+    capitals = count_events(find_class(text, str.isupper), start)
+    small = count_events(find_class(text, str.islower), start)
+    return word & (capitals >= 2) & (small == 0)
 
 
 def position_in_sentence(text: str) -> np.ndarray:
-    """Characters since the white space after . ! or ?, or since a blank line."""
+    """Returns the characters since the last end of a sentence or blank line."""
     ends = np.zeros(len(text), bool)
-    ends[[found.end() for found in SENTENCE.finditer(text)]] = True
-    return since(ends)
+    ends[[match.end() for match in SENTENCE_END.finditer(text)]] = True
+    return since_event(ends)

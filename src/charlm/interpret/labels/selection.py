@@ -1,59 +1,40 @@
-"""labels(text): what can be said of each place of a text, from the text alone.
-
-Whatever the text is (prose, a play, C, Python, TeX, a wiki's XML), all labels are
-tried, and those that occur are kept. The value at t is of the point just after
-character t was read, and is decided by the characters up to t, which is all that a
-recurrent net has read there; labels that are `ahead` look at what follows instead.
-"""
-
-from collections.abc import Iterator
+"""select_labels(text): the labels that occur in a text."""
 
 import numpy as np
 
-from charlm.interpret.labels.labels import Label, all_kinds
+from charlm.interpret.labels.labels import Label, compute_labels
 
-RARE = 0.002  # of the places
-SWITCHES = 10  # up, and as many down
-SOUND = 0.75  # of the stretches end as they should, else the text is of another kind
+MIN_SHARE = 0.002  # of the characters
+MIN_CHANGES = 10  # rises, and as many falls
+MIN_CLOSED_SHARE = 0.75  # of the spans; the text is of another kind if fewer are closed
 
 
-def labels(text: str) -> list[Label]:
-    """The labels that tell places of this text apart.
+def select_labels(text: str) -> list[Label]:
+    """Returns the labels that tell characters of a text apart.
 
-    Left out are those that have one value at all but 0.2 % of the places where they
-    are defined, that are defined at fewer than 0.2 % of all, that rise or fall fewer
-    than 10 times, that equal an earlier one, and those of stretches of which a quarter
-    never end as they should: so in prose a % begins no comment.
+    Left out are labels that have a single value at all but 0.2 % of the characters
+    where they are defined, that are defined at fewer than 0.2 % of all, that rise or
+    fall fewer than 10 times, that equal an earlier one, and those of which a quarter of
+    the spans are not closed: so in prose a % begins no comment.
 
     Args:
-      text: any; a line ends with \\n, and a \\r is white space of its line.
+      text: as of `compute_labels`.
     """
-    kept: list[Label] = []
-    for label, sound in every(text):
-        same = any(np.array_equal(label.values, other.values) for other in kept)
-        if sound >= SOUND and common(label) and not same:
-            kept.append(label)
-    return kept
+    selection: list[Label] = []
+    for label, closed_share in compute_labels(text):
+        is_new = not any(np.array_equal(label.values, o.values) for o in selection)
+        if closed_share >= MIN_CLOSED_SHARE and is_frequent(label) and is_new:
+            selection.append(label)
+    return selection
 
 
-def common(label: Label) -> bool:
-    """Whether it has more than one value, and both often enough."""
+def is_frequent(label: Label) -> bool:
+    """Returns whether a label has more than one value, and changes often enough."""
     values = label.values if label.where is None else label.values[label.where]
-    if len(values) < max(RARE * len(label.values), 1):
+    if len(values) < max(MIN_SHARE * len(label.values), 1):
         return False
     _, counts = np.unique(values, return_counts=True)
     steps = np.diff(values)
-    switches = min(np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
-    often = counts.max() <= (1 - RARE) * len(values)
-    return bool(often and switches >= SWITCHES)
-
-
-def every(text: str) -> Iterator[tuple[Label, float]]:
-    """All labels, whether or not they occur.
-
-    Yields:
-      The label, and which share of its stretches ended as they should.
-    """
-    # A net reads the two characters of \r\n, and its line goes on until the second.
-    for label, sound in all_kinds(text.replace("\r", " ")):
-        yield label._replace(values=label.values.astype(np.float32)), sound
+    changes = min(np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
+    is_varied = counts.max() <= (1 - MIN_SHARE) * len(values)
+    return bool(is_varied and changes >= MIN_CHANGES)

@@ -1,128 +1,126 @@
-"""What a label's score must beat: what can be told without memory or training."""
+"""The score that the last characters alone reach on a label, without memory."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Integer
 
-from charlm.interpret.units.auc import ranks_of_reals, target_of
+from charlm.interpret.labels.labels import Label
+from charlm.interpret.units.auc import make_target, rank_values
 
-if TYPE_CHECKING:
-    from charlm.interpret.labels.labels import Label
-else:  # all that has the fields of a Label will do
-    Label = Any
-
-COMMON = 127  # symbols that have weights of their own
+MAX_SYMBOLS = 127  # the commonest symbols, which have weights of their own
 
 
-def context_controls(
-    ids: Integer[np.ndarray, " t"], labels: Sequence[Label], *, context: int = 8
+def last_k_baseline(
+    ids: Integer[np.ndarray, " t"], labels: Sequence[Label], *, k: int = 8
 ) -> dict[str, float]:
-    """The score of each label told from the last `context` characters alone, by name.
+    """Returns, by name, the score of each label predicted from the last k characters.
 
-    It is told in two ways, learnt on the first half of the text and asked on the
-    second, of which the better counts. A table has the label's mean after each stretch
-    of characters: a stretch seen n times has its mean weighed by n against 1 of what
-    the stretch one shorter tells, down to none at all (I. H. Witten, T. C. Bell, "The
+    Two predictors are fitted to the first half of the text and scored on the second;
+    the better one counts. A table has the label's mean after each context: a context
+    that occurs n times has its mean weighted by n against 1 of the prediction of the
+    context one shorter, down to the empty one (I. H. Witten, T. C. Bell, "The
     zero-frequency problem", 1991, with one novelty). And a sum has a weight for each
-    symbol at each place back, by ridge regression (A. E. Hoerl, R. W. Kennard, 1970):
-    it knows what to make of stretches that it never met, and most of 8 characters are.
+    symbol at each distance, by ridge regression (A. E. Hoerl, R. W. Kennard, 1970): it
+    also predicts after contexts that never occurred, as most of 8 characters.
 
     Returns:
       |2 AUC - 1|, or |rho| of a graded label, on the second half; nan if the label has
       only one value there, or is nowhere defined in the first.
     """
-    ids, told = np.asarray(ids), {}
-    half, stretches = len(ids) // 2, _stretches(ids, context)
-    columns, inverses = _columns(ids, context), {}
+    ids = np.asarray(ids)
+    half, contexts = len(ids) // 2, _number_contexts(ids, k)
+    columns, inverses, baseline = _make_columns(ids, k), {}, {}
     width = int(columns.max(initial=0)) + 1
     for label in labels:
         where = np.ones(len(ids), bool) if label.where is None else label.where
-        learnt = np.flatnonzero(where[:half])
-        asked = np.flatnonzero(where[half:]) + half
+        train = np.flatnonzero(where[:half])
+        test = np.flatnonzero(where[half:]) + half
         values = np.asarray(label.values, np.float64)
-        truth = values[asked]
-        if not len(learnt) or not len(asked) or truth.min() == truth.max():
-            told[label.name] = float("nan")
+        truth = values[test]
+        if not len(train) or not len(test) or truth.min() == truth.max():
+            baseline[label.name] = float("nan")
             continue
-        key = learnt.tobytes()  # labels are mostly of the same places
+        key = train.tobytes()  # most labels are defined at the same characters
         if key not in inverses:
-            inverses[key] = np.linalg.inv(_products(columns[learnt], width))
-        guesses = (
-            _by_table(stretches, learnt, asked, values[learnt]),
-            _by_sum(columns, inverses[key], learnt, asked, values[learnt]),
+            inverses[key] = np.linalg.inv(_make_gram(columns[train], width))
+        predictions = (
+            _predict_by_table(contexts, train, test, values[train]),
+            _predict_by_sum(columns, inverses[key], train, test, values[train]),
         )
-        told[label.name] = max(_score(g, truth, graded=label.graded) for g in guesses)
-    return told
+        scores = (_score(p, truth, graded=label.graded) for p in predictions)
+        baseline[label.name] = max(scores)
+    return baseline
 
 
-def _stretches(ids: np.ndarray, context: int) -> list[np.ndarray]:
-    """For 0 to `context` last characters, the number of their stretch at each place.
+def _number_contexts(ids: np.ndarray, k: int) -> list[np.ndarray]:
+    """Returns, for 0 to k last characters, the number of the context at each t.
 
-    Numbers are exact, no hashes: each is the rank of the pair (number of the shorter
-    stretch, character before it).
+    Numbers are exact, no hashes: each is the rank of the pair (number of the context
+    one shorter, character before it).
     """
     symbols = np.unique(ids, return_inverse=True)[1].astype(np.int64) + 1
     numbers = [np.zeros(len(ids), np.int64)]
-    for back in range(context):
-        before = np.zeros_like(symbols)  # 0: no character, the text begins
-        before[back:] = symbols[: len(ids) - back]
-        pairs = numbers[-1] * (symbols.max(initial=0) + 1) + before
+    for column in _shift(symbols, k).T:
+        pairs = numbers[-1] * (symbols.max(initial=0) + 1) + column
         numbers.append(np.unique(pairs, return_inverse=True)[1])
     return numbers
 
 
-def _by_table(stretches, learnt, asked, values) -> np.ndarray:
-    """The label at the places asked, by the means at the places learnt."""
-    told = np.full(len(asked), values.mean())
-    for numbers in stretches[1:]:
-        seen, size = numbers[learnt], int(numbers.max()) + 1
-        counts = np.bincount(seen, minlength=size)[numbers[asked]]
-        sums = np.bincount(seen, values, minlength=size)[numbers[asked]]
-        told = (sums + told) / (counts + 1)
-    return told
-
-
-def _columns(ids: np.ndarray, context: int) -> np.ndarray:
-    """columns[t, k], which symbol stands k characters back; rare ones are one."""
-    _, symbols, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    commonest = np.empty(len(counts), np.int64)
-    commonest[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    symbols = np.minimum(commonest, COMMON)[symbols] + 1
-    columns = np.zeros((len(ids), context), np.int64)  # 0: the text begins
-    for back in range(context):
-        columns[back:, back] = symbols[: len(ids) - back]
+def _shift(symbols: np.ndarray, k: int) -> np.ndarray:
+    """Returns columns[t, n], the symbol n characters back; 0 before the text."""
+    columns = np.zeros((len(symbols), k), np.int64)
+    for back in range(k):
+        columns[back:, back] = symbols[: len(symbols) - back]
     return columns
 
 
-def _products(columns: np.ndarray, width: int) -> np.ndarray:
-    """How often each symbol at each place met each other, with ridge regression's 1."""
-    context = columns.shape[1]
-    found = np.zeros((context, width, context, width))
-    for i in range(context):
+def _predict_by_table(contexts, train, test, values) -> np.ndarray:
+    """Returns the label at `test`, by its means at `train`."""
+    prediction = np.full(len(test), values.mean())
+    for numbers in contexts[1:]:
+        train_numbers, size = numbers[train], int(numbers.max()) + 1
+        counts = np.bincount(train_numbers, minlength=size)[numbers[test]]
+        sums = np.bincount(train_numbers, values, minlength=size)[numbers[test]]
+        prediction = (sums + prediction) / (counts + 1)
+    return prediction
+
+
+def _make_columns(ids: np.ndarray, k: int) -> np.ndarray:
+    """Returns columns[t, n], the symbol n characters back; all rare ones are one."""
+    _, symbols, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    order = np.empty(len(counts), np.int64)  # 0: the commonest
+    order[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return _shift(np.minimum(order, MAX_SYMBOLS)[symbols] + 1, k)
+
+
+def _make_gram(columns: np.ndarray, width: int) -> np.ndarray:
+    """Returns how often symbols at two distances occur together, plus the identity."""
+    k = columns.shape[1]
+    gram = np.zeros((k, width, k, width))
+    for i in range(k):
         for j in range(i + 1):
             pairs = columns[:, i] * width + columns[:, j]
             counts = np.bincount(pairs, minlength=width**2).reshape(width, width)
-            found[i, :, j], found[j, :, i] = counts, counts.T
-    return found.reshape(2 * [context * width]) + np.eye(context * width)
+            gram[i, :, j], gram[j, :, i] = counts, counts.T
+    return gram.reshape(2 * [k * width]) + np.eye(k * width)
 
 
-def _by_sum(columns, inverse, learnt, asked, values) -> np.ndarray:
-    """The label's rank at the places asked, by the weights learnt."""
-    told, ranks = np.zeros(len(asked)), ranks_of_reals(values)
+def _predict_by_sum(columns, inverse, train, test, values) -> np.ndarray:
+    """Returns the label's rank at `test`, by the weights fitted at `train`."""
+    prediction, ranks = np.zeros(len(test)), rank_values(values)
     if not len(inverse):
-        return told
+        return prediction
     width = len(inverse) // columns.shape[1]
-    sums = [np.bincount(column, ranks, minlength=width) for column in columns[learnt].T]
+    sums = [np.bincount(column, ranks, minlength=width) for column in columns[train].T]
     weights = (inverse @ np.concatenate(sums)).reshape(-1, width)
-    for column, weight in zip(columns[asked].T, weights, strict=True):
-        told += weight[column]
-    return told
+    for column, weight in zip(columns[test].T, weights, strict=True):
+        prediction += weight[column]
+    return prediction
 
 
-def _score(told: np.ndarray, truth: np.ndarray, *, graded: bool) -> float:
-    """|2 AUC - 1| or |rho| of real numbers."""
-    ranks, target = ranks_of_reals(told), target_of(truth, graded=graded)
+def _score(prediction: np.ndarray, truth: np.ndarray, *, graded: bool) -> float:
+    """Returns |2 AUC - 1| or |rho| of real numbers."""
+    ranks, target = rank_values(prediction), make_target(truth, graded=graded)
     norm = np.linalg.norm(ranks) if graded else 1
     return min(1.0, float(abs(ranks @ target.weights) / max(norm, 1e-20)))

@@ -1,4 +1,4 @@
-"""The whole search for cells that mean something, on one text."""
+"""study(model, text): which units of a network follow which labels."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,43 +7,56 @@ import jax
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.ablation import AblationEffect, ablation_effects
-from charlm.interpret.activations import SIGNALS, Activations, cell_of, trace
+from charlm.interpret.ablation import (
+    AblationEffect,
+    ablation_effects,
+    get_state_signal,
+)
+from charlm.interpret.activations import (
+    Activations,
+    get_cell_name,
+    list_signals,
+    record_activations,
+)
 from charlm.interpret.labels.labels import Label
-from charlm.interpret.labels.selection import labels
-from charlm.interpret.units.baselines import context_controls
-from charlm.interpret.units.results import Finding, Findings
-from charlm.interpret.units.selection import best_scores, find
+from charlm.interpret.labels.selection import select_labels
+from charlm.interpret.units.baselines import last_k_baseline
+from charlm.interpret.units.selection import (
+    UnitResult,
+    UnitResults,
+    compute_best_scores,
+    select_units,
+)
 from charlm.model.lm import LanguageModel
 
 PyTree = Any
-CLAMPED = 10_000  # characters on which clamped units are compared
-WORTH = 0.5  # held-out score from which a finding is worth that
+Model = tuple[LanguageModel, PyTree, Vocab]
+ABLATION_CHARS = 10_000  # on which ablated units are compared
+MIN_ABLATION_SCORE = 0.5  # on the second half; units below it are not ablated
 
 
 class Study(NamedTuple):
-    """What was found in a net, and by the same procedure in its untrained twin.
+    """What the units of a network follow, and those of its untrained control.
 
     Attributes:
-      trace: of the text.
+      activations: on the text.
       labels: of the text.
-      findings: of the net.
-      twin: of a net of the same shape that never learnt; None if not asked for.
-      costs: what clamping costs, of the labels' own units that passed with 0.5 or more;
-        none if not asked for.
+      results: of the network.
+      untrained_control: of a network of the same shape that never learned; None if not
+        computed.
+      ablations: by result, the effect of ablating its unit, of the labels' own units
+        that passed with MIN_ABLATION_SCORE or more; none if not computed.
     """
 
-    trace: Activations
+    activations: Activations
     labels: list[Label]
-    findings: Findings
-    twin: Findings | None
-    costs: dict[Finding, AblationEffect]
+    results: UnitResults
+    untrained_control: UnitResults | None
+    ablations: dict[UnitResult, AblationEffect]
 
 
 def study(
-    lm: LanguageModel,
-    params: PyTree,
-    vocab: Vocab,
+    model: Model,
     text: str | bytes | np.ndarray,
     *,
     signals: Sequence[str] = (),
@@ -51,107 +64,102 @@ def study(
     seed: int = 0,
     thorough: bool = True,
 ) -> Study:
-    """Which units of a net track which labels of a text, and what clamping them costs.
+    """Returns which units of a network follow which labels of a text.
 
     Args:
-      lm: the model.
-      params: its parameters.
-      vocab: its symbols.
+      model: (lm, params, vocab).
       text: that it was not trained on, or its ids[t].
-      signals: that are scored, as "h" or "f"; none named is all. Instead of tanh c,
-        c is, which has the same ranks.
+      signals: that are scored, as "h" or "f"; none is all. Instead of tanh c, c is,
+        which has the same ranks.
       candidates: units of each label that are judged, the best of the first half.
-      seed: of the null's shifts, and of the twin's weights.
-      thorough: whether the found units are clamped, and the twin, which is a control
-        in any case, is searched as the net is.
+      seed: of the shifts of labels, and of the untrained control's weights.
+      thorough: whether units are ablated, and the untrained control, which sets a limit
+        in any case, is searched as the network is.
 
     Raises:
       UserError: the text is too short or has unseen characters, or the cell has no
         such signal.
     """
-    names = _scored(cell_of(params), signals)
-    twins = lm.init(jax.random.key(seed))
-    untrained = trace(lm, twins, vocab, text, signals=names)
-    ids, of_text = untrained.ids, labels(untrained.text)
-    context = context_controls(np.asarray(ids), of_text)
-    best = best_scores(untrained.signals, of_text)
-    given = {"candidates": candidates, "seed": seed, "context": context}
-    twin = find(untrained.signals, of_text, **given) if thorough else None
-    del untrained  # two traces at a time are more than a laptop may hold
-    needed = {"c" if "c" in SIGNALS[cell_of(params)] else "h"} if thorough else set()
-    seen = trace(lm, params, vocab, ids, signals=[*needed.union(names)])
-    units = {n: u for n, u in seen.signals.items() if n.rpartition("/")[2] in names}
-    findings = find(units, of_text, untrained=best, **given)
-    costs = clamped(lm, params, seen, of_text, findings.labels) if thorough else {}
-    return Study(seen, of_text, findings, twin, costs)
+    lm, params, vocab = model
+    available = dict.fromkeys(s.rpartition("/")[2] for s in list_signals(lm, params))
+    same_ranks = {"tanh_c": "c"} if get_cell_name(lm) == "lstm" else {}
+    names = dict.fromkeys(same_ranks.get(s, s) for s in signals or available)
+    untrained_model = (lm, lm.init(jax.random.key(seed)), vocab)
+    untrained = record_activations(untrained_model, text, signals=[*names])
+    ids, labels = untrained.ids, select_labels(untrained.text)
+    context = last_k_baseline(np.asarray(ids), labels)
+    best = compute_best_scores(untrained.signals, labels)
+    options = {"candidates": candidates, "seed": seed, "context": context}
+    control = select_units(untrained.signals, labels, **options) if thorough else None
+    del untrained  # two activations at a time are more than a laptop may hold
+    state = {get_state_signal(lm)} if thorough else set()
+    activations = record_activations(model, ids, signals=[*state.union(names)])
+    units = activations.signals.items()
+    scored = {name: u for name, u in units if name.rpartition("/")[2] in names}
+    results = select_units(scored, labels, untrained=best, **options)
+    ablations = {}
+    if thorough:
+        ablations = ablate_units(lm, params, activations, labels, results.by_label)
+    return Study(activations, labels, results, control, ablations)
 
 
-def _scored(cell: str, signals: Sequence[str]) -> list[str]:
-    """The signals of a cell that are scored, each order of values once."""
-    same = {"tanh_c": "c"} if cell == "lstm" else {}
-    return [*dict.fromkeys(same.get(name, name) for name in signals or SIGNALS[cell])]
-
-
-def clamped(
+def ablate_units(
     lm: LanguageModel,
     params: PyTree,
-    seen: Activations,
-    of_text: Sequence[Label],
-    findings: Sequence[Finding],
-) -> dict[Finding, AblationEffect]:
-    """What clamping their units costs, of the findings that passed with WORTH or more.
+    activations: Activations,
+    labels: Sequence[Label],
+    results: Sequence[UnitResult],
+) -> dict[UnitResult, AblationEffect]:
+    """Returns, by result, the effect of ablating its unit.
 
-    Measured on a part of the half on which no unit was chosen.
+    Only results that passed with MIN_ABLATION_SCORE or more are taken. The effect is
+    measured on a part of the half on which no unit was chosen.
     """
-    passed = [each for each in findings if each.passed and abs(each.score) >= WORTH]
+    passed = [r for r in results if r.passed and abs(r.score) >= MIN_ABLATION_SCORE]
     if not passed:
         return {}
-    names = {each.label for each in passed}
-    holds = {label.name: holding(label) for label in of_text if label.name in names}
-    part = richest(list(holds.values()), len(seen.ids))
-    costs = ablation_effects(
+    names = {result.label for result in passed}
+    masks = {label.name: get_mask(label) for label in labels if label.name in names}
+    part = choose_part([*masks.values()], len(activations.ids))
+    effects = ablation_effects(
         lm,
         params,
-        cut(seen, part),
-        [(layer_of(each), each.unit) for each in passed],
-        [holds[each.label][part] for each in passed],
+        slice_activations(activations, part),
+        [(result.layer, result.unit) for result in passed],
+        [masks[result.label][part] for result in passed],
     )
-    return dict(zip(passed, costs, strict=True))
+    return dict(zip(passed, effects, strict=True))
 
 
-def richest(holds: Sequence[np.ndarray], length: int) -> slice:
-    """CLAMPED characters of the second half in which the rarest label is most at home.
+def choose_part(masks: Sequence[np.ndarray], length: int) -> slice:
+    """Returns ABLATION_CHARS of the second half in which every label holds somewhere.
 
-    Of all such stretches the one where the label that holds, or fails to hold, least
-    often there does so most often: clamping is to be seen where each label holds.
+    Of all such parts it is the one where the label that holds, or fails to hold, least
+    often does so most often: the effect is to be seen where each label holds.
     """
-    starts = range(length // 2, max(length - CLAMPED, length // 2) + 1, CLAMPED // 4)
+    last = max(length - ABLATION_CHARS, length // 2)
+    starts = range(length // 2, last + 1, ABLATION_CHARS // 4)
 
-    def rarest(start: int) -> float:
-        shares = [held[start : start + CLAMPED].mean() for held in holds]
+    def get_least_share(start: int) -> float:
+        shares = [mask[start : start + ABLATION_CHARS].mean() for mask in masks]
         return min((min(share, 1 - share) for share in shares), default=0.0)
 
-    start = max(starts, key=rarest)
-    return slice(start, start + CLAMPED)
+    start = max(starts, key=get_least_share)
+    return slice(start, start + ABLATION_CHARS)
 
 
-def layer_of(finding: Finding) -> int:
-    """The layer of a finding's unit."""
-    return int(finding.signal.partition("/")[0].removeprefix("layer_"))
+def get_mask(label: Label) -> np.ndarray:
+    """Returns bool[t]: where a yes/no label says yes; where a graded one is not 0."""
+    mask = label.values > 0
+    return mask if label.where is None else mask & label.where
 
 
-def holding(label: Label) -> np.ndarray:
-    """holds[t]: where a label of yes and no says yes; where a graded one is not 0."""
-    holds = label.values > 0
-    return holds if label.where is None else holds & label.where
-
-
-def cut(seen: Activations, part: slice) -> Activations:
-    """The trace of a part of the text, as it was read with all before it."""
-    return seen._replace(
-        ids=seen.ids[part],
-        signals={name: rows[part] for name, rows in seen.signals.items()},
-        top_k_ids=seen.top_k_ids[part],
-        top_k_probs=seen.top_k_probs[part],
-        nats=seen.nats[part],
+def slice_activations(activations: Activations, part: slice) -> Activations:
+    """Returns the activations on a part of the text, read with all before it."""
+    return activations._replace(
+        ids=activations.ids[part],
+        signals={name: rows[part] for name, rows in activations.signals.items()},
+        top_k_ids=activations.top_k_ids[part],
+        top_k_probs=activations.top_k_probs[part],
+        nats=activations.nats[part],
     )

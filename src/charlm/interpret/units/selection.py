@@ -1,159 +1,190 @@
-"""Which unit tracks which label: chosen on half of a text, measured on the other.
+"""Which unit follows which label: chosen on half of a text, scored on the other.
 
-    context = context_controls(trace.ids, labels)
-    untrained = best_scores(trace_of_untrained.signals, labels)
-    found = find(trace.signals, labels, untrained=untrained, context=context)
-
-Without controls, 500 units times 20 labels always yield winners.
+Some of 500 units follow any 20 labels, so the controls decide: shifted labels, an
+untrained network (`compute_best_scores`), and the last characters (`last_k_baseline`).
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
 
 from charlm.errors import UserError
-from charlm.interpret.units.permutation_test import LEAST, scored, thresholds_of, unfit
-from charlm.interpret.units.results import Finding, Findings, beats, ranked
-
-if TYPE_CHECKING:
-    from charlm.interpret.labels.labels import Label
-else:  # all that has the fields of a Label will do
-    Label = Any
+from charlm.interpret.labels.labels import Label
+from charlm.interpret.units.permutation_test import (
+    MIN_CHARS,
+    compute_thresholds,
+    explain_unfit,
+    score_signals,
+)
 
 Signals = Mapping[str, Integer[np.ndarray, "t _"]]
-FEW = 20  # shifts that tell a label's mean null, for choosing
+NUM_CHANCE_SHIFTS = 20  # from which a label's mean maximum is estimated, for choosing
+TOLERANCE = 1e-4  # of scores: those of labels that are predicted for certain are all 1
 
 
-def find(
+class UnitResult(NamedTuple):
+    """A unit and a label, chosen on the first half of a text.
+
+    Attributes:
+      signal: as "layer_0/c".
+      unit: its number.
+      label: the label's name.
+      score: on the second half, 2 AUC - 1 or Spearman's rho.
+      chosen_score: the same on the first half, on which it was chosen.
+      threshold: the |score| that chance exceeds on any label with p <= alpha.
+      untrained: |score| of the best untrained unit; nan if unknown.
+      context: |score| of the last characters alone; nan if unknown.
+      passed: whether the score has the sign of chosen_score, and is above all three in
+        size.
+    """
+
+    signal: str
+    unit: int
+    label: str
+    score: float
+    chosen_score: float
+    threshold: float
+    untrained: float
+    context: float
+    passed: bool
+
+    @property
+    def layer(self) -> int:
+        """The layer of the unit."""
+        return int(self.signal.partition("/")[0].removeprefix("layer_"))
+
+
+class UnitResults(NamedTuple):
+    """The results of `select_units`.
+
+    Attributes:
+      by_unit: for each unit of each signal its own label; passed ones and high scores
+        first.
+      by_label: for each label its own units, in the same order.
+      unfit_labels: labels that could not be scored: {name: why}.
+      widths: units of each layer, {"layer_0": h}.
+    """
+
+    by_unit: list[UnitResult]
+    by_label: list[UnitResult]
+    unfit_labels: dict[str, str]
+    widths: dict[str, int]
+
+
+def select_units(
     signals: Signals,
     labels: Sequence[Label],
     *,
-    shifts: int = 100,
+    num_shifts: int = 100,
     seed: int = 0,
-    family: float = 0.05,
+    alpha: float = 0.05,
     candidates: int = 1,
     untrained: Mapping[str, float] | None = None,
     context: Mapping[str, float] | None = None,
-) -> Findings:
-    """Which unit tracks which label, with a verdict on each.
+) -> UnitResults:
+    """Returns which unit follows which label, with a verdict on each.
 
     A unit's own label is that of which its |score| on the first half covers most of the
-    way from chance, the mean of the null's maxima there, to 1; a label's own unit is
-    that of the highest |score| there. Only the score on the second half counts.
+    way from chance, the mean of the shifted labels' maxima there, to 1; a label's own
+    unit is that of the highest |score| there. Only the score on the second half counts.
 
-    The null is the largest |score| on the second half of all units of all signals,
-    while all labels are shifted round: with units that know nothing of the labels, the
-    chance that any pair exceeds its threshold is about `family`. What can pass is less,
-    a pair or two of each unit, chosen elsewhere, that keeps its sign: so the verdicts
-    are conservative. On short texts they need to be: there shifts are few that differ
+    It is compared with the largest |score| on the second half of all units of all
+    signals, while all labels are shifted round: with units that know nothing of the
+    labels, the chance that any pair exceeds its threshold is about alpha. What can pass
+    is less, a pair or two of each unit, chosen elsewhere, that keeps its sign: so the
+    verdicts are conservative. On short texts they need to be: there few shifts differ
     for slow units and rare labels, thresholds by themselves are somewhat low, and what
-    passes is about as much as `family` says.
+    passes is about as much as alpha says.
 
     Args:
       signals: integers[t, h] by name, as in Activations; of signals whose values rise
         together, as c and tanh c, give one.
       labels: of the same text.
-      shifts: how many make the null.
+      num_shifts: permutations of the labels.
       seed: of the shifts.
-      family: chance that labels and units that are independent pass anywhere.
+      alpha: chance that labels and units that are independent pass anywhere.
       candidates: how many units a label has, the best of the first half; of each the
         signal that is best there.
-      untrained: `best_scores` of an untrained net of this size, by label.
-      context: `context_controls` of the text, by label.
+      untrained: `compute_best_scores` of an untrained network of this size, by label.
+      context: `last_k_baseline` of the text, by label.
 
     Raises:
       UserError: the text is too short for two halves, lengths differ, two labels have
-        one name, the shifts are too few for `family`, or no candidate is asked for.
+        one name, num_shifts is too low for alpha, or candidates is below 1.
     """
-    _check_shifts(shifts, family)
+    if not 0 < alpha < 1:
+        raise UserError(f"alpha is {alpha}; take a probability between 0 and 1")
+    least = max(3, math.ceil(1 / alpha - 1 - 1e-9))
+    if num_shifts < least:
+        raise UserError(
+            f"num_shifts is {num_shifts}, too few for alpha={alpha}; take {least} or"
+            " more"
+        )
     if candidates < 1:
-        raise UserError(f"candidates={candidates}: take 1 unit of a label or more")
-    first, second = _halves(signals, labels)
-    fit, left_out = _fit(labels, (first, second))
+        raise UserError(f"candidates is {candidates}; take 1 unit of a label or more")
+    first, second, fit, unfit = _check(signals, labels)
     widths = {name.rpartition("/")[0]: u.shape[1] for name, u in signals.items()}
     if not fit:
-        return Findings([], [], left_out, widths)
-    amounts = np.random.default_rng(seed).random(shifts)
-    chosen = scored(signals, fit, first, amounts[:FEW])
-    held_out = scored(signals, fit, second, amounts)
-    thresholds = thresholds_of(held_out.highest, family)
-    pairs = [
-        (name, u) for name, units in signals.items() for u in range(units.shape[1])
-    ]
+        return UnitResults([], [], unfit, widths)
+    amounts = np.random.default_rng(seed).random(num_shifts)
+    chosen = score_signals(signals, fit, first, amounts[:NUM_CHANCE_SHIFTS])
+    held_out = score_signals(signals, fit, second, amounts)
+    thresholds = compute_thresholds(held_out.maxima, alpha)
+    pairs = [(name, u) for name, of in signals.items() for u in range(of.shape[1])]
 
-    def finding(row: int, n: int) -> Finding:
-        before, score = float(chosen.scores[row, n]), float(held_out.scores[row, n])
+    def make_result(row: int, n: int) -> UnitResult:
+        chosen_score, score = float(chosen.units[row, n]), float(held_out.units[row, n])
         label = fit[n].name
         limits = (
             float(thresholds[n]),
             (untrained or {}).get(label, math.nan),
             (context or {}).get(label, math.nan),
         )
-        passed = before * score > 0 and all(beats(score, x) for x in limits)
-        return Finding(*pairs[row], label, score, before, *limits, passed)
+        passed = chosen_score * score > 0 and all(exceeds(score, x) for x in limits)
+        return UnitResult(*pairs[row], label, score, chosen_score, *limits, passed)
 
-    chance = chosen.highest.mean(axis=1)
-    own = ((np.abs(chosen.scores) - chance) / (1 - chance + 1e-6)).argmax(axis=1)
-    order = np.argsort(-np.abs(chosen.scores), axis=0, kind="stable")
-    units = [(name.rpartition("/")[0], u) for name, u in pairs]
-    return Findings(
-        units=ranked(finding(row, n) for row, n in enumerate(own.tolist())),
-        labels=ranked(
-            finding(row, n)
-            for n in range(len(fit))
-            for row in _first_of_each(order[:, n].tolist(), units, candidates)
-        ),
-        left_out=left_out,
-        widths=widths,
-    )
-
-
-def _first_of_each(
-    order: Iterable[int], units: Sequence[tuple[str, int]], count: int
-) -> list[int]:
-    """The first rows of `order`, of `count` units, one of each."""
-    rows: dict[tuple[str, int], int] = {}
-    for row in order:
-        rows.setdefault(units[row], row)
-        if len(rows) == count:
-            break
-    return list(rows.values())
+    chance = chosen.maxima.mean(axis=1)
+    own = ((np.abs(chosen.units) - chance) / (1 - chance + 1e-6)).argmax(axis=1)
+    order = np.argsort(-np.abs(chosen.units), axis=0, kind="stable")
+    by_label = []
+    for n in range(len(fit)):
+        rows: dict[tuple[str, int], int] = {}  # of each unit, that of its best signal
+        for row in order[:, n].tolist():
+            signal, unit = pairs[row]
+            rows.setdefault((signal.rpartition("/")[0], unit), row)
+        by_label += [make_result(row, n) for row in [*rows.values()][:candidates]]
+    by_unit = [make_result(row, n) for row, n in enumerate(own.tolist())]
+    for results in (by_unit, by_label):
+        results.sort(key=lambda each: (not each.passed, -abs(each.score)))
+    return UnitResults(by_unit, by_label, unfit, widths)
 
 
-def best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
-    """By label, the |score| of the best unit, chosen on one half, told on the other.
+def compute_best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
+    """Returns, by label, the |score| on one half of the best unit of the other.
 
-    Of an untrained net it is a control. Labels that could not be scored are missing.
+    Of an untrained network it is a control. Labels that could not be scored are
+    missing.
 
     Raises:
-      UserError: as `find`.
+      UserError: as `select_units`.
     """
-    first, second = _halves(signals, labels)
-    fit, _ = _fit(labels, (first, second))
-    nothing = np.empty(0)
-    chosen = np.abs(scored(signals, fit, first, nothing).scores).argmax(axis=0)
-    held_out = np.abs(scored(signals, fit, second, nothing).scores)
+    first, second, fit, _ = _check(signals, labels)
+    no_shifts = np.empty(0)
+    chosen = np.abs(score_signals(signals, fit, first, no_shifts).units).argmax(axis=0)
+    held_out = np.abs(score_signals(signals, fit, second, no_shifts).units)
     return {
         label.name: float(held_out[row, n])
         for n, (label, row) in enumerate(zip(fit, chosen, strict=True))
     }
 
 
-def _check_shifts(shifts: int, family: float) -> None:
-    if not 0 < family < 1:
-        raise UserError(f"family={family} is no probability; take one between 0 and 1")
-    least = max(3, math.ceil(1 / family - 1 - 1e-9))
-    if shifts < least:
-        raise UserError(
-            f"{shifts} shifts are too few for family={family}; take {least} or more"
-        )
-
-
-def _halves(signals: Signals, labels: Sequence[Label]) -> tuple[slice, slice]:
-    """The two halves of the text that signals and labels are of."""
+def _check(
+    signals: Signals, labels: Sequence[Label]
+) -> tuple[slice, slice, list[Label], dict[str, str]]:
+    """Returns both halves of the text, the fit labels, and why the others are unfit."""
     lengths = {len(units) for units in signals.values()}
     lengths |= {len(label.values) for label in labels}
     if not signals or len(lengths) > 1:
@@ -162,24 +193,47 @@ def _halves(signals: Signals, labels: Sequence[Label]) -> tuple[slice, slice]:
             " of the same text"
         )
     [t] = lengths
-    if t < 2 * LEAST:
+    if t < 2 * MIN_CHARS:
         raise UserError(
-            f"the text has {t} characters; take {2 * LEAST} or more, to choose on"
-            " a half and to measure on the other"
+            f"the text has {t} characters; take {2 * MIN_CHARS} or more, to choose on a"
+            " half and to score on the other"
         )
-    return slice(0, t // 2), slice(t // 2, t)
-
-
-def _fit(
-    labels: Sequence[Label], halves: tuple[slice, slice]
-) -> tuple[list[Label], dict[str, str]]:
-    """The labels that can be scored, and why the others cannot."""
+    halves = slice(0, t // 2), slice(t // 2, t)
     if len({label.name for label in labels}) < len(labels):
-        raise UserError("two labels have the same name; name each as no other")
-    reasons = {
+        raise UserError("two labels have the same name; give each its own")
+    unfit = {
         label.name: reason
         for label in labels
         for half in halves
-        if (reason := unfit(label, half))
+        if (reason := explain_unfit(label, half))
     }
-    return [label for label in labels if label.name not in reasons], reasons
+    return *halves, [each for each in labels if each.name not in unfit], unfit
+
+
+def exceeds(score: float, limit: float) -> bool:
+    """Returns whether |score| is above a limit, not by rounding; nan is no limit."""
+    return not abs(score) <= limit + TOLERANCE
+
+
+def compute_interpretable_shares(
+    results: UnitResults, *, bars: Sequence[float] = (0.5, 0.7, 0.9)
+) -> dict[float, float]:
+    """Returns, by bar, the share of units of which a signal passed with that |score|.
+
+    A unit counts once, however many of its signals pass. Each is judged on its own
+    label. Karpathy's post calls about 5 % of cells interpretable.
+    """
+    count = sum(results.widths.values())
+    passed = [each for each in results.by_unit if each.passed]
+    return {
+        bar: len({(r.layer, r.unit) for r in passed if abs(r.score) >= bar}) / count
+        for bar in bars
+    }
+
+
+def as_records(results: Iterable[Any]) -> list[dict[str, Any]]:
+    """Returns results, or effects of ablations, as data for JSON; nan is None."""
+    return [
+        {key: None if x != x else x for key, x in result._asdict().items()}
+        for result in results
+    ]

@@ -16,9 +16,9 @@ from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import Activations
 from charlm.interpret.viewer.initial_view import choose_initial_view
+from charlm.interpret.viewer.listed_units import MIN_SEARCH, ListedUnit
 from charlm.interpret.viewer.quantize import check_cell, encode
 from charlm.interpret.viewer.template import as_json, fill, make_document, read_static
-from charlm.interpret.viewer.unit_results import MIN_SEARCH, UnitResult
 
 SCRIPTS = (
     "dom", "model", "data", "colors", "glyphs", "layout", "units", "strip", "view",
@@ -42,7 +42,7 @@ def make_html(
     activations: Activations,
     *,
     model: Mapping[str, Any],
-    unit_results: Sequence[UnitResult] | None = None,
+    unit_results: Sequence[ListedUnit] | None = None,
     title: str,
     about: str = "",
     start: int | None = None,

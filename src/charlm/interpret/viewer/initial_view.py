@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from charlm.interpret.activations import Activations
-from charlm.interpret.viewer.unit_results import UnitResult
+from charlm.interpret.viewer.listed_units import ListedUnit
 
 SCREEN_CHARS = 600  # about half of what a screen shows
 
 
 def choose_initial_view(
-    activations: Activations, unit_results: Sequence[UnitResult], start: int | None
+    activations: Activations, unit_results: Sequence[ListedUnit], start: int | None
 ) -> dict[str, Any]:
     """The "layer", "unit" and "signal" that are shown, and "at", the marked character.
 
@@ -33,7 +33,7 @@ def choose_initial_view(
     if start is None:
         # The activations need not have the gates; h stands for them.
         name = "c" if signal in ("tanh_c", "c") else "h"
-        values = activations.real(f"layer_{layer}/{name}", unit)
+        values = activations.get_values(f"layer_{layer}/{name}", unit)
         start = find_active_position(np.tanh(values) if name == "c" else values)
     return {"layer": layer, "unit": unit, "signal": signal, "at": start}
 

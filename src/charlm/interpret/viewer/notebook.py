@@ -8,11 +8,11 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import get_cell_name, record_activations
-from charlm.interpret.units.pipeline import cut, study
-from charlm.interpret.units.results import Findings
+from charlm.interpret.units.pipeline import slice_activations, study
+from charlm.interpret.units.selection import UnitResults
 from charlm.interpret.viewer.html import REQUIRED_SIGNALS, make_html
+from charlm.interpret.viewer.listed_units import MIN_SEARCH, rank_listed_units
 from charlm.interpret.viewer.quantize import check_cell, quantize
-from charlm.interpret.viewer.unit_results import MIN_SEARCH, rank_unit_results
 from charlm.model.lm import LanguageModel
 
 Model = tuple[LanguageModel, Any, Vocab]
@@ -23,12 +23,12 @@ class Page(NamedTuple):
 
     Attributes:
       html: the page, a whole file.
-      findings: of the search for units; None if there was none.
+      results: of the search for units; None if there was none.
       height: of its frame in a notebook, in pixels.
     """
 
     html: str
-    findings: Findings | None
+    findings: UnitResults | None
     height: int
 
     def _repr_html_(self) -> str:
@@ -80,17 +80,15 @@ def show(
     result = activations = None
     if min(search, len(ids)) >= MIN_SEARCH:
         result = study(model, ids[:search], signals=signals, thorough=False)
-        activations = result.trace
+        activations = result.activations
     if activations is None or len(activations.ids) < min(characters, len(ids)):
-        activations = record_activations(
-            model, ids[:characters], signals=signals
-        )
+        activations = record_activations(model, ids[:characters], signals=signals)
     page = make_html(
-        cut(activations, slice(0, characters)),
+        slice_activations(activations, slice(0, characters)),
         model=quantize(params, cell=cell),
-        unit_results=rank_unit_results(result) if result else None,
+        unit_results=rank_listed_units(result) if result else None,
         title=title,
         about=about,
         start=start,
     )
-    return Page(page, result.findings if result else None, height)
+    return Page(page, result.results if result else None, height)

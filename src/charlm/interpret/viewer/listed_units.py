@@ -3,16 +3,16 @@
 from collections import Counter
 from typing import NamedTuple
 
-from charlm.interpret.units.permutation_test import LEAST
-from charlm.interpret.units.pipeline import Study, layer_of
-from charlm.interpret.units.results import Finding
+from charlm.interpret.units.permutation_test import MIN_CHARS
+from charlm.interpret.units.pipeline import Study
+from charlm.interpret.units.selection import UnitResult
 
-MIN_SEARCH = 2 * LEAST  # characters, without which no units are searched for
+MIN_SEARCH = 2 * MIN_CHARS  # characters, without which no units are searched for
 MAX_RESULTS = 60
 
 
-class UnitResult(NamedTuple):
-    """What a unit follows.
+class ListedUnit(NamedTuple):
+    """A unit in the page's list, and what it follows.
 
     Attributes:
       layer: from 0.
@@ -31,7 +31,7 @@ class UnitResult(NamedTuple):
     passed: bool
 
 
-def rank_unit_results(study: Study) -> list[UnitResult]:
+def rank_listed_units(study: Study) -> list[ListedUnit]:
     """The units of a study that passed all controls, in the order of the page's list.
 
     The best unit of each label comes before the second of any, and the labels that the
@@ -41,24 +41,24 @@ def rank_unit_results(study: Study) -> list[UnitResult]:
     units: set[tuple[int, int]] = set()
     ranks: Counter[str] = Counter()
     ranked = []
-    for finding in study.findings.units:  # the best first
-        unit, label = (layer_of(finding), finding.unit), finding.label
-        if finding.passed and unit not in units:
+    for result in study.results.by_unit:  # the best first
+        unit, label = (result.layer, result.unit), result.label
+        if result.passed and unit not in units:
             units.add(unit)
-            order = ranks[label], label not in post_labels, -abs(finding.score)
-            ranked.append((order, finding))
+            order = ranks[label], label not in post_labels, -abs(result.score)
+            ranked.append((order, result))
             ranks[label] += 1
     ranked.sort(key=lambda pair: pair[0])
-    return [_make_result(finding) for _, finding in ranked[:MAX_RESULTS]]
+    return [_list_unit(result) for _, result in ranked[:MAX_RESULTS]]
 
 
-def _make_result(finding: Finding) -> UnitResult:
-    signal = finding.signal.partition("/")[2]
-    return UnitResult(
-        layer=layer_of(finding),
-        unit=finding.unit,
+def _list_unit(result: UnitResult) -> ListedUnit:
+    signal = result.signal.partition("/")[2]
+    return ListedUnit(
+        layer=result.layer,
+        unit=result.unit,
         signal="tanh_c" if signal == "c" else signal,
-        label=finding.label,
-        score=finding.score,
-        passed=finding.passed,
+        label=result.label,
+        score=result.score,
+        passed=result.passed,
     )

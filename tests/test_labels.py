@@ -1,14 +1,15 @@
-"""Labels of a text: those of each character, and that only those ahead look ahead."""
+"""Labels of a text: their values, and that only those ahead depend on what follows."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charlm.interpret.labels.selection import Label, common, every, labels
+from charlm.interpret.labels.labels import Label, compute_labels
+from charlm.interpret.labels.selection import is_frequent, select_labels
 
 # A label, a text, and the label's values under its characters. ⏎ is a newline, → a tab.
-PICTURES = r'''
+EXAMPLES = r'''
 position in line
 ab⏎c⏎⏎de
 12010012
@@ -185,26 +186,6 @@ italic or bold
 ''a'b'' it's ''c⏎d
 011111000000001100
 
-inside $ $
-$a$ b \$ $c$
-110000000110
-
-inside $ $
-$$a$b$$ c
-111111000
-
-inside $ $
-\[a\] \(b\)
-01110001110
-
-inside $ $
-$a⏎⏎b
-11100
-
-depth of environments
-\begin{a}\begin{b}\end{a}
-0000000011111111122222220
-
 inside string
 f("a\"b", 'c')
 00111110000000
@@ -376,7 +357,7 @@ PIECES = [
         "AB",
     ],
 ]
-MADE = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+RANDOM_TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 AHEAD = {
     "left in line",
     "line end within 5",
@@ -385,31 +366,31 @@ AHEAD = {
 }
 
 
-def named(text):
-    """All labels of a text by their names, rare or not."""
-    return {label.name: label for label, _ in every(text)}
+def get_labels(text):
+    """Returns all labels of a text by their names, rare or not."""
+    return {label.name: label for label, _ in compute_labels(text)}
 
 
-def blocks():
-    return [block.split("\n") for block in PICTURES.strip("\n").split("\n\n")]
+def get_examples():
+    return [block.split("\n") for block in EXAMPLES.strip("\n").split("\n\n")]
 
 
-@pytest.mark.parametrize("name, text, expected", blocks())
-def test_a_label_is_what_its_picture_shows(name, text, expected):
-    label = named(text.replace("⏎", "\n").replace("→", "\t"))[name]
+@pytest.mark.parametrize("name, text, expected", get_examples())
+def test_a_label_has_the_values_of_its_example(name, text, expected):
+    label = get_labels(text.replace("⏎", "\n").replace("→", "\t"))[name]
     assert "".join(f"{value:.0f}" for value in label.values) == expected
 
 
-def test_every_label_has_its_picture():
-    assert set(named("")) == {name for name, _, _ in blocks()}
+def test_every_label_has_an_example():
+    assert set(get_labels("")) == {name for name, _, _ in get_examples()}
 
 
-@given(MADE | st.text(max_size=40), st.data())
+@given(RANDOM_TEXTS | st.text(max_size=40), st.data())
 @settings(max_examples=150)
-def test_of_any_text_no_label_but_those_ahead_looks_ahead(text, data):
-    whole = named(text)
+def test_of_any_text_only_labels_that_are_ahead_depend_on_what_follows(text, data):
+    whole = get_labels(text)
     n = data.draw(st.integers(0, len(text)))
-    for name, part in named(text[:n]).items():
+    for name, part in get_labels(text[:n]).items():
         label = whole[name]
         assert label.values.dtype == np.float32
         assert label.values.shape == (len(text),)
@@ -423,28 +404,28 @@ def test_of_any_text_no_label_but_those_ahead_looks_ahead(text, data):
                 assert np.array_equal(label.where[:n], part.where), name
 
 
-def test_labels_ahead_do():
-    for name, label in named("a b.\nc").items():
-        short = named("a b")[name].values
+def test_labels_that_are_ahead_do():
+    for name, label in get_labels("a b.\nc").items():
+        short = get_labels("a b")[name].values
         assert name not in AHEAD or not np.array_equal(label.values[:3], short)
 
 
 def test_a_label_is_defined_where_it_can_be():
-    found = named("a [[b]] c")
-    assert found["position in [[ ]]"].where.tolist() == [0] * 3 + [1] * 3 + [0] * 3
-    assert found["inside [[ ]]"].where is None
+    labels = get_labels("a [[b]] c")
+    assert labels["position in [[ ]]"].where.tolist() == [0] * 3 + [1] * 3 + [0] * 3
+    assert labels["inside [[ ]]"].where is None
 
 
 def test_a_carriage_return_belongs_to_its_line():
-    found = named("ab\r\n\r\ncd\r\n")
-    assert found["position in line"].values.tolist() == [1, 2, 3, 0, 1, 0, 1, 2, 3, 0]
-    assert found["line of paragraph"].values[-2:].tolist() == [0, 1]
-    old = PLAY.replace("\n", "\r\n")
-    place = [n for n, sign in enumerate(PLAY) for _ in range(1 + (sign == "\n"))]
+    labels = get_labels("ab\r\n\r\ncd\r\n")
+    assert labels["position in line"].values.tolist() == [1, 2, 3, 0, 1, 0, 1, 2, 3, 0]
+    assert labels["line of paragraph"].values[-2:].tolist() == [0, 1]
+    windows = PLAY.replace("\n", "\r\n")
+    index = [n for n, char in enumerate(PLAY) for _ in range(1 + (char == "\n"))]
     for name in ("speaker's line", "inside quotes", "line of paragraph"):
-        same = named(PLAY)[name].values[place]
-        differ = np.flatnonzero(named(old)[name].values != same)
-        assert {old[n] for n in differ} <= {"\r"}, name
+        same = get_labels(PLAY)[name].values[index]
+        differ = np.flatnonzero(get_labels(windows)[name].values != same)
+        assert {windows[n] for n in differ} <= {"\r"}, name
 
 
 C = """\
@@ -487,7 +468,7 @@ WIKI = """\
 |}
 
 """
-OF_KINDS = {
+TEXTS_BY_LABEL = {
     "inside string": (C, PYTHON),
     "inside comment": (C, PYTHON, TEX, WIKI),
     "inside block comment": (C,),
@@ -497,8 +478,6 @@ OF_KINDS = {
     "inside quotes": (C, PROSE, PYTHON, TEX, WIKI),
     "inside single quotes": (),
     "speaker's line": (PLAY,),
-    "inside $ $": (TEX,),
-    "depth of environments": (TEX,),
     "inside [[ ]]": (WIKI,),
     "inside {{ }}": (WIKI,),
     "in URL": (WIKI,),
@@ -512,48 +491,51 @@ OF_KINDS = {
 
 
 @pytest.mark.parametrize("text", [C, PROSE, PLAY, PYTHON, TEX, WIKI])
-def test_a_text_has_the_labels_of_its_kind_and_no_others(text):
-    found = {label.name for label in labels(text * 30)}
-    for name, texts in OF_KINDS.items():
-        assert (name in found) == (text in texts), name
+def test_a_text_has_its_own_labels_and_no_others(text):
+    names = {label.name for label in select_labels(text * 30)}
+    for name, texts in TEXTS_BY_LABEL.items():
+        assert (name in names) == (text in texts), name
 
 
-def test_of_labels_that_are_the_same_the_first_is_kept():
-    found = labels(C.replace("// aloud", "") * 30)
-    names = [label.name for label in found]
+def test_of_equal_labels_the_first_is_selected():
+    labels = select_labels(C.replace("// aloud", "") * 30)
+    names = [label.name for label in labels]
     assert "inside comment" in names and "inside block comment" not in names
     assert len(names) == len(set(names))
-    for n, label in enumerate(found):
-        assert not any(np.array_equal(label.values, o.values) for o in found[:n])
+    for n, label in enumerate(labels):
+        assert not any(np.array_equal(label.values, o.values) for o in labels[:n])
 
 
 def test_a_label_must_hold_often_and_change_often():
-    def of(values, where=None):
-        values = np.asarray(values, np.float32)
-        return common(Label("a", values, False, where, "", False))
+    def is_frequent_with(values, where=None):
+        return is_frequent(Label("a", np.asarray(values, np.float32), False, where))
 
     often = np.arange(20_000) % 1000 < 10
-    assert of(often) and of(~often)
-    assert not of(often * (np.arange(20_000) < 9000))  # nine times
-    assert not of(np.arange(20_000) % 1000 < 1)  # at one place of a thousand
-    assert not of(np.arange(20_000))  # falls never
-    assert not of([]) and not of(np.ones(100))
+    assert is_frequent_with(often) and is_frequent_with(~often)
+    assert not is_frequent_with(often * (np.arange(20_000) < 9000))  # nine times
+    assert not is_frequent_with(
+        np.arange(20_000) % 1000 < 1
+    )  # at one place of a thousand
+    assert not is_frequent_with(np.arange(20_000))  # falls never
+    assert not is_frequent_with([]) and not is_frequent_with(np.ones(100))
     where = np.arange(20_000) < 5000
-    assert not of(often, where) and of(np.arange(20_000) % 50 < 1, where)
-    assert not of(often, np.zeros(20_000, bool))
+    assert not is_frequent_with(often, where) and is_frequent_with(
+        np.arange(20_000) % 50 < 1, where
+    )
+    assert not is_frequent_with(often, np.zeros(20_000, bool))
 
 
 @pytest.mark.parametrize(
     "text", ["", "\n", "(" * 9000, ")" * 9000, "([{" * 3000 + ")" * 9000, "{" * 9000]
 )
-def test_texts_of_nothing_or_of_brackets_have_few_labels(text):
-    assert labels(text) == []
+def test_texts_of_nothing_or_of_brackets_have_no_labels(text):
+    assert select_labels(text) == []
 
 
-def test_a_comment_that_nothing_closes_is_given_up():
-    inside = named("/* a" + 3 * 10_000 * "b ")["inside comment"].values
+def test_a_comment_without_a_closer_ends():
+    inside = get_labels("/* a" + 3 * 10_000 * "b ")["inside comment"].values
     assert inside[5000] and not inside[20_000]
 
 
 def test_surrogates_and_what_replaces_bytes_are_characters():
-    assert len(named("a\ud800\ufffd b")["in word"].values) == 5
+    assert len(get_labels("a\ud800\ufffd b")["in word"].values) == 5
