@@ -173,9 +173,9 @@ def marked_box(page):
 def get_control(page, name):
     """The control of a name: a field, a slider, a choice or a check."""
     for role in ("spinbutton", "combobox", "slider", "checkbox", "textbox"):
-        found = page.get_by_role(role, name=name, exact=True)
-        if found.count():
-            return found
+        control = page.get_by_role(role, name=name, exact=True)
+        if control.count():
+            return control
     raise AssertionError(f"no control is called {name}")
 
 

@@ -107,12 +107,9 @@ def report(page, output: str, cells: str) -> None:
             f" {finding.label}"
         )
     if page.findings is None:
-        print(
-            "no cells were searched for: the text, or --search, is below"
-            f" {MIN_SEARCH:,}"
-        )
+        print(f"no search for units: the text, or --search, is below {MIN_SEARCH:,}")
     elif not units:
-        print("no cells were found: no label changes often enough in this text")
+        print("no unit was scored: no label changes often enough in this text")
     else:
         shares = interpretable(page.findings).items()
         text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)
@@ -135,7 +132,7 @@ if __name__ == "__main__":
         "start", None, "the character that is marked when it opens; else a lively one"
     )
     flags.DEFINE_integer(
-        "search", 100_000, "characters searched for cells; 0: none are"
+        "search", 100_000, "characters in which units are searched for; 0: no search"
     )
     flags.DEFINE_string("title", "", "the page's heading; else the workdir's name")
     flags.DEFINE_string("cells", "", "a JSON file for what every unit follows")
