@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.interpret.activations import Activations, trace
+from charlm.interpret.activations import Activations, record_activations
 from charlm.interpret.viewer import html
 from charlm.interpret.viewer.listed_units import ListedUnit
 from charlm.interpret.viewer.quantize import dequantize, quantize
@@ -38,7 +38,7 @@ def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):
     params = jax.tree.map(lambda x: 3 * x, params)
     params["head"]["w"] *= 8  # sure enough of itself that a unit matters
     params = dequantize(quantize(params, cell=cell))
-    return lm, params, trace(lm, params, vocab, text)
+    return lm, params, record_activations((lm, params, vocab), text)
 
 
 def render(net, **options):
@@ -56,10 +56,10 @@ def stored_levels(activations: Activations, name, unit):
     """levels[t] that the page stores of a unit: 1/32 of h, n and tanh c."""
     layer, signal = name.split("/")
     if signal == "tanh_c":
-        return np.rint(32 * np.tanh(activations.get_values(f"{layer}/c", unit))).astype(
-            int
-        )
-    return np.rint(32 * np.clip(activations.get_values(name, unit), -1, 1)).astype(int)
+        values = np.tanh(activations.get_values(f"{layer}/c", unit))
+    else:
+        values = np.clip(activations.get_values(name, unit), -1, 1)
+    return np.rint(32 * values).astype(int)
 
 
 def page_opener(new_page, folder):
@@ -175,9 +175,9 @@ def marked_box(page):
 def get_control(page, name):
     """The control of a name: a field, a slider, a choice or a check."""
     for role in ("spinbutton", "combobox", "slider", "checkbox", "textbox"):
-        found = page.get_by_role(role, name=name, exact=True)
-        if found.count():
-            return found
+        control = page.get_by_role(role, name=name, exact=True)
+        if control.count():
+            return control
     raise AssertionError(f"no control is called {name}")
 
 

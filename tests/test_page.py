@@ -17,7 +17,7 @@ from pages import (
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.interpret.activations import trace
+from charlm.interpret.activations import record_activations
 from charlm.interpret.viewer.html import make_html, read_sizes
 from charlm.interpret.viewer.quantize import quantize
 from charlm.interpret.viewer.template import as_json
@@ -114,7 +114,8 @@ def test_results_of_another_model_are_named(net, changes):
 
 def test_activations_must_have_their_signals_and_model(net):
     lm, params, activations = net
-    only_h = trace(lm, params, activations.vocab, TEXT, signals=["h"])
+    model = (lm, params, activations.vocab)
+    only_h = record_activations(model, TEXT, signals=["h"])
     with pytest.raises(UserError, match="activations have no c"):
         render((lm, params, only_h))
     other = make_net(features=9)[1]

@@ -46,8 +46,8 @@ def test_guesses_stand_below_in_the_red_of_their_chance(net, open_page):
     for t in (0, 5, 40):
         expected = []
         for k in range(5):
-            chance = round(activations.chances[t, k] / 65.535) / 1000
-            symbol = activations.vocab.symbols[activations.guesses[t, k]]
+            chance = round(activations.top_k_probs[t, k] / 65.535) / 1000
+            symbol = activations.vocab.symbols[activations.top_k_ids[t, k]]
             if chance >= 0.001:
                 level = int(np.floor(32 * chance**0.6 + 0.5))
                 expected.append((marks.get(symbol, symbol), level))
@@ -152,8 +152,8 @@ def test_of_a_long_text_few_elements_are_in_the_document(open_page):
         vocab=vocab, cell="lstm", layers=layers, features=features,
         ids=vocab.encode(text), signals=signals,
         scales={name: 1 / 256 if name.endswith("c") else 1 / 127 for name in signals},
-        guesses=np.zeros((length, 5), np.uint8),
-        chances=np.full((length, 5), 9000, np.uint16),
+        top_k_ids=np.zeros((length, 5), np.uint8),
+        top_k_probs=np.full((length, 5), 9000, np.uint16),
         nats=np.full(length, 1.5, np.float32),
     )  # fmt: skip
     link = "#layer=2&unit=511&signal=h&view=guesses"

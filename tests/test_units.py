@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from charlm import Vocab, make_language_model
 from charlm.errors import UserError
-from charlm.interpret.activations import trace
+from charlm.interpret.activations import record_activations
 from charlm.interpret.labels.labels import Label
 from charlm.interpret.units.auc import (
     compute_scores,
@@ -227,7 +227,8 @@ def make_lstms(rng, t, h, nets):
     layer["wh"] *= np.tile(own, 4) * np.sqrt(nets)
     layer["wx"] *= 5
     layer["b"][h * nets : 2 * h * nets] = rng.uniform(0, 6, h * nets)
-    return trace(lm, params, vocab, text, signals=("h", "c", "f")).signals
+    model = (lm, params, vocab)
+    return record_activations(model, text, signals=("h", "c", "f")).signals
 
 
 @pytest.mark.parametrize(

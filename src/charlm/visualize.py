@@ -134,12 +134,9 @@ def report(page, output: str, cells: str) -> None:
             f"{result.signal:>12} {result.unit:>4}  {result.score:+.3f}  {result.label}"
         )
     if page.results is None:
-        print(
-            "no cells were searched for: the text, or --search, is below"
-            f" {MIN_SEARCH:,}"
-        )
+        print(f"no search for units: the text, or --search, is below {MIN_SEARCH:,}")
     elif not units:
-        print("no cells were found: no label changes often enough in this text")
+        print("no unit was scored: no label changes often enough in this text")
     else:
         shares = compute_interpretable_shares(page.results).items()
         text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)

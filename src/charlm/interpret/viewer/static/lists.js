@@ -49,9 +49,9 @@ const Lists = (() => {
       title: place(unit), share: Math.abs(unit.effect) / most,
       value: unit.effect, number: signed(unit.effect),
     }));
-    const shown = units.length && Units.label(units[0].signal);
+    const label = units.length && Units.label(units[0].signal);
     byId("stretch").textContent = units.length
-      ? `${shown} over these ${whole(to - from)} characters less ${shown} elsewhere, ` +
+      ? `${label} over these ${whole(to - from)} characters less ${label} elsewhere, ` +
         "in standard deviations elsewhere."
       : "All of the text is selected: there is no elsewhere.";
   }

@@ -87,10 +87,10 @@ const Units = (() => {
 
       effect: the mean inside less the mean outside, in standard deviations outside. */
   function findFiring(signal, begin, end, count = 10) {
-    const shown = storedSignals.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
+    const stored = storedSignals.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
     const units = [], inside = end - begin, outside = length - inside;
     for (let layer = 0; outside && layer < Data.layers; layer++) {
-      const text = Data.signal(layer, shown);
+      const text = Data.signal(layer, stored);
       for (let unit = 0, n = 0; unit < features; unit++, n += length) {
         const [all, allSquares] = addUp(text, n, n + length);
         const [sum, squares] = addUp(text, n + begin, n + end);
@@ -98,7 +98,7 @@ const Units = (() => {
         const variance = (allSquares - squares) / outside - mean * mean;
         // 1/12: what rounding adds, so that a unit that never moves is no infinity.
         const effect = (sum / inside - mean) / Math.sqrt(Math.max(0, variance) + 1 / 12);
-        units.push({ layer, unit, signal: shown, effect });
+        units.push({ layer, unit, signal: stored, effect });
       }
     }
     return units.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, count);
