@@ -509,3 +509,13 @@ def test_what_a_program_is_compiled_without_is_back_afterwards():
         changed = [getattr(module, name) for module, name, _ in FIXES.values()]
         assert not set(map(id, before)) & set(map(id, changed))
     assert before == [getattr(module, name) for module, name, _ in FIXES.values()]
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results():
+    from experiments.accelerators.run import FOLDER, TABLES, make_table
+
+    readme = (FOLDER / "README.md").read_text()
+    for target, tables in TABLES.items():
+        results = json.loads((FOLDER / f"results-{target}.json").read_text())
+        for name, (title, columns, _) in tables.items():
+            assert f"{title}\n\n{make_table(columns, results[name])}\n" in readme

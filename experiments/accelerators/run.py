@@ -144,19 +144,24 @@ TABLES = {
 }
 
 
-def format_row(row: Row, keys: Iterable[str]) -> list[Any]:
-    """Returns the values of some keys as they stand in a table."""
-    return [FORMATS.get(key, lambda value: value)(row[key]) for key in keys]
+def make_table(columns: dict[str, str], rows: Iterable[Row]) -> str:
+    """Returns a table in Markdown of some keys of rows."""
+    lines = (
+        [FORMATS.get(key, lambda value: value)(row[key]) for key in columns]
+        for row in rows
+    )
+    return table(list(columns.values()), lines)
 
 
 def run_target(target: str) -> None:
     """Compiles for a target of TABLES and writes its part of the README."""
-    results, blocks = {}, []
+    compiler = targets.describe_compiler(target)
+    results: dict[str, Any] = {"compiler": compiler}
+    blocks = [f"The compiler is {compiler}."]
     for name, (title, columns, get_rows) in TABLES[target].items():
-        rows = results[name] = list(get_rows())
-        lines = (format_row(row, columns) for row in rows)
-        blocks += [title, table(list(columns.values()), lines)]
-    write_report(FOLDER, results, blocks, part=target)
+        results[name] = list(get_rows())
+        blocks += [title, make_table(columns, results[name])]
+    write_report(FOLDER, results, blocks, part=target, sources=results)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ NVIDIA's GPUs, libtpu for TPUs. No driver, NVIDIA library or device is needed.
 import contextlib
 import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -44,6 +45,12 @@ def find_compiler(target: str) -> str:
         if not spec:
             return f"{name} is not installed"
     return ""
+
+
+def describe_compiler(target: str) -> str:
+    """Returns the package that has a target's compiler, and its version."""
+    package = "jax-cuda13-pjrt" if target == "h100" else "libtpu"
+    return f"{package} {importlib.metadata.version(package)}"
 
 
 def make_mesh(target: str) -> Mesh:
