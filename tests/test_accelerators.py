@@ -32,7 +32,7 @@ from charlm.training.losses import cross_entropy_by_mask, nats_per_char
 from charlm.workdir.metadata import FOLDER, METADATA, read_newest_notes
 from charlm.workdir.model_files import read_config
 from experiments.accelerators import layouts, targets
-from experiments.accelerators.mends import MENDS, without
+from experiments.accelerators.fixes import FIXES, PINS, without_fixes
 from experiments.accelerators.programs import PROGRAMS, Size, read_sizes
 
 KEY = jax.random.key(0)
@@ -171,7 +171,7 @@ def test_on_a_gpu_cudnn_under_jit_is_the_scan_in_value_and_gradient(count, one_h
 def lowered(program, size=SMALL, *, before=()):
     """The text of a program as it would be sent to the compiler of an NVIDIA GPU."""
     mesh = sharding.make_mesh(1)
-    with targets.tracing_target("cuda"), without(*before):
+    with targets.tracing_target("cuda"), without_fixes(*before):
         return PROGRAMS[program](size, mesh, "cuda").as_text()
 
 
@@ -181,7 +181,7 @@ def lowered(program, size=SMALL, *, before=()):
         ("training", 0.5, 4),  # forward and backward of each layer
         ("training", 0.0, 2),  # both layers in one call, forward and backward
         ("scoring", 0.5, 1),
-        ("reading", 0.5, 1),
+        ("prefill", 0.5, 1),
     ],
 )
 def test_layouts_are_pinned_around_every_call_of_cudnn(program, dropout, calls):
@@ -189,7 +189,7 @@ def test_layouts_are_pinned_around_every_call_of_cudnn(program, dropout, calls):
     text = lowered(program, size)
     assert text.count("@cudnn_rnn") == calls
     assert not layouts.find_unpinned(text)
-    text = lowered(program, size, before=["layouts pinned around cuDNN"])
+    text = lowered(program, size, before=[PINS])
     assert len(layouts.find_unpinned(text)) == calls
 
 
@@ -209,21 +209,21 @@ COMPILED_CALL = (
 
 @pytest.mark.parametrize("order, ok", [("2,1,0", True), ("2,0,1", False)])
 def test_a_compiled_program_tells_in_which_order_cudnn_is_given_its_arrays(order, ok):
-    [call] = layouts.check(COMPILED_CALL.replace("ORDER", order))
-    assert call.ok == ok and call.name == "cudnn_rnn_ffi"
+    [call] = layouts.read_calls(COMPILED_CALL.replace("ORDER", order))
+    assert call.is_row_major == ok and call.name == "cudnn_rnn_ffi"
     assert f"f32[6,9,5]{{{order}}}" in call.arrays and len(call.arrays) == 4
 
 
 COMPILE = """
 from experiments.accelerators import layouts, targets
-from experiments.accelerators.mends import without
+from experiments.accelerators.fixes import PINS, without_fixes
 from experiments.accelerators.programs import Size, PROGRAMS
 mesh, size = targets.make_mesh("h100"), Size(2, 128, 6, 10, 0.5)
-for before in ([], ["layouts pinned around cuDNN"]):
+for before in ([], [PINS]):
     for program in ("training", "scoring"):
-        with targets.tracing_target("cuda"), without(*before):
+        with targets.tracing_target("cuda"), without_fixes(*before):
             compiled = PROGRAMS[program](size, mesh, "cuda").compile()
-        print([call.ok for call in layouts.check(compiled.as_text())])
+        print([call.is_row_major for call in layouts.read_calls(compiled.as_text())])
 """
 
 
@@ -504,8 +504,18 @@ def test_every_config_has_a_size_to_compile():
 
 
 def test_what_a_program_is_compiled_without_is_back_afterwards():
-    before = [getattr(module, name) for module, name, _ in MENDS.values()]
-    with without(*MENDS):
-        changed = [getattr(module, name) for module, name, _ in MENDS.values()]
+    before = [getattr(module, name) for module, name, _ in FIXES.values()]
+    with without_fixes(*FIXES):
+        changed = [getattr(module, name) for module, name, _ in FIXES.values()]
         assert not set(map(id, before)) & set(map(id, changed))
-    assert before == [getattr(module, name) for module, name, _ in MENDS.values()]
+    assert before == [getattr(module, name) for module, name, _ in FIXES.values()]
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results():
+    from experiments.accelerators.run import FOLDER, TABLES, make_table
+
+    readme = (FOLDER / "README.md").read_text()
+    for target, tables in TABLES.items():
+        results = json.loads((FOLDER / f"results-{target}.json").read_text())
+        for name, (title, columns, _) in tables.items():
+            assert f"{title}\n\n{make_table(columns, results[name])}\n" in readme

@@ -3,12 +3,17 @@
 import re
 from typing import NamedTuple
 
+COLLECTIVES = (
+    *("all-reduce", "all-gather", "reduce-scatter", "all-to-all"),
+    "collective-permute",
+)
+
 
 class Operation(NamedTuple):
-    """An operation of a computation: its name, its kind and its whole line."""
+    """An operation of a computation: its name, its opcode and its whole line."""
 
     name: str
-    kind: str
+    opcode: str
     line: str
 
 
@@ -26,9 +31,9 @@ def read_computations(program: str) -> Computations:
         operations = computations[title[1]] = []
         for line in lines:
             plain = re.sub(r"\{[^{}]*\}", "", line)
-            found = re.match(r" +(?:ROOT )?%([\w.\-]+) = .*? ([a-z][\w\-]*)\(", plain)
-            if found:
-                operations.append(Operation(found[1], found[2], line))
+            match = re.match(r" +(?:ROOT )?%([\w.\-]+) = .*? ([a-z][\w\-]*)\(", plain)
+            if match:
+                operations.append(Operation(match[1], match[2], line))
     return computations
 
 
@@ -38,29 +43,32 @@ def get_entry(program: str) -> str:
     return name
 
 
-def get_called(line: str, key: str) -> str:
+def get_callee(line: str, key: str) -> str:
     """Returns the computation that an operation names as its `key`, as "body"."""
-    return re.search(rf"{key}=\{{?%([\w.\-]+)", line)[1]  # pyright: ignore
+    match = re.search(rf"{key}=\{{?%([\w.\-]+)", line)
+    assert match, f"the operation names no {key}: {line}"
+    return match[1]
 
 
 def get_branches(operation: Operation) -> list[str]:
     """Returns the computations of which a conditional runs one."""
-    found = re.search(r"branch_computations=\{(.*?)\}", operation.line)
-    if found:
-        return re.findall(r"%([\w.\-]+)", found[1])
+    match = re.search(r"branch_computations=\{(.*?)\}", operation.line)
+    if match:
+        return re.findall(r"%([\w.\-]+)", match[1])
     keys = ("true_computation", "false_computation")
-    return [get_called(operation.line, key) for key in keys]
+    return [get_callee(operation.line, key) for key in keys]
 
 
 def get_trip_count(line: str) -> int | None:
     """Returns how often a loop runs, or None where the data decide."""
-    found = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
-    return int(found[1]) if found else None
+    match = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
+    return int(match[1]) if match else None
 
 
 def count_collectives(program: str) -> dict[str, int]:
-    """Returns how often each kind of exchange between devices stands in a program."""
-    kinds = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
-    kinds += ("collective-permute",)
-    counts = {k: len(re.findall(rf" {k}(?:-start)?\(", program)) for k in kinds}
-    return {kind: count for kind, count in counts.items() if count}
+    """Returns the number of operations of each collective opcode in a program."""
+    counts = {
+        opcode: len(re.findall(rf" {opcode}(?:-start)?\(", program))
+        for opcode in COLLECTIVES
+    }
+    return {opcode: count for opcode, count in counts.items() if count}

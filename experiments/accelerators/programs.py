@@ -24,6 +24,7 @@ from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import make_train_steps, state_shardings
 from charlm.training.optimizer import make_optimizer
 from charlm.training.step import TrainState, init_state, make_train_step
+from experiments.arithmetic import get_arithmetic
 
 SYMBOLS = 96  # v, of a text in English
 WINDOWS = 20  # of every stream, in the text
@@ -54,17 +55,10 @@ class Size(NamedTuple):
     cell: str = "lstm"
 
     def make_model(self) -> LanguageModel:
-        """Returns the language model, traced anew by each program."""
-        return make_language_model(
-            vocab_size=SYMBOLS,
-            cell=self.cell,
-            layers=self.layers,
-            features=self.features,
-            embedding=self.embedding,
-            dropout=self.dropout,
-            dtype="float32" if self.dtype == "tf32" else self.dtype,
-            precision="tf32" if self.dtype == "tf32" else "highest",
-        )
+        """Returns the language model, which each program traces anew."""
+        options = self._asdict() | get_arithmetic(self.dtype)
+        del options["batch"], options["length"]
+        return make_language_model(vocab_size=SYMBOLS, **options)
 
 
 def read_sizes() -> dict[str, Size]:
@@ -72,49 +66,42 @@ def read_sizes() -> dict[str, Size]:
     sizes = {}
     for path in sorted(CONFIGS.glob("*.py")):
         config = importlib.import_module(f"configs.{path.stem}").get_config()
-        model, train = config.model, config.train
-        sizes[path.stem] = Size(
-            layers=model.layers,
-            features=model.features,
-            batch=train.batch_size,
-            length=train.seq_length,
-            dropout=model.dropout,
-            dtype=model.dtype,
-            embedding=model.embedding,
-            cell=model.cell,
-        )
+        windows = {"batch": config.train.batch_size, "length": config.train.seq_length}
+        options = {
+            name: config.model[name] for name in Size._fields if name not in windows
+        }
+        sizes[path.stem] = Size(**windows, **options)
     return sizes
 
 
-def place(tree: Any, sharding: Any) -> Any:
-    """Returns the types of a tree's arrays, on the devices of a sharding."""
+def get_types(tree: Any, placement: Any) -> Any:
+    """Returns the types of a tree's arrays with a sharding."""
 
-    def to_type(x):
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+    def get_type(x):
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placement)
 
-    return jax.tree.map(to_type, tree)
+    return jax.tree.map(get_type, tree)
 
 
 def lower_training(size: Size, mesh: Mesh, platform: str):
-    """Lowers the steps of a dispatch: the text is on the device."""
-    batch = size.batch * mesh.size
+    """Lowers the steps of a dispatch; the text is on the device."""
+    batch, replicated = size.batch * mesh.size, sharding.replicate(mesh)
     lm, optimizer = size.make_model(), make_optimizer(learning_rate=2e-3)
     ids = np.zeros(batch * size.length * WINDOWS + 1, np.uint8)
     streams = Streams(ids, batch, size.length, reset_probability=0.02)
     state = jax.eval_shape(lambda: init_state(lm, optimizer, batch_size=batch))
-    state = TrainState(*map(place, state, state_shardings(mesh)))
-    text = place(jax.ShapeDtypeStruct(ids.shape, ids.dtype), sharding.replicate(mesh))
-    count = place(jax.ShapeDtypeStruct((), jnp.int32), sharding.replicate(mesh))
+    state = TrainState(*map(get_types, state, state_shardings(mesh)))
     guarded_step = make_guarded_step(make_train_step(lm, optimizer), vocab_size=SYMBOLS)
-    train_steps = make_train_steps(
+    train_steps: Any = make_train_steps(
         guarded_step, lambda ids, n, _: streams.device_batch(ids, n), mesh
     )
-    traced = train_steps.trace(state, text, count)
+    count = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated)
+    traced = train_steps.trace(state, get_types(ids, replicated), count)
     return traced.lower(lowering_platforms=(platform,))
 
 
 def lower_scoring(size: Size, mesh: Mesh, platform: str):
-    """Lowers the reading of a window without gradients."""
+    """Lowers the scoring of a window."""
     lm, batch = size.make_model(), size.batch * mesh.size
     window = NamedSharding(mesh, PartitionSpec(None, sharding.AXIS))
     params = jax.eval_shape(lm.init, jax.random.key(0))
@@ -122,30 +109,30 @@ def lower_scoring(size: Size, mesh: Mesh, platform: str):
     ids = jax.ShapeDtypeStruct((size.length, batch), jnp.int32, sharding=window)
     counted = jax.ShapeDtypeStruct(ids.shape, jnp.bool_, sharding=window)
     traced = score.make_scorer(lm).trace(
-        place(params, sharding.replicate(mesh)),
-        place(carry, sharding.shard_rows(mesh)),
+        get_types(params, sharding.replicate(mesh)),
+        get_types(carry, sharding.shard_rows(mesh)),
         *(ids, ids, counted),
     )
     return traced.lower(lowering_platforms=(platform,))
 
 
-def lower_reading(size: Size, mesh: Mesh, platform: str):
-    """Lowers the reading of a piece of a prompt."""
-    lm, whole = size.make_model(), sharding.replicate(mesh)
-    params = place(jax.eval_shape(lm.init, jax.random.key(0)), whole)
-    carry = place(jax.eval_shape(lambda: lm.initial_carry(1)), whole)
-    ids = jax.ShapeDtypeStruct((CHUNK_READ, 1), jnp.int32, sharding=whole)
+def lower_prefill(size: Size, mesh: Mesh, platform: str):
+    """Lowers the reading of a whole window of a prompt."""
+    lm, replicated = size.make_model(), sharding.replicate(mesh)
+    params = get_types(jax.eval_shape(lm.init, jax.random.key(0)), replicated)
+    carry = get_types(jax.eval_shape(lambda: lm.initial_carry(1)), replicated)
+    ids = jax.ShapeDtypeStruct((CHUNK_READ, 1), jnp.int32, sharding=replicated)
     traced = jax.jit(lm.unroll).trace(params, carry, ids)
     return traced.lower(lowering_platforms=(platform,))
 
 
-def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
-    """Lowers the drawing of characters of one text."""
-    lm, whole = size.make_model(), sharding.replicate(mesh)
+def lower_decode(size: Size, mesh: Mesh, platform: str, texts: int = 1):
+    """Lowers the drawing of a dispatch of characters."""
+    lm = size.make_model()
     sampler = make_sampler(lm)
     params = jax.eval_shape(lm.init, jax.random.key(0))
     logits, zero = jnp.zeros((texts, SYMBOLS)), jnp.int32(0)
-    given = (
+    arguments = (
         jax.eval_shape(sampler.pack_params, params),
         jax.eval_shape(lambda: SamplerState(lm.initial_carry(texts), logits, zero)),
         jax.eval_shape(lambda: jax.random.split(jax.random.key(0), texts)),
@@ -154,7 +141,8 @@ def lower_drawing(size: Size, mesh: Mesh, platform: str, texts: int = 1):
         ),
         jax.ShapeDtypeStruct((), jnp.int32),
     )
-    traced = sampler.decode.trace(*place(given, whole))
+    decode: Any = sampler.decode
+    traced = decode.trace(*get_types(arguments, sharding.replicate(mesh)))
     return traced.lower(lowering_platforms=(platform,))
 
 
@@ -162,6 +150,6 @@ Lower = Callable[[Size, Mesh, str], Any]
 PROGRAMS: dict[str, Lower] = {
     "training": lower_training,
     "scoring": lower_scoring,
-    "reading": lower_reading,
-    "drawing": lower_drawing,
+    "prefill": lower_prefill,
+    "decode": lower_decode,
 }

@@ -1,6 +1,6 @@
 """python -m experiments.accelerators.run [--targets h100 tpu]: see README.md.
 
-Compiles charlm for devices that are not here, and writes down what the compilers say.
+Compiles charlm for devices that are not here, and writes what the compilers report.
 """
 
 import os
@@ -10,135 +10,170 @@ os.environ["JAX_PLATFORMS"] = "cpu"  # before JAX starts: nothing here is a devi
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from charlm.model.jax_setup import set_environment
-from experiments.accelerators import targets
+from experiments.accelerators import gpu, peaks, targets, tpu
 from experiments.report import table, write_report
 
 FOLDER = Path(__file__).parent
+Row = dict[str, Any]
 
 
-def show_loops(loops: list) -> str:
+def format_loops(loops: list) -> str:
     """Returns loops in words, as "9 x 100, 7 x 100"."""
     return ", ".join(f"{kernels} x {turns}" for kernels, turns in loops) or "none"
 
 
-def run_gpu() -> None:
-    """Compiles for an H100 and writes that part of the README."""
-    from experiments.accelerators import gpu
-
-    checked, mends = gpu.check_layouts(), gpu.compare_mends()
-    programs, bounds = gpu.describe_programs(), gpu.get_bounds()
-    blocks = [
-        "Calls of cuDNN that are given an array in an order that it misreads:",
-        table(
-            ["config, 48 streams", "program", "calls", "wrong", "wrong without pins"],
-            (row.values() for row in checked),
-        ),
-        "Kernels of a training step of 2 x 512, 100 x 100, dropout 0.5; a call of cuDNN"
-        " counts as one, and launches two or more a character inside:",
-        table(
-            ["path", "program", "kernels", "loops: kernels x turns", "compiled in, s"],
-            (
-                (row["path"], row["program of"], row["kernels"])
-                + (show_loops(row["loops"]), str(row["seconds"]))
-                for row in mends
-            ),
-        ),
-        "All programs, as they are now; drawing is of 256 characters. At a wait, the"
-        " host looks at a result before it goes on:",
-        table(
-            ["size", "program", "kernels", "loops: kernels x turns", "waits"]
-            + ["cuDNN's calls", "temporary MB", "compiled in, s"],
-            (
-                (row["size"], row["program"], row["kernels"], show_loops(row["loops"]))
-                + (row["waits"], row["cudnn_calls"], round(row["temporary_mb"]))
-                + (str(row["seconds"]),)
-                for row in programs
-            ),
-        ),
-        "By arithmetic: a training step's products, and how long they take at the peak"
-        " of an H100 in each type, in ms; and how many steps wait for the one before:",
-        table(
-            ["size", "GFLOP", "float32", "tf32", "bfloat16", "steps in a row"],
-            (row.values() for row in bounds),
-        ),
-    ]
-    results = {"layouts": checked, "mends": mends, "programs": programs}
-    write_report(FOLDER, results | {"bounds": bounds}, blocks, part="h100")
+# How the value of a key stands in a table, where it is not the value itself.
+FORMATS: dict[str, Callable[[Any], Any]] = {
+    "loops": format_loops,
+    "seconds": str,
+    "temporary_mb": round,
+    "traffic_mb": round,
+    "collectives": json.dumps,
+}
+LOOPS = {"kernels": "kernels", "loops": "loops: kernels x turns"}
+COMPILATION = {"temporary_mb": "temporary MB", "seconds": "compiled in, s"}
+COST = {**LOOPS, "cycles": "cycles", "traffic_mb": "traffic, MB", "ms": "ms"}
+BOUNDS = {
+    "size": "size",
+    "gflop": "GFLOP",
+    **{dtype: dtype for dtype in ("float32", "tf32", "bfloat16")},
+}
 
 
-def run_tpu() -> None:
-    """Compiles for TPUs and writes that part of the README."""
-    from experiments.accelerators import tpu
+class Table(NamedTuple):
+    """A table of the README, and of the results.
 
-    training, others, chips = (
-        *(tpu.describe_training(), tpu.describe_others()),
-        tpu.describe_chips(),
+    Attributes:
+      title: the sentence above it.
+      columns: their heads, by the keys of a row.
+      get_rows: returns the rows.
+    """
+
+    title: str
+    columns: dict[str, str]
+    get_rows: Callable[[], Iterable[Row]]
+
+
+# By target, and by the name of a table in the results.
+TABLES = {
+    "h100": {
+        "layouts": Table(
+            "Calls of cuDNN that get an array in an order that it misreads:",
+            {
+                "config": "config, 48 streams",
+                "program": "program",
+                "calls": "calls",
+                "wrong": "wrong",
+                "wrong_without_pins": "wrong without pins",
+            },
+            gpu.check_layouts,
+        ),
+        "fixes": Table(
+            "Kernels of a training step of 2 x 512, 100 x 100, dropout 0.5. A call of"
+            " cuDNN counts as one, and launches two or more for each character:",
+            {
+                "path": "path",
+                "version": "program",
+                **LOOPS,
+                "seconds": COMPILATION["seconds"],
+            },
+            gpu.compare_fixes,
+        ),
+        "programs": Table(
+            "All programs with all fixes; decode draws 256 characters. At a wait the"
+            " host looks at a result before it continues:",
+            {
+                "size": "size",
+                "program": "program",
+                **LOOPS,
+                "waits": "waits",
+                "cudnn_calls": "cuDNN's calls",
+                **COMPILATION,
+            },
+            gpu.describe_programs,
+        ),
+        "bounds": Table(
+            "By arithmetic: the products of a training step; their time at the peak of"
+            " an H100 in each type, in ms; and the number of steps that each depend on"
+            " the one before:",
+            {**BOUNDS, "dependent_steps": "dependent steps"},
+            lambda: peaks.get_bounds(gpu.SIZES, "h100"),
+        ),
+    },
+    "tpu": {
+        "training": Table(
+            "A training step on one TPU v5e, 100 streams of 100 characters a chip:",
+            {
+                "size": "size",
+                "dtype": "type",
+                "version": "program",
+                **COST,
+                **COMPILATION,
+            },
+            tpu.describe_training,
+        ),
+        "inference": Table(
+            "The other programs, in bfloat16; decode draws 256 characters:",
+            {"size": "size", "program": "program", **COST, **COMPILATION},
+            tpu.describe_inference,
+        ),
+        "bounds": Table(
+            "By arithmetic: the products of a training step at the peak of a v5e, in"
+            " ms:",
+            BOUNDS,
+            lambda: peaks.get_bounds(tpu.SIZES, "tpu-v5e"),
+        ),
+        "chips": Table(
+            "Programs for many chips, by the scan, in bfloat16: the collectives of a"
+            " program, and the memory of a chip:",
+            {
+                "size": "size",
+                "program": "program",
+                "chips": "chips",
+                "collectives": "collectives",
+                **COMPILATION,
+            },
+            tpu.describe_chips,
+        ),
+    },
+}
+
+
+def make_table(columns: dict[str, str], rows: Iterable[Row]) -> str:
+    """Returns a table in Markdown of some keys of rows."""
+    lines = (
+        [FORMATS.get(key, lambda value: value)(row[key]) for key in columns]
+        for row in rows
     )
-    bounds = tpu.get_bounds()
-    cost = [
-        "kernels",
-        "loops: kernels x turns",
-        "cycles",
-        "moved, MB",
-        "ms",
-        "temporary MB",
-        "compiled in, s",
-    ]
-
-    def show_cost(row):
-        return (
-            *(row["kernels"], show_loops(row["loops"]), row["cycles"]),
-            *(round(row["moved_mb"]), row["ms"]),
-            *(round(row["temporary_mb"]), str(row["seconds"])),
-        )
-
-    blocks = [
-        "A training step on one TPU v5e, 100 streams of 100 characters a chip:",
-        table(
-            ["size", "type", "by", *cost],
-            ((r["size"], r["dtype"], r["way"], *show_cost(r)) for r in training),
-        ),
-        "The other programs, in bfloat16; drawing is of 256 characters:",
-        table(
-            ["size", "program", *cost],
-            ((r["size"], r["program"], *show_cost(r)) for r in others),
-        ),
-        "By arithmetic: a training step's products at the peak of a v5e, in ms:",
-        table(
-            ["size", "GFLOP", "float32", "tf32", "bfloat16"],
-            (row.values() for row in bounds),
-        ),
-        "Programs for many chips, by the scan, in bfloat16: exchanges in a program, and"
-        " memory of a chip:",
-        table(
-            ["size", "program", "chips", "exchanges", "temporary MB", "compiled in, s"],
-            (
-                (r["size"], r["program"], r["chips"], json.dumps(r["collectives"]))
-                + (round(r["temporary_mb"]), str(r["seconds"]))
-                for r in chips
-            ),
-        ),
-    ]
-    results = {"training": training, "others": others, "chips": chips}
-    results |= {"bounds": bounds}
-    write_report(FOLDER, results, blocks, part="tpu")
+    return table(list(columns.values()), lines)
 
 
-RUNS = {"h100": run_gpu, "tpu": run_tpu}
+def run_target(target: str) -> None:
+    """Compiles for a target of TABLES and writes its part of the README."""
+    compiler = targets.describe_compiler(target)
+    results: dict[str, Any] = {"compiler": compiler}
+    blocks = [f"The compiler is {compiler}."]
+    for name, (title, columns, get_rows) in TABLES[target].items():
+        results[name] = list(get_rows())
+        blocks += [title, make_table(columns, results[name])]
+    write_report(FOLDER, results, blocks, part=target, sources=results)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", nargs="+", choices=RUNS, default=list(RUNS))
+    parser.add_argument("--targets", nargs="+", choices=TABLES, default=list(TABLES))
+    arguments = parser.parse_args()
     set_environment()
-    for name in parser.parse_args().targets:
-        missing = targets.find_compiler(name)
+    for target in arguments.targets:
+        missing = targets.find_compiler(target)
         if missing:
             sys.exit(f"error: {missing}; make accelerators installs it")
-        RUNS[name]()
+        run_target(target)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What a TPU's compiler says of the kernels of a program: cycles, and bytes moved.
+"""Reads the cycles and the memory traffic of a program from its TPU schedules.
 
-libtpu writes the schedule of each kernel. A bundle of instructions takes a cycle.
-Counted are the bundles, those of a loop as often as it runs, and the bytes that a
-kernel moves to and from main memory. A kernel with a loop moves while it computes: it
-takes the longer of the two. One without waits for what it moves: it takes the sum. Not
-counted: stalls, the latency of a transfer, and copies beside the kernels.
+libtpu writes the schedule of each kernel. A bundle of instructions takes a cycle. The
+cost of a kernel has its bundles, those of a loop as often as it runs, and the bytes
+that it copies to and from main memory. A kernel with a loop copies while it computes:
+it takes the longer of the two times. A kernel without a loop waits for its copies: it
+takes the sum. Not counted are stalls, the latency of a transfer, and copies outside the
+kernels.
 """
 
 import math
@@ -16,7 +17,7 @@ from experiments.accelerators.hlo import (
     Computations,
     Operation,
     get_branches,
-    get_called,
+    get_callee,
     get_entry,
     read_computations,
 )
@@ -25,51 +26,57 @@ from experiments.accelerators.hlo import (
 # MXUs of 128 x 128 cells multiply and add once a cycle, so that its clock is known.
 CLOCK = 197e12 / (4 * 128 * 128 * 2)
 BYTES_PER_CYCLE = 819e9 / CLOCK
-PIPELINE = 2  # turns of a loop that only move what the first reads or the last writes
-VMEM = 96 * 2**20  # bytes of fast memory that a kernel may take, of 128 MiB
-GRANULE = 32  # bytes in which schedules count what is moved
+PIPELINE = 2  # turns of a loop that only copy what the first reads or the last writes
+GRANULE = 32  # bytes; the unit of copies in schedules
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"}
 ASYNC = {"copy-start", "slice-start", "dynamic-slice-start", "async-start"}
 
 
 class Cost(NamedTuple):
-    """Of kernels: their cycles, bundles among them; bytes moved; how many they are."""
+    """The cost of kernels.
+
+    Attributes:
+      cycles: that they take.
+      bundles: of instructions.
+      traffic: bytes copied to and from main memory.
+      kernels: how many there are.
+    """
 
     cycles: float = 0
     bundles: float = 0
-    moved: float = 0
+    traffic: float = 0
     kernels: float = 0
 
     def __add__(self, other):
         return Cost(*(a + b for a, b in zip(self, other, strict=True)))
 
-    def times(self, count):
+    def scale(self, count):
         return Cost(*(count * x for x in self))
 
 
 def read_schedule(text: str) -> Cost:
-    """Return the cost of a kernel from its `final_bundles` text."""
+    """Returns the cost of a kernel from its `final_bundles` text."""
     counts: dict[bool, list[float]] = {False: [0, 0], True: [0, 0]}
     runs = 1
     for line in text.splitlines():
         bundle = re.match(r" *(?:0x[0-9a-f]+|0) +(?:[A-Z]+)?: +(>?)", line)
         if not bundle:
             continue
-        looped = bool(bundle[1])
-        counts[looped][0] += 1
+        is_in_loop = bool(bundle[1])
+        counts[is_in_loop][0] += 1
         for granules in re.findall(r"dma\.(?:hbm|vmem)_to.*?granules=\*/(\d+)", line):
-            counts[looped][1] += GRANULE * int(granules)
+            counts[is_in_loop][1] += GRANULE * int(granules)
         end = re.search(r"scmp\.ge\.s32\.totalorder \S+ (\d+) /\* loop exit test", line)
         if end:
             runs = int(end[1]) - PIPELINE
-    bundles, moved = (a + runs * b for a, b in zip(*counts.values(), strict=True))
-    waits = moved / BYTES_PER_CYCLE
+    bundles, traffic = (a + runs * b for a, b in zip(*counts.values(), strict=True))
+    waits = traffic / BYTES_PER_CYCLE
     cycles = max(bundles, waits) if runs > 1 else bundles + waits
-    return Cost(cycles, bundles, moved, 1)
+    return Cost(cycles, bundles, traffic, 1)
 
 
 def read_schedules(folder: Path) -> dict[str, Cost]:
-    """Return the cost of each kernel that libtpu wrote to a folder, by its name."""
+    """Returns the cost of each kernel that libtpu wrote to a folder, by its name."""
     costs = {}
     for path in folder.glob("*final_bundles.txt"):
         name = re.match(r"\d+-(.+)-\d+-final_bundles", path.name)
@@ -95,13 +102,13 @@ def get_program_cost(program: str, schedules: dict[str, Cost]) -> Cost:
 def _get_cost(computations: Computations, name: str, schedules) -> Cost:
     total = Cost()
     for operation in computations[name]:
-        if operation.kind == "while":
+        if operation.opcode == "while":
             body, turns = _read_loop(computations, operation)
-            total += _get_cost(computations, body, schedules).times(turns)
-        elif operation.kind == "conditional":
+            total += _get_cost(computations, body, schedules).scale(turns)
+        elif operation.opcode == "conditional":
             branches = get_branches(operation)
             total += max(_get_cost(computations, x, schedules) for x in branches)
-        elif operation.kind in FREE or operation.kind in ASYNC:
+        elif operation.opcode in FREE or operation.opcode in ASYNC:
             continue
         elif operation.name in schedules:
             total += _get_kernel_cost(operation, computations[name], schedules)
@@ -113,7 +120,7 @@ def get_loops(program: str, schedules: dict[str, Cost]) -> list[tuple[int, int]]
     computations, loops = read_computations(program), []
     for operations in computations.values():
         for operation in operations:
-            if operation.kind == "while":
+            if operation.opcode == "while":
                 body, turns = _read_loop(computations, operation)
                 loops.append(
                     (sum(x.name in schedules for x in computations[body]), turns)
@@ -123,35 +130,39 @@ def get_loops(program: str, schedules: dict[str, Cost]) -> list[tuple[int, int]]
 
 def _read_loop(computations: Computations, operation: Operation) -> tuple[str, int]:
     """Returns the body of a loop, and its turns: 1 where the data decide."""
-    body, condition = (get_called(operation.line, k) for k in ("body", "condition"))
+    body, condition = (get_callee(operation.line, k) for k in ("body", "condition"))
     lines = "".join(x.line for x in computations[condition])
     bounds = re.findall(r"constant\((\d+)\)", lines)
     return body, int(bounds[0]) if bounds else 1
 
 
 def _get_kernel_cost(operation, operations, schedules) -> Cost:
-    """Returns a kernel's cost; a Pallas kernel moves each of its arrays once."""
+    """Returns a kernel's cost; a Pallas kernel copies each of its arrays once."""
     cost = schedules[operation.name]
-    if operation.kind != "custom-call":
+    if operation.opcode != "custom-call":
         return cost
     lines = {x.name: x.line for x in operations}
     call = operation.line.split("custom_call_target")[0]
     results, operands = call.split(" custom-call(")
     arrays = [results, *(lines[x] for x in re.findall(r"%([\w.\-]+)", operands))]
-    moved = sum(count_bytes_outside(x.split(" = ")[1]) for x in arrays)
-    cycles = max(cost.bundles, moved / BYTES_PER_CYCLE)
-    return Cost(cycles, cost.bundles, moved, 1)
+    traffic = sum(count_main_memory_bytes(x.split(" = ")[1]) for x in arrays)
+    cycles = max(cost.bundles, traffic / BYTES_PER_CYCLE)
+    return Cost(cycles, cost.bundles, traffic, 1)
 
 
-def count_bytes_outside(result: str) -> float:
-    """Return the bytes of an operation's results that lie in main memory."""
-    shapes = re.match(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\S+", result)[0]
-    found = re.findall(r"(\w+)\[([\d,]*)\](\{[^{}]*\})?", shapes)
-    return sum(get_size(*shape) for *shape, layout in found if "S(1)" not in layout)
+def count_main_memory_bytes(result: str) -> float:
+    """Returns the bytes of an operation's results that lie in main memory.
+
+    Args:
+      result: the operation's line from its types on.
+    """
+    types = re.match(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\S+", result)
+    arrays = re.findall(r"(\w+)\[([\d,]*)\](\{[^{}]*\})?", types[0] if types else "")
+    return sum(get_size(*array) for *array, layout in arrays if "S(1)" not in layout)
 
 
 def get_size(dtype: str, shape: str) -> float:
-    """Return the bytes of an array, its last two axes padded to tiles of 8 by 128."""
+    """Returns the bytes of an array, its last two axes padded to tiles of 8 by 128."""
     size = {"pred": 1, "u8": 1, "s8": 1, "bf16": 2}.get(dtype, 4)
     axes = [int(n) for n in shape.split(",") if n]
     for axis, tile in zip(reversed(axes), (128, 8), strict=False):

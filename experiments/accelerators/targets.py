@@ -1,13 +1,14 @@
-"""Devices that are described and not here, and what it takes to compile for them.
+"""Describes devices that are not here, so that programs can be compiled for them.
 
-Every private name of JAX that this needs is in this file, as it was seen in JAX 0.10.2
-and 0.11.2. The compilers come with the plugins: jax-cuda13-pjrt and jax-cuda13-plugin
-for NVIDIA's GPUs, libtpu for TPUs. No driver, NVIDIA library or device is needed.
+This file has every private name of JAX that the compilation needs, as in JAX 0.10.2 and
+0.11.2. The compilers come with the plugins: jax-cuda13-pjrt and jax-cuda13-plugin for
+NVIDIA's GPUs, libtpu for TPUs. No driver, NVIDIA library or device is needed.
 """
 
 import contextlib
 import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -35,16 +36,21 @@ TPU_CHIPS = {"tpu-v5e": "v5e:1x1x1", "tpu-v5e-4": "v5e:2x2", "tpu-v5e-256": "v5e
 
 def find_compiler(target: str) -> str:
     """Returns "" if the target's compiler is installed, else what is missing."""
-    needed = ("jax_plugins.xla_cuda13", "jax_cuda13_plugin")
-    needed = needed if target == "h100" else ("libtpu",)
-    for name in needed:
+    gpu, tpu = ("jax_plugins.xla_cuda13", "jax_cuda13_plugin"), ("libtpu",)
+    for name in gpu if target == "h100" else tpu:
         try:
-            found = importlib.util.find_spec(name)
+            spec = importlib.util.find_spec(name)
         except ModuleNotFoundError:
-            found = None
-        if not found:
+            spec = None
+        if not spec:
             return f"{name} is not installed"
     return ""
+
+
+def describe_compiler(target: str) -> str:
+    """Returns the package that has a target's compiler, and its version."""
+    package = "jax-cuda13-pjrt" if target == "h100" else "libtpu"
+    return f"{package} {importlib.metadata.version(package)}"
 
 
 def make_mesh(target: str) -> Mesh:
@@ -55,10 +61,10 @@ def make_mesh(target: str) -> Mesh:
 
 
 def _describe_tpu(target: str):
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # no machine to ask about
-    one = {"chips_per_host_bounds": (1, 1, 1)} if target == "tpu-v5e" else {}
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # of a machine that is not here
+    bounds = {"chips_per_host_bounds": (1, 1, 1)} if target == "tpu-v5e" else {}
     return topologies.get_topology_desc(
-        platform="tpu", topology_name=TPU_CHIPS[target], **one
+        platform="tpu", topology_name=TPU_CHIPS[target], **bounds
     )
 
 
@@ -78,7 +84,7 @@ def _describe_h100():
 
 
 def _register_custom_calls(api) -> None:
-    """Lets a compilation find the handlers of cuDNN's calls, which it does not run."""
+    """Registers the handlers of cuDNN's calls, which a compilation looks up."""
     extension: Any = importlib.import_module("jax_cuda13_plugin.cuda_plugin_extension")
     xla_client.register_custom_call_handler(
         "CUDA", functools.partial(extension.register_custom_call_target, api)
@@ -87,44 +93,35 @@ def _register_custom_calls(api) -> None:
 
 @contextlib.contextmanager
 def tracing_target(platform: str) -> Iterator[None]:
-    """Traces and lowers as on a platform that is not here, cuDNN's LSTMs included.
+    """Traces and lowers as on a platform that is not here, with cuDNN's LSTMs.
 
-    The sizes of cuDNN's buffers, which only cuDNN on a GPU knows, are made up; a TPU is
-    a v5e.
+    The sizes of cuDNN's buffers are estimates, since only cuDNN on a GPU knows them. A
+    TPU is a v5e.
     """
-    vmem = mock.patch.object(tpu, "get_vmem", lambda: V5E_VMEM)
-    with tracing_for(platform), _stub_cudnn(), vmem:
-        yield
-
-
-@contextlib.contextmanager
-def _stub_cudnn() -> Iterator[None]:
     name = "compute_rnn_workspace_reserve_space_sizes"
-    before = getattr(gpu_rnn, name, None)
-    if before is None and gpu_rnn._cuda_rnn is None:
+    if not hasattr(gpu_rnn, name) and gpu_rnn._cuda_rnn is None:
         _register_lowerings()
-    setattr(gpu_rnn, name, _make_up_sizes)
-    try:
+    cudnn_sizes = mock.patch.object(gpu_rnn, name, _estimate_sizes, create=True)
+    vmem = mock.patch.object(tpu, "get_vmem", lambda: V5E_VMEM)
+    with tracing_for(platform), cudnn_sizes, vmem:
         yield
-    finally:
-        delattr(gpu_rnn, name) if before is None else setattr(gpu_rnn, name, before)
 
 
-def _make_up_sizes(d, h, layers, batch, length, *_) -> tuple[int, int]:
-    """Sizes of cuDNN's workspace and reserve space, of about the right order."""
+def _estimate_sizes(d, h, layers, batch, length, *_) -> tuple[int, int]:
+    """Returns sizes of cuDNN's workspace and reserve space of the right order."""
     return 32 * batch * h * layers, 24 * batch * length * h * layers
 
 
 class _Descriptor:
-    """Stands for the plugin's descriptors of an LSTM, which a lowered program holds."""
+    """Replaces the plugin's descriptors of an LSTM, which a lowered program has."""
 
     @staticmethod
     def build_rnn_descriptor(*_) -> bytes:
-        return b"made up"
+        return b"placeholder"
 
 
 def _register_lowerings() -> None:
-    """Gives cuDNN's calls a lowering where the plugin, which has one, is absent."""
+    """Registers a lowering of cuDNN's calls where the plugin with its own is absent."""
     forward, backward = gpu_rnn._rnn_fwd_lowering, gpu_rnn._rnn_bwd_lowering
     for primitive, lower in (
         (jax_rnn.rnn_fwd_p, forward),

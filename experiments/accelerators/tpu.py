@@ -1,27 +1,53 @@
 """python -m experiments.accelerators.tpu PROGRAM [--layers=2 ...]: one row, as JSON.
 
 Compiles a program for a TPU v5e that is not here, and reads the compiler's schedules.
-Each program has a process of its own: libtpu is told where to write them as it starts.
+Each program has a process of its own: libtpu reads where to write them as it starts.
 """
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"  # before JAX starts: nothing here is a device
 
 import argparse
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.accelerators import targets
+from experiments.accelerators.fixes import LOSS, MASKS, PADDING, without_fixes
+from experiments.accelerators.hlo import count_collectives
+from experiments.accelerators.programs import PROGRAMS, Size
+from experiments.accelerators.schedules import (
+    CLOCK,
+    get_loops,
+    get_program_cost,
+    read_schedules,
+)
+
 Row = dict[str, Any]
 ROOT = Path(__file__).parent.parent.parent
+POST = Size(2, 512, 100, 100, 0.5, "bfloat16")  # the post's
+SIZES = {
+    "2 x 512, dropout 0.5": POST,
+    "3 x 680": Size(3, 680, 100, 100, 0.0, "bfloat16"),
+}
+FIRST = next(iter(SIZES))
+# By its name in a table: how a training step is compiled.
+VERSIONS: dict[str, Row] = {
+    "scan, no fixes": {"pallas": False, "without": (MASKS, LOSS, PADDING)},
+    "scan": {"pallas": False},
+    "kernel": {},
+}
+MANY_CHIPS = ("tpu-v5e-4", "tpu-v5e-256")
 
 
 def set_dump_folder(folder: str) -> None:
-    """Tells libtpu to write the schedules of kernels to a folder."""
+    """Makes libtpu, when it starts, write the schedules of kernels to a folder."""
     os.environ["LIBTPU_INIT_ARGS"] = (
         f"--xla_jf_dump_to={folder} --xla_jf_dump_llo_text=true "
         "--xla_jf_dump_llo_pass_label_regex=.*(final.bundles|deduplication).*"
@@ -29,37 +55,35 @@ def set_dump_folder(folder: str) -> None:
     os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # nothing here is locked: no chip
 
 
-def compile_program(given: argparse.Namespace, folder: Path) -> Row:
-    """Compiles a program and returns what is seen in it."""
-    from experiments.accelerators import targets
-    from experiments.accelerators.hlo import count_collectives
-    from experiments.accelerators.mends import without
-    from experiments.accelerators.programs import PROGRAMS, Size
-    from experiments.accelerators.schedules import (
-        CLOCK,
-        get_loops,
-        get_program_cost,
-        read_schedules,
-    )
+def compile_program(
+    program: str, size: Size, target: str, without: list[str], folder: Path
+) -> Row:
+    """Compiles a program and returns a row about it.
 
-    sizes = {name: getattr(given, name) for name in Size._fields if name != "cell"}
-    mesh = targets.make_mesh(given.target)
-    with targets.tracing_target("tpu"), without(*given.without):
-        lowered = PROGRAMS[given.program](Size(**sizes), mesh, "tpu")
-        began = time.perf_counter()
+    Args:
+      program: of PROGRAMS.
+      size: of the model and its windows.
+      target: of targets.TPU_CHIPS.
+      without: the fixes that it lacks.
+      folder: where libtpu writes the schedules.
+    """
+    mesh = targets.make_mesh(target)
+    with targets.tracing_target("tpu"), without_fixes(*without):
+        lowered = PROGRAMS[program](size, mesh, "tpu")
+        start = time.perf_counter()
         compiled = lowered.compile()
-        spent = time.perf_counter() - began
+        seconds = time.perf_counter() - start
     text, memory = compiled.as_text(), compiled.memory_analysis()
     schedules = read_schedules(folder)
     cost = get_program_cost(text, schedules)
     return {
-        "program": given.program,
+        "program": program,
         "chips": mesh.size,
-        "seconds": round(spent, 1),
+        "seconds": round(seconds, 1),
         "kernels": round(cost.kernels),
         "loops": get_loops(text, schedules),
         "cycles": round(cost.cycles),
-        "moved_mb": cost.moved / 1e6,
+        "traffic_mb": cost.traffic / 1e6,
         "ms": 1e3 * cost.cycles / CLOCK,
         "temporary_mb": memory.temp_size_in_bytes / 1e6,
         "collectives": count_collectives(text),
@@ -67,103 +91,89 @@ def compile_program(given: argparse.Namespace, folder: Path) -> Row:
 
 
 def get_row(
-    program: str, *, pallas: bool = True, without: Sequence[str] = (), **flags: Any
+    program: str,
+    size: Size,
+    *,
+    target: str = "tpu-v5e",
+    pallas: bool = True,
+    without: tuple[str, ...] = (),
 ) -> Row:
-    """Returns the row of a program, compiled in a process of its own."""
+    """Returns the row of a program, compiled in a process of its own.
+
+    Args:
+      program: of PROGRAMS.
+      size: of the model and its windows.
+      target: of targets.TPU_CHIPS.
+      pallas: whether the LSTM may run by the kernels.
+      without: the fixes that it lacks.
+    """
     command = [sys.executable, "-m", "experiments.accelerators.tpu", program]
-    command += [f"--without={name}" for name in without]
-    command += [f"--{name}={value}" for name, value in flags.items()]
-    environment = {**os.environ, "CHARLM_PALLAS": str(int(pallas))}
-    done = subprocess.run(
+    command += [f"--target={target}", *(f"--without={name}" for name in without)]
+    command += [f"--{name}={value}" for name, value in size._asdict().items()]
+    process = subprocess.run(
         command,
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "CHARLM_PALLAS": str(int(pallas))},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-TPU_MENDS = (
-    *("masks of a window at once", "loss without scatter"),
-    "padded to whole registers",
-)
-SIZES = {
-    "2 x 512, dropout 0.5": {"layers": 2, "features": 512, "dropout": 0.5},
-    "3 x 680": {"layers": 3, "features": 680, "dropout": 0.0},
-}
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def describe_training() -> list[Row]:
-    """Returns what a training step is before the mends, by the scan, and now."""
-    ways = {
-        "scan, before": {"pallas": False, "without": TPU_MENDS},
-        "scan": {"pallas": False},
-        "kernel": {},
-    }
-    rows = [
-        {"size": name, "dtype": "bfloat16", "way": way, **get_row("training", **given)}
+    """Returns a training step by the scan without the fixes, by the scan and now."""
+    steps = [
+        (name, version, size, options)
         for name, size in SIZES.items()
-        for way, options in ways.items()
-        for given in [{**size, **options}]
+        for version, options in VERSIONS.items()
     ]
-    [name, size] = next(iter(SIZES.items()))
-    exact = get_row("training", dtype="float32", **size)
-    return [*rows, {"size": name, "dtype": "float32", "way": "kernel", **exact}]
+    steps.append((FIRST, "kernel", POST._replace(dtype="float32"), {}))
+    return [
+        {
+            "size": name,
+            "dtype": size.dtype,
+            "version": version,
+            **get_row("training", size, **options),
+        }
+        for name, version, size, options in steps
+    ]
 
 
-def describe_others() -> list[Row]:
+def describe_inference() -> list[Row]:
     """Returns the other programs of the first size."""
-    [name, size] = next(iter(SIZES.items()))
-    programs = ("scoring", "reading", "drawing")
-    return [{"size": name, **get_row(program, **size)} for program in programs]
+    programs = (program for program in PROGRAMS if program != "training")
+    return [{"size": FIRST, **get_row(program, POST)} for program in programs]
 
 
 def describe_chips() -> list[Row]:
     """Returns the programs of the first size on many chips, by the scan."""
-    [name, size] = next(iter(SIZES.items()))
     return [
-        {"size": name, **get_row(program, pallas=False, target=target, **size)}
-        for target in ("tpu-v5e-4", "tpu-v5e-256")
-        for program in ("training", "scoring", "reading", "drawing")
+        {"size": FIRST, **get_row(program, POST, target=target, pallas=False)}
+        for target in MANY_CHIPS
+        for program in PROGRAMS
     ]
-
-
-def get_bounds() -> list[Row]:
-    """Returns what the products of a training step take at the peak of a v5e."""
-    from experiments.accelerators.arithmetic import count_training_flops, get_bound_ms
-    from experiments.accelerators.programs import Size
-
-    rows = []
-    for name, options in SIZES.items():
-        size = Size(batch=100, length=100, **options)
-        types = ("float32", "tf32", "bfloat16")
-        peaks = {t: get_bound_ms(size._replace(dtype=t), "tpu-v5e") for t in types}
-        rows.append({"size": name, "gflop": count_training_flops(size) / 1e9, **peaks})
-    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program")
-    parser.add_argument("--target", default="tpu-v5e")
-    parser.add_argument("--without", action="append", default=[], help="of mends.MENDS")
-    for name, default in (
-        ("layers", 2),
-        ("features", 512),
-        ("batch", 100),
-        ("length", 100),
-        ("embedding", 0),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--dropout", type=float, default=0.5)
-    parser.add_argument("--dtype", default="bfloat16")
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    parser.add_argument("program", choices=PROGRAMS)
+    parser.add_argument("--target", default="tpu-v5e", choices=targets.TPU_CHIPS)
+    parser.add_argument("--without", action="append", default=[], help="of FIXES")
+    for name, value in POST._asdict().items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    arguments = parser.parse_args()
+    size = Size(*(getattr(arguments, name) for name in Size._fields))
     with tempfile.TemporaryDirectory() as folder:
         set_dump_folder(folder)
         with contextlib.redirect_stdout(sys.stderr):
-            row = compile_program(parser.parse_args(), Path(folder))
+            row = compile_program(
+                arguments.program,
+                size,
+                arguments.target,
+                arguments.without,
+                Path(folder),
+            )
     print(json.dumps(row))
 
 

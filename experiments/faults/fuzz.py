@@ -207,7 +207,9 @@ def make_options_inputs(folder: Path) -> Target:
     from charlm.training.build import build_run
 
     good = json.loads((folder / "run" / "config.json").read_bytes())
-    paths = [p for p in _list_paths(good) if not isinstance(_get_value(good, p), dict)]
+    # Options, not the elements of their values.
+    paths = [p for p in _list_paths(good) if all(isinstance(key, str) for key in p)]
+    paths = [p for p in paths if not isinstance(_get_value(good, p), dict)]
 
     def get_same_type(value):
         match value:

@@ -7,15 +7,18 @@ import functools
 import statistics
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charlm import lstm
+from charlm import LanguageModel, lstm
+from charlm.generation import sampler as charlm_sampler
 from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
 from charlm.model import sharding
 from charlm.model.dropout import apply_dropout
+from charlm.model.fast_step import FastStep
 from charlm.model.jax_setup import set_environment
 from charlm.model.matmul import (
     matmul_over_time,
@@ -65,11 +68,12 @@ def make_layers() -> Iterator[Pair]:
             "wh": jax.random.normal(get_key(), (h, 4 * h)) / h**0.5,
             "b": jnp.zeros(4 * h),
         }
-        xs, state = jax.random.normal(get_key(), (t, b, h)), lstm.initial_state((b,), h)
+        xs, state = jax.random.normal(get_key(), (t, b, h)), lstm.initial_state(b, h)
 
         def scan(params, xs, state=state):
-            advance = functools.partial(lstm.advance, params)
-            return jax.lax.scan(advance, state, lstm.project(params, xs))[1]
+            assert lstm.project and lstm.step_from_projection
+            step = functools.partial(lstm.step_from_projection, params)
+            return jax.lax.scan(step, state, lstm.project(params, xs))[1]
 
         def unroll(params, xs, state=state):
             return unroll_layer(lstm, params, state, xs)[1]
@@ -121,9 +125,9 @@ def make_steps() -> Iterator[Pair]:
         shape = Shape(layers, h, b, 50, 96)
         many, one = (
             functools.partial(
-                charlm_steps(shape, sharding.make_mesh(b, rows=rows)), count
+                charlm_steps(shape, sharding.make_mesh(b, min_rows=rows)), count
             )
-            for rows in (sharding.ROWS, b)
+            for rows in (sharding.MIN_ROWS, b)
         )
         name = f"{count} steps, {layers}x{h}, a device a core"
         yield Pair(name, "one device", many, one)
@@ -144,7 +148,7 @@ def make_steps() -> Iterator[Pair]:
 
 
 def make_sampling() -> Iterator[Pair]:
-    """Yields 256 characters of 64 texts, with the stepper and with `step`."""
+    """Yields 256 characters of 64 texts, with the fast step and with `step`."""
     for h in (128, 512):
         lm = make_model(Shape(2, h, 64, 1, 96))
         params, keys = lm.init(get_key()), jax.random.split(get_key(), 64)
@@ -158,9 +162,20 @@ def make_sampling() -> Iterator[Pair]:
                 sampler.decode(weights, writer, keys, sampling, CHUNK_DRAWN)
             )
 
-        with_stepper, with_step = make_draw(lm), make_draw(lm._replace(stepper=None))
+        with_fast_step = make_draw(lm)
+        with mock.patch.object(charlm_sampler, "make_fast_step", use_step):
+            with_step = make_draw(lm)
         name = f"{CHUNK_DRAWN} characters of 64, 2x{h}"
-        yield Pair(name, "step as it is", with_stepper, with_step)
+        yield Pair(name, "step as it is", with_fast_step, with_step)
+
+
+def use_step(lm: LanguageModel) -> FastStep:
+    """Returns the model's `step` in the place of its fast one."""
+
+    def keep(tree):
+        return tree
+
+    return FastStep(keep, keep, keep, lm.step)
 
 
 def make_bfloat16_steps() -> Iterator[Pair]:

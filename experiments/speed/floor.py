@@ -14,9 +14,9 @@ import numpy as np
 
 from charlm.config import ModelConfig
 from charlm.model.lm import matmul_precision
+from experiments.arithmetic import get_arithmetic
 from experiments.speed.peers import (
     Shape,
-    get_arithmetic,
     set_torch_precision,
     torch_device,
 )

@@ -27,6 +27,7 @@ from charlm.model.lm import matmul_precision
 from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import make_train_steps, state_shardings
 from charlm.training.step import TrainState, make_train_step
+from experiments.arithmetic import get_arithmetic
 
 Steps = Callable[[int], None]
 
@@ -70,13 +71,6 @@ def make_model(shape: Shape) -> LanguageModel:
         dropout=shape.dropout,
         **get_arithmetic(shape.dtype),
     )
-
-
-def get_arithmetic(dtype: str) -> dict[str, str]:
-    """Returns the options dtype and precision; "tf32" is float32 of that precision."""
-    if dtype == "tf32":
-        return {"dtype": "float32", "precision": "tf32"}
-    return {"dtype": dtype, "precision": "highest"}
 
 
 def charlm_program(
