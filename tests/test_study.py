@@ -57,7 +57,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def studied(planted):
-    return study(*planted[:3], planted[3], candidates=2)
+    return study(planted[:3], planted[3], candidates=2)
 
 
 def test_the_planted_unit_comes_first_and_is_used(studied):

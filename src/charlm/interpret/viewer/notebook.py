@@ -28,7 +28,7 @@ class Page(NamedTuple):
     """
 
     html: str
-    findings: UnitResults | None
+    results: UnitResults | None
     height: int
 
     def _repr_html_(self) -> str:
