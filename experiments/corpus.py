@@ -24,12 +24,8 @@ from charlm.workdir.metadata import choose, has_only_weights, newest_notes, read
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import read_config
 from experiments.report import DASH, keep, minutes, quoted, shown, table
-from experiments.structure.well_formedness import (
-    closing_by_distance,
-    copying,
-    measure,
-    words_known,
-)
+from experiments.structure.memorization import copying, words_known
+from experiments.structure.well_formedness import closing_by_distance, measure
 from experiments.style import curve, picture
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from experiments.corpus import (
     texts,
 )
 from experiments.report import quoted
-from experiments.structure.well_formedness import names_measures
+from experiments.structure.names import names_measures
 
 NAMES, SHOWN, LINE = 1000, 60, 10
 TEMPERATURES = (0.5, 0.8, 1.0, 1.1, 1.2)

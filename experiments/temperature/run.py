@@ -23,11 +23,8 @@ from experiments.corpus import (
     texts,
 )
 from experiments.report import keep, quoted
-from experiments.structure.well_formedness import (
-    closing_by_distance,
-    measure,
-    words_known,
-)
+from experiments.structure.memorization import words_known
+from experiments.structure.well_formedness import closing_by_distance, measure
 from experiments.style import COLOURS, picture
 from experiments.temperature.loops import loop_of, repeated
 
