@@ -4,8 +4,9 @@ A number in a README stands between two marks, where the experiment itself wrote
 """
 
 import json
+import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import jax
 from charlm.model.sharding import machine_name
 
 BEGIN, END = "<!-- measured{}: begin -->\n", "<!-- measured{}: end -->"
+DIGITS = 4  # significant digits of a float in results.json
+SOURCE_DIGITS = 8  # of a float from which the README derives others
+LINE_LENGTH = 88  # characters: longer lines of results.json are divided
 WIDTH = 60  # characters of a table's cell
 DASH = "–"  # in the place of what there is none of
 
@@ -31,9 +35,8 @@ def keep(
     """
     about = {"machine": machine_name(), "jax": jax.__version__}
     about["python"] = platform.python_version()
-    kept = json.dumps(about | results, indent=1)
     suffix = f"-{part}" if part else ""
-    (folder / f"results{suffix}.json").write_text(kept + "\n")
+    write_results(folder / f"results{suffix}.json", about | results)
     readme = folder / "README.md"
     first, last = BEGIN.format(suffix), END.format(suffix)
     text = readme.read_text()
@@ -46,6 +49,71 @@ def keep(
     where = f"On {about['machine']}, JAX {about['jax']}, Python {about['python']}."
     body = "\n".join(f"{block.rstrip()}\n" for block in (where, *measured))
     readme.write_text(f"{head}{begin}{body}{end}{tail}")
+
+
+def write_results(
+    path: Path, results: Mapping[str, Any], sources: Collection[str] = ()
+) -> None:
+    """Writes results as JSON, one record a line, with floats of few digits."""
+    path.write_text(format_json(round_floats(results, sources)) + "\n")
+
+
+def round_floats(value: Any, sources: Collection[str] = (), digits: int = DIGITS):
+    """Returns a value with each float in it rounded.
+
+    A float keeps its significant digits, every digit before the point, and, below 10,
+    the four decimals that a table shows.
+
+    Args:
+      value: any value that JSON can hold.
+      sources: keys below which a float keeps SOURCE_DIGITS significant digits.
+      digits: significant digits of the other floats.
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: round_floats(
+                inner, sources, SOURCE_DIGITS if key in sources else digits
+            )
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [round_floats(inner, sources, digits) for inner in value]
+    if not isinstance(value, float) or not value or not math.isfinite(value):
+        return value
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    while abs(value) < 10 and f"{round(value, decimals):.4f}" != f"{value:.4f}":
+        decimals += 1
+    return round(value, decimals)
+
+
+def format_json(value: Any, depth: int = 0) -> str:
+    """Returns JSON with one record a line.
+
+    A value that fits on a line, or that holds no list and no dictionary, is one line.
+    A longer dictionary has a line or more for each key, a longer list one line for each
+    element.
+
+    Args:
+      value: any value that JSON can hold.
+      depth: the spaces before each line of it.
+    """
+    line = json.dumps(value)
+    inner = value.values() if isinstance(value, dict) else value
+    nested = isinstance(value, dict | list) and any(
+        isinstance(each, dict | list) for each in inner
+    )
+    if not nested or depth + len(line) <= LINE_LENGTH:
+        return line
+    if isinstance(value, dict):
+        rows = [
+            f"{json.dumps(str(key))}: {format_json(each, depth + 1)}"
+            for key, each in value.items()
+        ]
+    else:
+        rows = [json.dumps(each) for each in value]
+    margin = "\n" + " " * depth
+    body = "".join(f"{margin} {row}," for row in rows).removesuffix(",")
+    return f"{line[0]}{body}{margin}{line[-1]}"
 
 
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:

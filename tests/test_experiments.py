@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from charlm import Vocab, make_language_model
 from experiments.bptt.run import summary
-from experiments.depth_and_width.run import CELLS, PAPER, flags_of
+from experiments.depth_and_width.recipe import ARCHITECTURES, PAPER, get_flags
 from experiments.depth_and_width.widths import GATES, parameters, width_of
 from experiments.errors.oracles import (
     CLASSES,
@@ -43,9 +43,13 @@ def test_parameters_are_those_of_the_net(cell, layers):
 
 
 def test_every_cell_of_the_table_has_its_flags_and_a_place():
-    assert len({cell.name for cell in CELLS}) == 12 == sum(map(len, PAPER.values()))
-    for cell in CELLS:
-        flags = flags_of(cell)
+    assert (
+        len({cell.name for cell in ARCHITECTURES})
+        == 12
+        == sum(map(len, PAPER.values()))
+    )
+    for cell in ARCHITECTURES:
+        flags = get_flags(cell)
         assert f"--config.model.features={cell.width}" in flags
         assert 1 < cell.paper < 1.5
 

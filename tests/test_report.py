@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from experiments import report
@@ -58,3 +59,56 @@ def test_a_sample_stays_in_its_block(text):
     fence, *lines, last = report.quoted(text).splitlines()
     assert fence == f"{last}text" and set(last) == {"`"}
     assert all(last not in line for line in lines) and "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (1.0865733573, 1.0866),  # four digits are fewer than a table shows
+        (0.0064629258, 0.006463),
+        (0.0247496, 0.0247496),  # 0.02475 would be 0.0248 in a table, not 0.0247
+        (822.2971, 822.3),
+        (12345.678, 12346.0),
+        (2.5e-7, 2.5e-7),
+        (-30.5, -30.5),
+        (0.0, 0.0),
+        (7, 7),
+        (True, True),
+    ],
+)
+def test_floats_keep_four_digits_and_what_a_table_shows(value, expected):
+    result = report.round_floats(value)
+    assert result == pytest.approx(expected, rel=1e-12) and type(result) is type(value)
+
+
+def test_a_rounded_float_has_the_same_four_decimals_in_a_table():
+    for value in np.random.default_rng(0).uniform(-10, 10, 2000).tolist():
+        for small in (value, value / 100):
+            rounded = report.round_floats(small)
+            assert f"{rounded:.4f}" == f"{small:.4f}"
+
+
+def test_sources_keep_more_digits_and_nan_stays():
+    results = {"loss": {"test": [1.0865733573]}, "share": (0.123456, math.nan)}
+    rounded = report.round_floats(results, sources=["loss"])
+    assert rounded["loss"] == {"test": [1.0865734]}
+    assert rounded["share"][0] == 0.1235 and math.isnan(rounded["share"][1])
+
+
+def test_json_has_a_record_a_line():
+    record = {"name": "x" * 60, "loss": 1.5, "place": [1, 2]}
+    results = {
+        "machine": "m",
+        "short": {"a": {"b": 1}},
+        "records": [record, record],
+        "by_name": {"one": record, 2: {"loss": 1.5}},
+        "long": list(range(100)),
+    }
+    text = report.format_json(results)
+    assert json.loads(text) == json.loads(json.dumps(results))
+    lines = text.splitlines()
+    assert lines[:4] == ["{", ' "machine": "m",', ' "short": {"a": {"b": 1}},',
+                         ' "records": [']  # fmt: skip
+    assert lines[4] == f"  {json.dumps(record)},"
+    assert lines[-2:] == [f' "long": {json.dumps(results["long"])}', "}"]
+    assert '  "2": {"loss": 1.5}' in lines

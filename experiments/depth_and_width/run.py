@@ -13,74 +13,23 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 from charlm.model.sharding import available_cores
 from charlm.workdir.model_files import read_config
 from experiments.corpus import ROOT, opened, scored
-from experiments.depth_and_width.widths import parameters, width_of
+from experiments.depth_and_width.recipe import (
+    ARCHITECTURES,
+    VOCAB_SIZE,
+    Architecture,
+    get_flags,
+)
+from experiments.depth_and_width.widths import parameters
 from experiments.report import keep, minutes, table
 from experiments.style import BLACK, BLUE, picture
 
 HERE = Path(__file__).parent
-BYTES = 87  # distinct ones of War and Peace
 NEAR = 0.03  # nats per character
-# Test losses of the paper, by budget and layers.
-PAPER = {
-    (64, 1): {"lstm": 1.449, "rnn": 1.446, "gru": 1.398},
-    (64, 2): {"lstm": 1.442, "rnn": 1.401, "gru": 1.373},
-    (128, 1): {"lstm": 1.277, "rnn": 1.417, "gru": 1.230},
-    (128, 2): {"lstm": 1.227, "rnn": 1.286, "gru": 1.226},
-}
-EPOCHS = {64: 10, 128: 6}
-RATES = {"lstm": 8e-3, "gru": 8e-3, "rnn": 3e-3}  # at budget 64
-RECIPE = {
-    "model.dropout": 0.0,
-    "model.initializer": "torch_rnn",
-    "model.embedding": 64,
-    "model.forget_bias": -1.0,
-    "optim.name": "adamw",
-    "optim.weight_decay": 0.01,
-    "optim.clip": 0.2,
-    "optim.clip_by": "norm",
-    "optim.schedule": "cosine",
-    "optim.warmup": 100,
-    "optim.decay": 0.0,
-    "train.batch_size": 16,
-    "train.seq_length": 50,
-    "train.log_every": 500,
-    "train.eval_every": 3258,  # an epoch
-    "train.checkpoint_every": 3258,
-    "train.sample_length": 0,
-}
-
-
-class Cell(NamedTuple):
-    """A place in the table."""
-
-    budget: int
-    layers: int
-    cell: str
-
-    @property
-    def width(self) -> int:
-        return width_of(
-            self.cell, layers=self.layers, budget=self.budget, vocab_size=BYTES
-        )
-
-    @property
-    def paper(self) -> float:
-        return PAPER[self.budget, self.layers][self.cell]
-
-    @property
-    def name(self) -> str:
-        return f"{self.cell}-{self.layers}-{self.budget}"
-
-
-# The longest first, so that no core waits for the other at the end.
-CELLS = [Cell(*at) for at in product((128, 64), (2, 1), ("lstm", "gru", "rnn"))]
 
 
 def main() -> None:
@@ -88,9 +37,9 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/depth_and_width")
     parser.add_argument("--cells", nargs="+", help="as in rnn-2-64; all by default")
     given, more = parser.parse_known_args()
-    cells = [c for c in CELLS if not given.cells or c.name in given.cells]
+    cells = [c for c in ARCHITECTURES if not given.cells or c.name in given.cells]
     if not cells:
-        parser.error(f"--cells: choose among {' '.join(c.name for c in CELLS)}")
+        parser.error(f"--cells: choose among {' '.join(c.name for c in ARCHITECTURES)}")
     train_all(cells, ROOT / given.workdir, more)
     found = {cell: measured(cell, ROOT / given.workdir) for cell in sorted(cells)}
     blocks = [told(found), results_table(found), "![losses](losses.png)"]
@@ -101,19 +50,7 @@ def main() -> None:
     print("\n\n".join(blocks))
 
 
-def flags_of(cell: Cell) -> list[str]:
-    """The knobs of a cell's training."""
-    knobs = RECIPE | {
-        "model.cell": cell.cell,
-        "model.layers": cell.layers,
-        "model.features": cell.width,
-        "optim.learning_rate": round(RATES[cell.cell] * (64 / cell.budget) ** 0.5, 6),
-        "train.epochs": float(EPOCHS[cell.budget]),
-    }
-    return [f"--config.{name}={value}" for name, value in knobs.items()]
-
-
-def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
+def train_all(cells: list[Architecture], workdir: Path, more: list[str]) -> None:
     """Trains cells, as many at a time as there are cores, each to its end."""
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     pinned = hasattr(os, "sched_setaffinity")
@@ -126,7 +63,7 @@ def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
 
     def train(cell):
         command = [sys.executable, "-m", "charlm.train"]
-        command += ["--config=configs/war_and_peace.py", *flags_of(cell)]
+        command += ["--config=configs/war_and_peace.py", *get_flags(cell)]
         command += [f"--workdir={workdir / cell.name}", *more]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         print(cell.name, *done.stderr.splitlines()[-1:], file=sys.stderr)
@@ -137,13 +74,13 @@ def train_all(cells: list[Cell], workdir: Path, more: list[str]) -> None:
             sys.exit("error: a cell is not trained to its end; the same goes on")
 
 
-def measured(cell: Cell, workdir: Path) -> dict:
+def measured(cell: Architecture, workdir: Path) -> dict:
     """What came out of a cell's run."""
     run = opened(workdir / cell.name)
     return {
         "width": cell.width,
         "parameters": parameters(
-            cell.cell, layers=cell.layers, width=cell.width, vocab_size=BYTES
+            cell.cell, layers=cell.layers, width=cell.width, vocab_size=VOCAB_SIZE
         ),
         **scored(run),
         "paper": cell.paper,
@@ -157,7 +94,7 @@ def is_near(row: dict) -> bool:
     return row["test"] - row["paper"] <= NEAR
 
 
-def told(found: dict[Cell, dict]) -> str:
+def told(found: dict[Architecture, dict]) -> str:
     near = sum(map(is_near, found.values()))
     better = sum(row["test"] < row["paper"] for row in found.values())
     spent = sum(row["seconds"] for row in found.values())
@@ -168,7 +105,7 @@ def told(found: dict[Cell, dict]) -> str:
     )
 
 
-def results_table(found: dict[Cell, dict]) -> str:
+def results_table(found: dict[Architecture, dict]) -> str:
     head = ["budget", "layers", "cell", "width", "parameters", "epochs"]
     head += ["validation loss", "test loss", "the paper's", "difference", "one core"]
     rows = []
@@ -183,7 +120,7 @@ def results_table(found: dict[Cell, dict]) -> str:
     return table(head, rows)
 
 
-def draw(found: dict[Cell, dict]) -> None:
+def draw(found: dict[Architecture, dict]) -> None:
     """Each cell's test loss beside the paper's."""
     with picture(HERE / "losses.png", width=8) as axes:
         names = [f"{c.cell.upper()}-{c.layers}\n{c.budget}" for c in found]

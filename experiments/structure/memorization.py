@@ -7,7 +7,7 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
@@ -135,8 +135,9 @@ def _find_longest_copies(texts: Sequence[HashedText], known: HashedText) -> list
     # Of the texts `group`: all have a copy of `least` characters, none one of `limit`,
     # and all their copies of `least` begin at `starts` of the known text.
     limit = max((len(text.text) for text in texts), default=0) + 1
-    Job = tuple[list[int], int, int, np.ndarray | None]
-    jobs: list[Job] = [([*range(len(texts))], 0, limit, None)]
+    jobs: list[tuple[list[int], int, int, Any]] = [
+        ([*range(len(texts))], 0, limit, None)
+    ]
     while jobs:
         group, least, limit, starts = jobs.pop()
         if not group or limit - least < 2:
