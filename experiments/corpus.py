@@ -38,11 +38,10 @@ from experiments.report import (
     table,
     write_report,
 )
+from experiments.structure.memorization import copying, words_known
 from experiments.structure.well_formedness import (
     closing_by_distance,
-    copying,
     measure,
-    words_known,
 )
 from experiments.style import figure, plot_losses
 

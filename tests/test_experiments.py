@@ -13,7 +13,7 @@ from charlm import Vocab, make_language_model
 from experiments import corpus
 from experiments.bptt import run as bptt
 from experiments.depth_and_width import run as depth_and_width
-from experiments.depth_and_width.run import ARCHITECTURES, PAPER, Architecture
+from experiments.depth_and_width.recipe import ARCHITECTURES, PAPER, Architecture
 from experiments.depth_and_width.widths import GATES, count_parameters, find_width
 from experiments.errors import run as errors
 from experiments.errors.oracles import (

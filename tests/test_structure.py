@@ -1,4 +1,4 @@
-"""The room `evaluation`: what is closed, parsed, copied, and what is a name."""
+"""experiments/structure: what is closed, parsed, copied, and what is a name."""
 
 import math
 import random
@@ -13,35 +13,36 @@ from hypothesis import strategies as st
 
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, nats_of_each, score
-from experiments.structure.bracket_matching import REACH, Mark, judge
-from experiments.structure.memorization import grams_known, hashes_of, longest_copies
-from experiments.structure.well_formedness import (
-    KINDS,
-    closing_by_distance,
+from charlm.interpret.labels.patterns import MAX_NESTING
+from experiments.structure.bracket_matching import Mark, judge
+from experiments.structure.memorization import (
     copying,
-    measure,
-    names_measures,
+    find_known_grams,
+    hash_text,
+    longest_copies,
     words_known,
 )
+from experiments.structure.names import names_measures
+from experiments.structure.well_formedness import KINDS, closing_by_distance, measure
 
 
-def of(kind, text):
-    """What there was to judge in a text: {first word of the row: share}."""
-    found = measure([text], kind=kind)
-    return {row.split()[0]: n for row, n in found.items() if not math.isnan(n)}
+def measure_text(kind, text):
+    """Returns the measures that are not nan: {first word of the name: share}."""
+    shares = measure([text], kind=kind)
+    return {name.split()[0]: n for name, n in shares.items() if not math.isnan(n)}
 
 
-def marks(text):
-    """Brackets of three names, in one row; | is a mark at which nothing may be open."""
-    for place, sign in enumerate(text):
+def make_marks(text):
+    """Yields marks of brackets, of one measure; nothing may be open at a |."""
+    for start, sign in enumerate(text):
         if sign in "([{":
-            yield Mark(place, "open", sign, "row")
+            yield Mark(start, "open", sign, "brackets")
         elif sign in ")]}":
-            yield Mark(place, "close", "([{"[")]}".index(sign)], "row")
+            yield Mark(start, "close", "([{"[")]}".index(sign)], "brackets")
         elif sign == "|":
-            yield Mark(place, "fresh")
+            yield Mark(start, "reset")
         elif sign in "?:;":
-            yield Mark(place, {"?": "if", ":": "else", ";": "end"}[sign])
+            yield Mark(start, {"?": "if", ":": "else", ";": "end"}[sign])
 
 
 @pytest.mark.parametrize(
@@ -59,19 +60,19 @@ def marks(text):
         ("{?(}:(};", 2, 2),
         ("{?(){:(){;}", 3, 0),  # two branches that open the same brace
         ("{?:?;;;:;}", 1, 0),
-        ("?(|:)", 0, 2),  # what was open before a fresh mark stays closed
+        ("?(|:)", 0, 2),  # what was open before a reset stays closed
     ],
 )
-def test_an_opening_is_judged_by_what_comes_after_it(text, right, wrong):
-    judged = [each.right for each in judge(marks(text))]
-    assert (sum(judged), len(judged) - sum(judged)) == (right, wrong)
+def test_an_opener_is_judged_by_what_comes_after_it(text, right, wrong):
+    verdicts = [verdict.correct for verdict in judge(make_marks(text))]
+    assert (sum(verdicts), len(verdicts) - sum(verdicts)) == (right, wrong)
 
 
-def test_closers_look_no_further_than_their_reach():
-    deep = "{" + "(" * (REACH - 1) + "}"
-    assert [each.right for each in judge(marks(deep))][-1]
-    deep = "{" + "(" * REACH + "}"
-    assert [each.right for each in judge(marks(deep))] == [False]
+def test_closers_look_no_further_than_the_nesting_limit():
+    deep = "{" + "(" * (MAX_NESTING - 1) + "}"
+    assert [verdict.correct for verdict in judge(make_marks(deep))][-1]
+    deep = "{" + "(" * MAX_NESTING + "}"
+    assert [verdict.correct for verdict in judge(make_marks(deep))] == [False]
 
 
 LATEX = [
@@ -117,6 +118,7 @@ WIKI = [
     ("&lt;!-- [[ --&gt; [[a]]", {"links": 1}),
     ("[http://a.b c] [http://d\n e]", {"addresses": 0.5}),
     ("== A ==\n== B =\n==C===\n=====", {"headings": 1 / 3}),
+    ("== \n== A == \na", {"headings": 0.5}),
     ("[http://a.b", {}),
 ]
 C_BODY = "\nint f(int a)\n{{\n\t{}\n}}\n"
@@ -195,15 +197,15 @@ CASES = {"latex": LATEX, "wiki": WIKI, "c": C, "python": PYTHON, "prose": PROSE}
     [(kind, *case) for kind, cases in CASES.items() for case in cases],
 )
 def test_each_rule_on_a_tiny_text(kind, text, expected):
-    assert of(kind, text) == pytest.approx(expected)
+    assert measure_text(kind, text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("text, expected", NAMES)
 def test_names_are_read_by_the_line_without_the_cut_ones(text, expected):
-    assert of("names", text) == pytest.approx(expected)
+    assert measure_text("names", text) == pytest.approx(expected)
 
 
-def test_kinds_are_those_that_were_promised():
+def test_the_kinds_are_complete():
     assert KINDS == ("latex", "wiki", "c", "python", "prose", "names")
     assert {*KINDS} == {*CASES, "names"}
 
@@ -215,7 +217,7 @@ def test_several_texts_are_counted_together():
     assert measure([], kind="latex").keys() == both.keys()
 
 
-def test_closing_is_told_by_its_distance():
+def test_closing_is_measured_by_distance():
     texts = ["\n{" + " " * 8 + "}", "\n{" + " " * 9 + "}", "\n{" + " " * 998 + "}"]
     texts += ["\n{" + " " * 999 + "}", "\n{" + "(" + " " * 98 + "}", "\n(((\n}\n)"]
     found = closing_by_distance(texts, kind="c")
@@ -273,7 +275,7 @@ def test_deep_nesting_is_measured(kind):
 def test_copies_of_c_and_python_are_not_run(tmp_path):
     trap = tmp_path / "trap"
     code = f"\ndef f(a=open({str(trap)!r}, 'w')):\n    pass\nopen({str(trap)!r}, 'w')\n"
-    assert of("python", code) == {"brackets": 1, "strings": 1, "functions": 1}
+    assert measure_text("python", code) == {"brackets": 1, "strings": 1, "functions": 1}
     assert not trap.exists()
 
 
@@ -347,8 +349,8 @@ def test_copying_of_longer_texts_is_exact():
         assert share == pytest.approx(naive_new(texts, known, n))
 
 
-def test_a_stretch_across_the_blocks_of_hashes_is_found(monkeypatch):
-    monkeypatch.setattr("experiments.structure.memorization.BLOCK", 64)
+def test_a_stretch_across_chunks_is_found(monkeypatch):
+    monkeypatch.setattr("experiments.structure.memorization.CHUNK_CHARS", 64)
     known = "".join(random.Random(0).choices("abcdefgh", k=400))
     for begin in (0, 63, 64, 65, 200):
         text = known[begin : begin + 150] + "!"
@@ -362,12 +364,12 @@ def test_stretches_that_only_share_a_hash_are_told_apart(monkeypatch):
     assert copying(["ab"], known="xba", lengths=(2,))["2-grams not in the text"] == 1
 
 
-def test_places_are_kept_for_longer_stretches():
-    known, text = hashes_of("abcabd"), hashes_of("abd")
-    [of_two], at = grams_known([text], 2, known)
-    assert of_two.tolist() == [True, True] and at.tolist() == [0, 3, 4]
-    [of_three], at = grams_known([text], 3, known, at)
-    assert of_three.tolist() == [True] and at.tolist() == [3]
+def test_starts_are_narrowed_for_longer_grams():
+    known, text = hash_text("abcabd"), hash_text("abd")
+    [two], starts = find_known_grams([text], 2, known)
+    assert two.tolist() == [True, True] and starts.tolist() == [0, 3, 4]
+    [three], starts = find_known_grams([text], 3, known, starts)
+    assert three.tolist() == [True] and starts.tolist() == [3]
 
 
 def test_words_are_counted_without_the_cut_ones():
@@ -423,9 +425,9 @@ def test_the_nats_of_a_name_are_of_its_characters_and_its_end():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: measure([], kind="lisp"), "no measure of 'lisp'; take one of: latex,"),
-        (lambda: closing_by_distance([], kind="lisp"), "no measure of 'lisp'"),
-        (lambda: copying(["a"], known="a", lengths=(5, 0)), "n-grams of 0 characters"),
+        (lambda: measure([], kind="lisp"), "kind is 'lisp'"),
+        (lambda: closing_by_distance([], kind="lisp"), "kind is 'lisp'"),
+        (lambda: copying(["a"], known="a", lengths=(5, 0)), "lengths has 0"),
         (lambda: names_measures([], known=[""], held_out=["a"]), "no names in known"),
         (lambda: names_measures([], known=["a"], held_out=[]), "no names in held_out"),
     ],
@@ -435,14 +437,8 @@ def test_mistakes_are_named(call, message):
         call()
 
 
-def test_a_text_that_is_too_long_to_hash_is_refused(monkeypatch):
-    monkeypatch.setattr("experiments.structure.memorization.LARGEST", 10)
-    with pytest.raises(UserError, match="has 10 characters; give less than 10"):
-        copying(["a"], known="a" * 10)
-
-
 def test_without_the_parser_c_is_refused_and_nothing_else(monkeypatch):
     monkeypatch.setitem(sys.modules, "tree_sitter_c", None)
     with pytest.raises(UserError, match="pip install tree-sitter tree-sitter-c"):
         measure([""], kind="c")
-    assert of("python", "import a\n()") == {"brackets": 1}
+    assert measure_text("python", "import a\n()") == {"brackets": 1}

@@ -1,113 +1,38 @@
-"""Which cells mean something: found in nets trained here, with all controls."""
+"""Which units have a meaning? Searched in networks trained here, with all controls."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from charlm.interpret.units.results import as_records, interpretable
 
-from charlm.interpret.labels.labels import Label
-from charlm.interpret.units.pipeline import Study, cut, study
+from charlm.interpret.units.pipeline import Study, slice_activations, study
+from charlm.interpret.units.selection import (
+    UnitResults,
+    as_records,
+    compute_interpretable_shares,
+)
 from charlm.interpret.viewer.html import make_html, read_sizes
 from charlm.interpret.viewer.listed_units import rank_listed_units
 from charlm.interpret.viewer.quantize import quantize
-from experiments.cells.gate_statistics import saturation, time_scales
-from experiments.cells.kinds import BAR, KINDS, Cell, best_of_nets, counts, fails
-from experiments.cells.pictures import draw_text, stretch
+from experiments.cells.behaviors import Record, make_record
+from experiments.cells.gates import draw_saturation, draw_time_scales
+from experiments.cells.pictures import choose_passage, draw_text
 from experiments.cells.tables import (
     BARS,
-    kinds_table,
-    labels_table,
-    pictures,
-    shares_table,
-    slug,
+    GATE_PICTURES,
+    choose_records,
+    get_picture_name,
+    make_blocks,
 )
 from experiments.corpus import ROOT, TrainedRun, get_config, train_run, train_small
-from experiments.depth_and_width.run import Architecture, get_flags
-from experiments.report import table, write_report
-from experiments.style import figure
+from experiments.depth_and_width.recipe import Architecture, get_flags
+from experiments.report import round_floats, write_report
 
 FOLDER = Path(__file__).parent
-CHARACTERS = 200_000  # of text that the net was not trained on
-PAGE = 20_000  # of those, on the page of a net
+TEXT_CHARS = 200_000  # of text that the network was not trained on
+PAGE_CHARS = 20_000  # of those, on the page of a network
 PAGES = ROOT / "runs/cells"  # large, and not for the repository
-GATES = {"i": "input", "f": "forget", "o": "output"}
-LONGEST = 254  # characters: more the integers of a trace cannot tell of a forget gate
-
-
-class Net(NamedTuple):
-    """A trained net, and what was found in it."""
-
-    name: str
-    run: TrainedRun
-    study: Study
-    cells: list[Cell]
-
-
-def main() -> None:
-    nets = [look(name, run()) for name, run in NETS.items()]
-    cells = [cell for net in nets for cell in net.cells]
-    best = {kind: best_of_nets(cells, names) for kind, names in KINDS.items()}
-    for kind, cell in best.items():
-        if cell is not None:
-            draw_cell(nets, kind, cell)
-    draw_gates(nets)
-    draw_time_scales(nets)
-    came = sum(map(counts, best.values()))
-    told = (
-        f"{came} of the post's {len(KINDS)} kinds came back with a held-out score of"
-        f" {BAR} or more and all controls passed."
-    )
-    shares = shares_table({net.name: net.study for net in nets})
-    blocks = [told, kinds_table(best), *pictures(best), shares]
-    drawn = [f"![]({name}.png)" for name in ("gates", "gates_by_layer", "time_scales")]
-    blocks += [*drawn, pages_table(nets)]
-    for net in nets:
-        blocks += [f"### {net.name}", labels_table(net.cells)]
-    write_report(FOLDER, {net.name: results(net) for net in nets}, blocks)
-    print(*blocks, sep="\n\n")
-
-
-NETS = {
-    "war_and_peace": lambda: train_small("war_and_peace"),
-    "linux": lambda: train_small("linux"),
-    "wikipedia": lambda: train_small("wikipedia"),
-    "shakespeare": lambda: train_small("shakespeare"),
-    "python": lambda: train_run("demo.py:small", "runs/python-small"),
-    "two_layers": lambda: two_layers(),
-    "wikipedia_narrow": lambda: train_run(
-        "wikipedia.py:small", "runs/wikipedia-narrow", *NARROW
-    ),
-}
-NARROW = ("--config.model.layers=2", "--config.model.features=96")
-
-
-def two_layers() -> TrainedRun:
-    """The two-layered LSTM of 2 x 84 of experiments/depth_and_width."""
-    cell = Architecture(128, 2, "lstm")
-    workdir = f"runs/depth_and_width/{cell.name}"
-    return train_run("war_and_peace.py", workdir, *get_flags(cell))
-
-
-def look(name: str, run: TrainedRun) -> Net:
-    """The study of a net on text that it was not trained on, the test text first."""
-    text = np.concatenate([run.text["test"], run.text["valid"]])[:CHARACTERS]
-    found = study(run.lm, run.params, run.vocab, text)
-    cells = [Cell(name, each, found.costs.get(each)) for each in found.findings.labels]
-    PAGES.mkdir(parents=True, exist_ok=True)
-    page = make_html(
-        cut(found.trace, slice(0, PAGE)),
-        model=quantize(run.params, cell=found.trace.cell),
-        unit_results=rank_listed_units(found),
-        title=TITLES[name],
-        about=about(run),
-    )
-    (PAGES / f"{name}.html").write_text(page, encoding="utf-8")
-    print(f"{name}: {len(cells)} findings", flush=True)
-    return Net(name, run, found, cells)
-
-
-TITLES = {
+NETWORKS = {
     "war_and_peace": "War and Peace",
     "linux": "The Linux kernel",
     "wikipedia": "Wikipedia",
@@ -118,104 +43,107 @@ TITLES = {
 }
 
 
-def about(run: TrainedRun) -> str:
+class Network(NamedTuple):
+    """A trained network and its study."""
+
+    name: str
+    run: TrainedRun
+    study: Study
+
+
+def main() -> None:
+    networks = {name: study_network(name) for name in NETWORKS}
+    results = {name: make_results(network) for name, network in networks.items()}
+    rounded: Any = round_floats(results)  # as results.json has them
+    for behavior, choice in choose_records(rounded).items():
+        if choice is not None:
+            name, record = choice
+            draw_unit(networks[name], behavior, record)
+    activations = {name: n.study.activations for name, n in networks.items()}
+    draw_saturation(FOLDER / GATE_PICTURES[0], activations)
+    draw_time_scales(FOLDER / GATE_PICTURES[1], activations)
+    blocks = make_blocks(rounded)
+    write_report(FOLDER, {"networks": results}, blocks)
+    print(*blocks, sep="\n\n")
+
+
+def train_network(name: str) -> TrainedRun:
+    """Returns the run of a network, trained to its end if it is not yet."""
+    match name:
+        case "python":
+            return train_run("demo.py:small", "runs/python-small")
+        case "two_layers":  # an entry of experiments/depth_and_width
+            entry = Architecture(128, 2, "lstm")
+            workdir = f"runs/depth_and_width/{entry.name}"
+            return train_run("war_and_peace.py", workdir, *get_flags(entry))
+        case "wikipedia_narrow":
+            flags = ["--config.model.layers=2", "--config.model.features=96"]
+            return train_run("wikipedia.py:small", "runs/wikipedia-narrow", *flags)
+        case _:
+            return train_small(name)
+
+
+def study_network(name: str) -> Network:
+    """Studies a network on text that it was not trained on, and writes its page."""
+    run = train_network(name)
+    text = np.concatenate([run.text["test"], run.text["valid"]])[:TEXT_CHARS]
+    result = study((run.lm, run.params, run.vocab), text)
     model = get_config(run)["model"]
-    return (
-        f"{model['layers']} x {model['features']} {model['cell'].upper()},"
-        f" {run.records[-1]['step']:,} steps, reading text that it was not trained on."
+    html = make_html(
+        slice_activations(result.activations, slice(0, PAGE_CHARS)),
+        model=quantize(run.params, cell=run.lm.config.cell),
+        unit_results=rank_listed_units(result),
+        title=NETWORKS[name],
+        about=f"{model['layers']} x {model['features']} {model['cell'].upper()},"
+        f" {run.records[-1]['step']:,} steps, reading text that it was not trained on.",
     )
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / f"{name}.html").write_text(html, encoding="utf-8")
+    print(f"{name}: {len(result.results.by_label)} results", flush=True)
+    return Network(name, run, result)
 
 
-def pages_table(nets: list[Net]) -> str:
-    rows = []
-    for net in nets:
-        size = read_sizes((PAGES / f"{net.name}.html").read_text(encoding="utf-8"))
-        parts = [f"{count / 1e6:.1f} MB" for count in size.values()]
-        rows.append([f"runs/cells/{net.name}.html", *parts])
-    head = ["page", "text and guesses", "values of units", "model", "the page itself"]
-    return table(head, rows)
-
-
-def label_of(net: Net, name: str) -> Label:
-    [label] = [label for label in net.study.labels if label.name == name]
-    return label
-
-
-def draw_cell(nets: list[Net], kind: str, cell: Cell) -> None:
-    [net] = [net for net in nets if net.name == cell.net]
-    seen, finding = net.study.trace, cell.finding
-    part = stretch(seen.text, label_of(net, finding.label), len(seen.ids) // 2)
-    values = seen.get_values(finding.signal, finding.unit)
-    low, high = np.percentile(values, [1, 99])
-    title = (
-        f"{kind}: unit {finding.unit}'s {finding.signal.partition('/')[2]},"
-        f" {TITLES[net.name]}; held-out score {finding.score:+.3f}"
-    )
-    path = FOLDER / f"{slug(kind)}.png"
-    draw_text(path, seen.text[part], values[part], ends=(low, high), title=title)
-
-
-def draw_gates(nets: list[Net]) -> None:
-    """How often gates are shut and open: nets of one layer, then layers of the others.
-
-    The legend stands where no dot can, above the line on which the shares add up to 1.
-    """
-    for name, deep in (("gates.png", False), ("gates_by_layer.png", True)):
-        some = [net for net in nets if (net.study.trace.layers > 1) == deep]
-        with figure(FOLDER / name, columns=3, width=10, height=3.6) as columns:
-            for axes, gate in zip(columns, GATES, strict=True):
-                for net in some:
-                    scatter(axes, net, gate, legend=gate == [*GATES][-1])
-                axes.plot([0, 1], [1, 0], color="black", linewidth=0.5)
-                axes.set(xlabel="share below 0.1", title=f"{GATES[gate]} gate")
-            columns[0].set(ylabel="share above 0.9")
-
-
-def scatter(axes, net: Net, gate: str, *, legend: bool) -> None:
-    """A dot a unit, a colour a layer."""
-    seen = net.study.trace
-    for n in range(seen.layers):
-        key = f"layer_{n}/{gate}"
-        left, right = saturation(seen.signals[key], seen.scales[key])
-        label = of_layer(net, n) if legend else None
-        axes.scatter(left, right, s=5, alpha=0.5, label=label)
-
-
-def of_layer(net: Net, n: int) -> str:
-    return net.name if net.study.trace.layers == 1 else f"{net.name}, layer {n}"
-
-
-def draw_time_scales(nets: list[Net]) -> None:
-    with figure(FOLDER / "time_scales.png") as axes:
-        for net in nets:
-            seen = net.study.trace
-            for n in range(seen.layers):
-                key = f"layer_{n}/f"
-                scales = np.sort(time_scales(seen.signals[key], seen.scales[key]))
-                shares = np.linspace(1, 0, len(scales))
-                axes.plot(np.minimum(scales, LONGEST), shares, label=of_layer(net, n))
-        axes.set(xscale="log", xlabel="characters, -1 / mean(log f)")
-        axes.set(ylabel="share of units that hold as long")
-
-
-def results(net: Net) -> dict:
-    found = net.study
-    of_labels = zip(as_records([c.finding for c in net.cells]), net.cells, strict=True)
-    labels = [
-        record
-        | {"fails": fails(cell)}
-        | ({"clamped": as_records([cell.cost])[0]} if cell.cost else {})
-        for record, cell in of_labels
-    ]
-    passed = [each for each in found.findings.units if each.passed]
+def make_results(network: Network) -> dict[str, Any]:
+    """Returns the results of a network as data for JSON."""
+    studied = network.study
+    results, control = studied.results, studied.untrained_control
+    assert control is not None
+    html = (PAGES / f"{network.name}.html").read_text(encoding="utf-8")
     return {
-        "labels": labels,
-        "left_out": found.findings.left_out,
-        "interpretable": interpretable(found.findings, bars=BARS),
-        "untrained": interpretable(found.twin, bars=BARS),
-        "units_that_passed": as_records(passed),
-        "config": get_config(net.run),
+        "units": sum(results.widths.values()),
+        "interpretable": get_shares(results),
+        "untrained": get_shares(control),
+        "page_megabytes": {
+            part: round(size / 1e6, 1) for part, size in read_sizes(html).items()
+        },
+        "unfit_labels": results.unfit_labels,
+        "labels": [make_record(r, studied.ablations.get(r)) for r in results.by_label],
+        "units_that_passed": as_records(r for r in results.by_unit if r.passed),
+        "config": get_config(network.run),
     }
+
+
+def get_shares(results: UnitResults) -> dict[str, float]:
+    """Returns the shares of interpretable units by bar, as JSON has its keys."""
+    shares = compute_interpretable_shares(results, bars=BARS)
+    return {str(bar): share for bar, share in shares.items()}
+
+
+def draw_unit(network: Network, behavior: str, record: Record) -> None:
+    """Draws a passage colored by the unit of a record."""
+    activations = network.study.activations
+    signal, unit = record["signal"], record["unit"]
+    [label] = [x for x in network.study.labels if x.name == record["label"]]
+    part = choose_passage(activations.text, label, len(activations.ids) // 2)
+    values = activations.get_values(signal, unit)
+    title = (
+        f"{behavior}: unit {unit}'s {signal.partition('/')[2]},"
+        f" {NETWORKS[network.name]}; held-out score {record['score']:+.3f}"
+    )
+    low, high = np.percentile(values, [1, 99])
+    path = FOLDER / get_picture_name(behavior)
+    text = activations.text[part]
+    draw_text(path, text, values[part], limits=(low, high), title=title)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How long discovery takes: python -m experiments.cells.speed
+"""Times the search for units: python -m experiments.cells.speed
 
-Of an LSTM of 500 units that never learnt, on 200,000 characters of Python's own
-library, with the first 20 of its labels and 100 shifts.
+It uses an untrained LSTM of 500 units, 200,000 characters of Python's own library, the
+first 20 of its labels and 100 shifts.
 """
 
 import json
@@ -12,40 +12,43 @@ import jax
 
 from charlm import Vocab, make_language_model, open_corpus
 from charlm.corpora import fetch
-from charlm.interpret.activations import trace
-from charlm.interpret.labels.selection import labels
-from charlm.interpret.units.baselines import context_controls
-from charlm.interpret.units.selection import best_scores, find
+from charlm.interpret.activations import record_activations
+from charlm.interpret.labels.selection import select_labels
+from charlm.interpret.units.baselines import last_k_baseline
+from charlm.interpret.units.selection import compute_best_scores, select_units
 from charlm.model.jax_setup import configure_jax
 from charlm.model.sharding import get_machine_name
 
-CHARACTERS, UNITS, LABELS = 200_000, 500, 20
+TEXT_CHARS, UNITS, MAX_LABELS = 200_000, 500, 20
 
 
 def main() -> None:
     configure_jax()
     corpus = open_corpus(fetch.fetch("python_stdlib"))
-    text = corpus.vocab.decode(corpus.ids[:CHARACTERS])
+    text = corpus.vocab.decode(corpus.ids[:TEXT_CHARS])
     vocab = Vocab.of(text)
     lm = make_language_model(vocab_size=len(vocab), layers=1, features=UNITS)
     params = lm.init(jax.random.key(0))
     seconds = {}
 
-    def timed(name: str, work: Callable):
+    def measure(name: str, function: Callable):
         begin = time.perf_counter()
-        done = work()
+        result = function()
         seconds[name] = round(time.perf_counter() - begin, 1)
-        return done
+        return result
 
-    seen = timed("trace, all signals", lambda: trace(lm, params, vocab, text))
-    chosen = timed("labels", lambda: labels(text))[:LABELS]
-    states = {name: seen.signals[f"layer_0/{name}"] for name in ("h", "c")}
-    every = {name: u for name, u in seen.signals.items() if "tanh" not in name}
-    timed("8 characters", lambda: context_controls(seen.ids, chosen))
-    timed("untrained", lambda: best_scores(every, chosen))
-    timed("find in h and c", lambda: find(states, chosen))
-    timed("find in h, c and four gates", lambda: find(every, chosen))
-    about = {"machine": get_machine_name(), "units": UNITS, "labels": len(chosen)}
+    activations = measure(
+        "activations", lambda: record_activations((lm, params, vocab), text)
+    )
+    labels = measure("labels", lambda: select_labels(text))[:MAX_LABELS]
+    signals = activations.signals
+    states = {name: signals[f"layer_0/{name}"] for name in ("h", "c")}
+    scored = {name: units for name, units in signals.items() if "tanh" not in name}
+    measure("8 characters", lambda: last_k_baseline(activations.ids, labels))
+    measure("untrained", lambda: compute_best_scores(scored, labels))
+    measure("h and c", lambda: select_units(states, labels))
+    measure("h, c and four gates", lambda: select_units(scored, labels))
+    about = {"machine": get_machine_name(), "units": UNITS, "labels": len(labels)}
     print(json.dumps(about | {"characters": len(text), "seconds": seconds}, indent=1))
 
 

@@ -16,7 +16,7 @@ from experiments.corpus import (
     write_corpus_report,
 )
 from experiments.report import quote
-from experiments.structure.well_formedness import names_measures
+from experiments.structure.names import names_measures
 
 NAMES = 1000  # samples at each temperature
 README_NAMES, LINE_NAMES = 60, 10  # names in the README, and in a line of it

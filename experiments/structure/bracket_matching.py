@@ -1,129 +1,129 @@
-"""What is opened and closed in a text: which openings came to their own closers.
+"""Which openers of a text are closed by their own closers.
 
-A text is a stretch cut out of something longer: it begins and ends anywhere. So an
-opening is judged by what comes after it, and by nothing else:
+A text is a passage of something longer: it begins and ends anywhere. So an opener is
+judged by what comes after it, and by nothing else:
 
-* right, if its own closer comes and all that was opened inside it is closed;
-* wrong, if something comes that cannot come while it is open: the closer of what stands
-  around it, a closer of another name, or a mark at which nothing may be open;
-* left out, if the text ends before either.
+* it is correct if its own closer comes and all that was opened inside it is closed;
+* it is wrong if something comes that cannot come while it is open: the closer of what
+  is around it, a closer of another name, or a mark at which nothing may be open;
+* it is left out if the text ends before either.
 
 A closer that closes nothing is wrong only after a mark at which nothing may be open:
-before it, what it closes may stand before the text.
+before it, the opener may precede the text.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-# Closers look no further down for their opening. Real texts nest less than half as
-# deep; so the work is linear in the marks, whatever the text.
-REACH = 50
+from charlm.interpret.labels.patterns import MAX_NESTING
 
-
-Side = Literal["open", "close", "cut", "fresh", "if", "else", "end"]
+Side = Literal["open", "close", "cut", "reset", "if", "else", "end"]
 
 
 class Mark(NamedTuple):
     """A place of a text that opens or closes something.
 
     Attributes:
-      place: the character at which it begins.
+      start: its first character.
       side: "open" and "close"; "cut": what `name` opened, if anything, is broken off
-        here; "fresh": nothing may be open here; "if", "else" and "end": of branches
+        here; "reset": nothing may be open here; "if", "else" and "end": of branches
         of which a program has one, each of which begins with what was open at the "if".
-      name: which closer belongs to which opening.
-      row: what it is counted as.
+      name: which closer belongs to which opener.
+      measure: the name of the measure that counts it.
     """
 
-    place: int
+    start: int
     side: Side
     name: str = ""
-    row: str = ""
+    measure: str = ""
 
 
-def either(place: int, opens: bool, name: str, row: str) -> Mark:
-    """The mark of what opens, or else closes."""
-    return Mark(place, "open" if opens else "close", name, row)
+def make_mark(start: int, opens: bool, name: str, measure: str) -> Mark:
+    """Returns the mark of an opener or a closer."""
+    return Mark(start, "open" if opens else "close", name, measure)
 
 
-def bracket(place: int, sign: str, row: str) -> Mark:
-    """The mark of a bracket, of any of the three kinds."""
-    n = "([{)]}".index(sign)
-    return either(place, n < 3, "([{"[n % 3], row)
+def make_bracket(start: int, bracket: str, measure: str) -> Mark:
+    """Returns the mark of a bracket, of any of the three kinds."""
+    n = "([{)]}".index(bracket)
+    return make_mark(start, n < 3, "([{"[n % 3], measure)
 
 
-class Judged(NamedTuple):
-    """One thing of a text that is right or wrong.
+class Verdict(NamedTuple):
+    """A verdict on one thing in a text.
 
     Attributes:
-      row: what it is counted as.
-      right: whether it is.
-      distance: from an opening to the closer, right or mistaken, in characters; None of
-        what is not nested, and of closers that closed nothing.
+      measure: the name of the measure that counts it.
+      correct: whether it is.
+      distance: from an opener to the closer, right or mistaken, in characters; None for
+        what is not nested, and for closers that closed nothing.
     """
 
-    row: str
-    right: bool
+    measure: str
+    correct: bool
     distance: int | None = None
 
 
-class Open(NamedTuple):
+class Stack(NamedTuple):
     """What is open at a place. It never changes, so that branches can go back to it.
 
     Attributes:
-      mark: the innermost opening.
-      around: what was open before it, if anything.
+      mark: the innermost opener.
+      rest: what was open before it, if anything.
     """
 
     mark: Mark
-    around: "Open | None"
+    rest: "Stack | None"
 
 
-def judge(marks: Iterable[Mark]) -> Iterator[Judged]:
-    """Openings, and closers of nothing, as they are decided; see above for the rule."""
-    top: Open | None = None
-    fresh = 0  # marks so far at which nothing may be open
-    branches: list[tuple[Open | None, int]] = []
+def judge(marks: Iterable[Mark]) -> Iterator[Verdict]:
+    """Yields verdicts on openers, and on closers of nothing, in the order of closing.
+
+    The module's docstring has the rule.
+    """
+    top: Stack | None = None
+    resets = 0
+    branches: list[tuple[Stack | None, int]] = []
     for mark in marks:
         match mark.side:
             case "open":
-                top = Open(mark, top)
-            case "close" | "cut" | "fresh":
-                ended = ended_by(mark, top)
-                for opening, around in ended:
-                    own = around is ended[-1].around and opening.name == mark.name
-                    right = own and mark.side == "close"
-                    yield Judged(opening.row, right, mark.place - opening.place)
-                    top = around
-                if mark.side == "fresh":
-                    top, fresh = None, fresh + 1
-                elif mark.side == "close" and fresh and not ended:
-                    yield Judged(mark.row, False)
+                top = Stack(mark, top)
+            case "close" | "cut" | "reset":
+                stacks = find_ended(mark, top)
+                for opener, rest in stacks:
+                    is_own = rest is stacks[-1].rest and opener.name == mark.name
+                    correct = is_own and mark.side == "close"
+                    yield Verdict(opener.measure, correct, mark.start - opener.start)
+                    top = rest
+                if mark.side == "reset":
+                    top, resets = None, resets + 1
+                elif mark.side == "close" and resets and not stacks:
+                    yield Verdict(mark.measure, False)
             case "if":
-                branches.append((top, fresh))
+                branches.append((top, resets))
             case "else" if branches:
-                top, then = branches[-1]
-                top = top if then == fresh else None
+                top, resets_then = branches[-1]
+                top = top if resets_then == resets else None
             case "end" if branches:
                 branches.pop()
 
 
-def ended_by(mark: Mark, top: Open | None) -> list[Open]:
-    """The openings that a mark ends, from the inside out.
+def find_ended(mark: Mark, top: Stack | None) -> list[Stack]:
+    """Returns the stacks whose openers a mark ends, from the inside out.
 
-    They are those down to the innermost one of its name. If there is none, a closer is
-    mistaken for that of the innermost opening that is counted in its row.
+    They are those down to the innermost opener of its name. If there is none, a closer
+    is mistaken for that of the innermost opener of its measure.
     """
     inner = []
-    while top is not None and len(inner) < REACH:
+    while top is not None and len(inner) < MAX_NESTING:
         inner.append(top)
-        top = top.around
-    if mark.side == "fresh":
+        top = top.rest
+    if mark.side == "reset":
         return inner
-    names = [each.mark.name for each in inner]
+    names = [stack.mark.name for stack in inner]
     if mark.name in names:
         return inner[: names.index(mark.name) + 1]
-    rows = [each.mark.row for each in inner]
-    if mark.side == "close" and mark.row in rows:
-        return inner[: rows.index(mark.row) + 1]
+    measures = [stack.mark.measure for stack in inner]
+    if mark.side == "close" and mark.measure in measures:
+        return inner[: measures.index(mark.measure) + 1]
     return []

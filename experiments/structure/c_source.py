@@ -1,28 +1,35 @@
 """C: brackets, strings and comments that are closed, functions that parse."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from charlm.errors import UserError
-from experiments.structure.bracket_matching import Judged, Mark, Side, bracket, judge
+from charlm.interpret.labels.patterns import DOUBLE_QUOTED, SINGLE_QUOTED
+from experiments.structure.bracket_matching import (
+    Mark,
+    Side,
+    Verdict,
+    judge,
+    make_bracket,
+)
 
-BRACKETS, STRINGS, COMMENTS, FUNCTIONS = ROWS = (
+BRACKETS, STRINGS, COMMENTS, FUNCTIONS = MEASURES = (
     "brackets closed in order",
     "strings closed",
     "comments closed",
     "functions that parse",
 )
 TOKEN = re.compile(
-    r"""
+    rf"""
     # No comment holds the beginning of another, except in a path such as kernel/*.c
     (?P<comment>/\*(?:(?!\*/|(?<=\s)/\*)[\s\S])*)(?P<comment_end>\*/|)
     | //[^\n]*
     | ^[ \t]*\#[ \t]*(?:error|warning|pragma|include)\b[^\n]*
     | ^[ \t]*\#[ \t]*(?P<branch>if|el|end)[a-z]*
-    | "(?:[^"\\\n]|\\[\s\S])*(?P<string>"|\n|\\?\Z)
-    | '(?:[^'\\\n]|\\[\s\S])*(?P<character>'|\n|\\?\Z)
-    | (?P<body>(?<=\n)[{}])
-    | (?P<bracket>[()\[\]{}])
+    | "{DOUBLE_QUOTED}(?P<string>"|\n|\Z)
+    | '{SINGLE_QUOTED}(?P<character>'|\n|\Z)
+    | (?P<body>(?<=\n)[{{}}])
+    | (?P<bracket>[()\[\]{{}}])
     """,
     re.VERBOSE | re.MULTILINE,
 )
@@ -31,15 +38,15 @@ BRANCHES: dict[str, Side] = {"if": "if", "el": "else", "end": "end"}
 HEAD = re.compile(
     r"(?!(?:do|else|for|if|return|switch|while)\b)[A-Za-z_][^=;{}\n]*[\s*]\w+\s*\("
 )
-# The kernel's macros that look like no C, spelt so that a parser can read them.
+# The kernel's macros that look like no C, and C that a parser can read.
 MACROS = [
     # for_each_cpu(...) and the like begin loops.
     (re.compile(r"\b\w{0,40}for_each\w{0,40}(?=[ ]?\()"), "while"),
     # Types among the arguments of macros.
     (re.compile(r"([(,]\s*)(?:struct|union|enum)\s+(?=\w+\s*[,)])"), r"\1"),
-    # __releases(lock) and the like stand between a head and its body.
+    # __releases(lock) and the like are between a head and its body.
     (re.compile(r"^[ \t]+__\w+\((?:[^()\n]|\([^()\n]*\))*\)$", re.M), ""),
-    # __init, __user, notrace and the like stand before a name, a type or a star.
+    # __init, __user, notrace and the like precede a name, a type or a star.
     (
         re.compile(
             r"(?<!struct )\b(?:__(?![us]\d|[lb]e\d)[a-z_]+|noinstr|no\w*trace"
@@ -50,8 +57,8 @@ MACROS = [
 ]
 
 
-def read_c(text: str) -> Iterator[Judged]:
-    """Each bracket, string, comment and function of a text.
+def read_c(text: str) -> Iterator[Verdict]:
+    """Yields a verdict on each bracket, string, comment and function of a text.
 
     Nothing may be open at a brace { in the first column, nor once a brace } there has
     closed: so are functions written in the Linux kernel. Strings end with their line,
@@ -60,94 +67,90 @@ def read_c(text: str) -> Iterator[Judged]:
     line begins with a star, begins in a comment; the first line is left out.
 
     A function is a head in the first column (a type, a name, a bracket) with a body,
-    to the brace } in the first column. It is refused if another begins before that, or
-    if a parser (tree-sitter's) finds anything wrong with it or no function in it; it is
-    left out if the text ends first. That parser knows no macros: those of the kernel
-    that are most used are spelt as C for it, but some of real code is refused too.
+    to the brace } in the first column. It is wrong if another begins before that, or if
+    a parser (tree-sitter's) finds anything wrong with it or no function in it; it is
+    left out if the text ends first. That parser knows no macros: the kernel's commonest
+    are replaced by C, but it refuses some of real code too.
 
     Raises:
       UserError: the parser is not installed.
     """
-    parse = _parser()
-    begins = _beginning(text)
-    return _judged(text[begins:], parse)
-
-
-def _judged(text: str, parse) -> Iterator[Judged]:
-    yield from judge(_marks(text))
-    bare = [*text]  # the text, blanks in place of its comments and strings
+    parses = _make_parser()
+    text = text[_find_beginning(text) :]
+    yield from judge(_find_marks(text))
     for token in TOKEN.finditer(text):
-        end = token.end()
-        match token.lastgroup:
-            case "comment_end":
-                if token["comment_end"] or end < len(text):
-                    yield Judged(COMMENTS, bool(token["comment_end"]))
-            case "string" | "character" as kind:
-                if end < len(text) or token[kind] in ('"', "'"):
-                    yield Judged(STRINGS, token[kind] in ('"', "'"))
-            case "body" | "bracket" | "branch":
-                continue
-        bare[token.start() : end] = re.sub(r"[^\n]", " ", token[0])
-    for start, end in _functions("".join(bare)):
-        yield Judged(FUNCTIONS, end > start and parse(text[start:end]))
+        closer = token[token.lastgroup] if token.lastgroup else ""
+        if token.end() < len(text) or closer in ("*/", '"', "'"):
+            if token.lastgroup == "comment_end":
+                yield Verdict(COMMENTS, closer == "*/")
+            elif token.lastgroup in ("string", "character"):
+                yield Verdict(STRINGS, closer != "\n")
+    for start, end in _find_functions(TOKEN.sub(_blank, text)):
+        yield Verdict(FUNCTIONS, end > start and parses(text[start:end]))
 
 
-def _beginning(text: str) -> int:
-    """Where the comment or the line ends in which the text begins."""
-    begins, ends = text.find("/*"), text.find("*/")
-    if ends >= 0 and (begins < 0 or ends < begins):
-        return ends + 2
+def _blank(token: re.Match[str]) -> str:
+    """Returns a token, or blanks in place of a comment, a string or a directive."""
+    is_code = token.lastgroup in ("body", "bracket", "branch")
+    return token[0] if is_code else re.sub(r"[^\n]", " ", token[0])
+
+
+def _find_beginning(text: str) -> int:
+    """Returns where the comment or the line ends in which the text begins."""
+    opener, closer = text.find("/*"), text.find("*/")
+    if closer >= 0 and (opener < 0 or closer < opener):
+        return closer + 2
     line = max(text.find("\n"), 0)
     return len(text) if re.match(r"\s*\*\s", text[line:]) else line
 
 
-def _marks(text: str) -> Iterator[Mark]:
+def _find_marks(text: str) -> Iterator[Mark]:
     for token in TOKEN.finditer(text):
-        place = token.start()
+        start = token.start()
         match token.lastgroup:
             case "bracket":
-                yield bracket(place, token[0], BRACKETS)
+                yield make_bracket(start, token[0], BRACKETS)
             case "body" if token[0] == "{":
-                yield Mark(place, "fresh")
-                yield bracket(place, token[0], BRACKETS)
+                yield Mark(start, "reset")
+                yield make_bracket(start, token[0], BRACKETS)
             case "body":
-                yield bracket(place, token[0], BRACKETS)
-                yield Mark(place, "fresh")
+                yield make_bracket(start, token[0], BRACKETS)
+                yield Mark(start, "reset")
             case "branch":
-                yield Mark(place, BRANCHES[token["branch"]])
+                yield Mark(start, BRANCHES[token["branch"]])
 
 
-def _functions(bare: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each function; end is start for one that another interrupts.
+def _find_functions(code: str) -> Iterator[tuple[int, int]]:
+    """Yields (start, end) of each function; end is start if another interrupts it.
 
     Args:
-      bare: a text whose comments and strings are blanks.
+      code: a text whose comments and strings are blanks.
     """
-    head = body = None  # where the head began that is being read, and the function
-    place = 0
-    for line in bare.split("\n"):
+    head = function = None  # where each begins
+    start = 0
+    for line in code.split("\n"):
         # The text's first line may be the end of one.
-        begins = place > 0 and re.match("[A-Za-z_]", line) is not None
-        if head is None and begins:
-            head = place
+        is_head = start > 0 and re.match("[A-Za-z_]", line) is not None
+        if head is None and is_head:
+            head = start
         words = line.strip()
-        if line.startswith("}") and body is not None:
-            yield body, place + 1
-            head = body = None
-        elif words.endswith("{") and (begins or line == words) and head is not None:
-            opened = bare[head : place + len(line)]
-            if HEAD.match(opened) and "=" not in opened:
-                if body is not None:
-                    yield body, body
-                body = head
+        if line.startswith("}") and function is not None:
+            yield function, start + 1
+            head = function = None
+        elif words.endswith("{") and (is_head or line == words) and head is not None:
+            lines = code[head : start + len(line)]
+            if HEAD.match(lines) and "=" not in lines:
+                if function is not None:
+                    yield function, function
+                function = head
             head = None
         elif not words or words[0] in "#}" or words[-1] in ";}":
             head = None
-        place += len(line) + 1
+        start += len(line) + 1
 
 
-def _parser():
-    """Whether a text is one function of C, as a function of the text.
+def _make_parser() -> Callable[[str], bool]:
+    """Returns the function of a text that says whether it is one function of C.
 
     Raises:
       UserError: the parser is not installed.
@@ -161,11 +164,11 @@ def _parser():
         ) from error
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
 
-    def parse(function: str) -> bool:
-        for macro, spelt in MACROS:
-            function = macro.sub(spelt, function)
+    def parses(function: str) -> bool:
+        for macro, replacement in MACROS:
+            function = macro.sub(replacement, function)
         root = parser.parse(function.encode(errors="replace")).root_node
-        kinds = [child.type for child in root.children]
-        return not root.has_error and kinds == ["function_definition"]
+        types = [child.type for child in root.children]
+        return not root.has_error and types == ["function_definition"]
 
-    return parse
+    return parses

@@ -3,14 +3,20 @@
 import re
 from collections.abc import Iterator
 
-from experiments.structure.bracket_matching import Judged, Mark, bracket, either, judge
+from experiments.structure.bracket_matching import (
+    Mark,
+    Verdict,
+    judge,
+    make_bracket,
+    make_mark,
+)
 
-ENVIRONMENTS, BRACES, FORMULAS = ROWS = (
+ENVIRONMENTS, BRACES, FORMULAS = MEASURES = (
     "environments closed in order",
     "braces closed",
     "formulas closed",
 )
-# They stand in no other environment, so that where one begins nothing may be open.
+# They are in no other environment, so that nothing may be open where one begins.
 STATEMENTS = {
     "assumption", "conjecture", "corollary", "definition", "example", "exercise",
     "lemma", "proof", "proposition", "remark", "remarks", "situation", "theorem",
@@ -33,52 +39,50 @@ TOKEN = re.compile(
 )
 
 
-def read_latex(text: str) -> Iterator[Judged]:
-    """Each environment, brace and formula of a text.
+def read_latex(text: str) -> Iterator[Verdict]:
+    """Yields a verdict on each environment, brace and formula of a text.
 
     Nothing may be open at a heading, or where a statement (lemma, proof, ...) begins,
     and no formula at an empty line. What is commented out, escaped or verbatim does not
-    count. Dollars are read from the first empty line on: before it there is no telling
-    which of them open.
+    count. Dollars are read from the first empty line on: before it, nothing says which
+    of them open.
     """
-    return judge(_marks(text))
+    return judge(_find_marks(text))
 
 
-def _marks(text: str) -> Iterator[Mark]:
-    formula = ""  # the dollars that are open
-    paragraphs = 0
+def _find_marks(text: str) -> Iterator[Mark]:
+    formula = ""  # the open dollars
+    has_paragraph = False
     for token in TOKEN.finditer(text):
-        place = token.start()
+        start = token.start()
         match token.lastgroup:
             case "verbatim_end":
-                yield Mark(place, "open", "verbatim", ENVIRONMENTS)
+                yield Mark(start, "open", "verbatim", ENVIRONMENTS)
                 if token["verbatim_end"]:
                     end = token.start("verbatim_end")
                     yield Mark(end, "close", "verbatim", ENVIRONMENTS)
             case "name":
                 name, begins = token["name"], token["side"] == "begin"
                 if name == "document" or begins and name in STATEMENTS:
-                    yield Mark(place, "fresh")
+                    yield Mark(start, "reset")
                     formula = ""
                 if name != "document":
-                    yield either(place, begins, name, ENVIRONMENTS)
+                    yield make_mark(start, begins, name, ENVIRONMENTS)
             case "heading":
-                yield Mark(place, "fresh")
+                yield Mark(start, "reset")
                 formula = ""
             case "formula":
                 name = r"\[" if token["formula"] in "[]" else r"\("
-                yield either(place, token["formula"] in "[(", name, FORMULAS)
-            case "dollars" if paragraphs:
-                signs = [token["dollars"]]
-                if formula == "$":  # $a$$b$ are two formulas
-                    signs = signs[0]
+                yield make_mark(start, token["formula"] in "[(", name, FORMULAS)
+            case "dollars" if has_paragraph:
+                # $a$$b$ are two formulas
+                signs = token["dollars"] if formula == "$" else [token["dollars"]]
                 for n, sign in enumerate(signs):
-                    yield either(place + n, not formula, "$", FORMULAS)
+                    yield make_mark(start + n, not formula, "$", FORMULAS)
                     formula = "" if formula else sign
             case "brace":
-                yield bracket(place, token["brace"], BRACES)
+                yield make_bracket(start, token["brace"], BRACES)
             case "paragraph":
-                paragraphs += 1
+                has_paragraph, formula = True, ""
                 for name in ("$", r"\[", r"\("):
-                    yield Mark(place, "cut", name, FORMULAS)
-                formula = ""
+                    yield Mark(start, "cut", name, FORMULAS)

@@ -1,64 +1,86 @@
-"""What a text has of another: words and stretches. Has a model learnt, or copied?"""
+"""What some texts share with another: words and stretches of characters.
 
-import functools
+The measures say whether a model has learned its training text, or copies it.
+"""
+
 import math
 import re
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
 from charlm.errors import UserError
+from charlm.interpret.labels.positions import get_codes
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-# Stretches are hashed as polynomials in this odd number, modulo 2 ** 64.
-BASE = 0x9E3779B97F4A7C15
-SPREAD = np.uint64(0xD1342543DE82EF95)  # what makes all bits of a hash tell in the top
-FILTER_BITS = 20
-BLOCK = 1 << 20  # places that are hashed at once: what they need stays near the core
-LARGEST = 1 << 30  # what powers and 32-bit places reach
-FIRST = 8  # characters of the first copies looked for
+BASE = 0x9E3779B97F4A7C15  # an odd number; hashes are polynomials in it modulo 2 ** 64
+CHUNK_CHARS = 1 << 20  # of the known text, whose hashes are looked up at once
+MIN_COPY_CHARS = 8  # of the first copies that are looked for
 
 
-class Hashes(NamedTuple):
-    """A text of which stretches of any length are hashed at once.
+class HashedText(NamedTuple):
+    """A text whose stretches of any length can be hashed at once.
 
     Attributes:
       text: the text of n characters.
-      sums: sums[i] of the first i characters: (code + 1) * BASE ** place.
+      sums: sums[i] of the first i characters: (code + 1) * BASE ** index.
+      inverse_powers: BASE ** -i.
     """
 
     text: str
     sums: UInt64[np.ndarray, " n+1"]
+    inverse_powers: UInt64[np.ndarray, " n"]
+
+    def hash_grams(
+        self, n: int, starts: Int[np.ndarray, " p"]
+    ) -> UInt64[np.ndarray, " p"]:
+        """Returns the hashes of the n characters from each start on."""
+        return (self.sums[starts + n] - self.sums[starts]) * self.inverse_powers[starts]
+
+
+def hash_text(text: str) -> HashedText:
+    """Returns the hashes of a text."""
+    terms = (get_codes(text).astype(np.uint64) + np.uint64(1)) * _powers(BASE, text)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
+    return HashedText(text, sums, _powers(pow(BASE, -1, 1 << 64), text))
+
+
+def _powers(base: int, text: str) -> UInt64[np.ndarray, " n"]:
+    """Returns base ** 0, base ** 1, ... for each character of a text."""
+    powers = np.full(len(text), base, np.uint64)
+    powers[:1] = 1
+    return np.cumprod(powers)
 
 
 def words_known(texts: Sequence[str], *, known: str) -> dict[str, float]:
-    """The shares of words that stand in a text, from 0 to 1; nan of no words.
+    """Returns the shares of words that occur in a text, from 0 to 1; nan of no words.
 
     Words are letters, with apostrophes inside; capitals make no difference. A word at
     the very beginning or end of one of `texts` may be cut, and is left out.
 
     Args:
-      texts: samples of a model, or stretches of held-out text.
+      texts: samples of a model, or passages of held-out text.
       known: the text that the model was trained on.
 
     Returns:
-      "words known", each time they stand there, and "distinct words known".
+      "words known", of all occurrences, and "distinct words known".
     """
     dictionary: set[str] = set()
     for line in known.split("\n"):
         dictionary.update(WORD.findall(line.lower()))
     words = [
-        found[0].lower()
+        match[0].lower()
         for text in texts
-        for found in WORD.finditer(text)
-        if found.start() > 0 and found.end() < len(text)
+        for match in WORD.finditer(text)
+        if match.start() > 0 and match.end() < len(text)
     ]
     distinct = set(words)
+    count = sum(word in dictionary for word in words)
     return {
-        "words known": _share(sum(word in dictionary for word in words), len(words)),
+        "words known": _share(count, len(words)),
         "distinct words known": _share(len(distinct & dictionary), len(distinct)),
     }
 
@@ -66,10 +88,10 @@ def words_known(texts: Sequence[str], *, known: str) -> dict[str, float]:
 def copying(
     texts: Sequence[str], *, known: str, lengths: Sequence[int] = (5, 10, 20, 40)
 ) -> dict[str, float | str]:
-    """How much of some texts is copied from another, character by character; exact.
+    """Returns how much of some texts is copied from another, character by character.
 
     Args:
-      texts: samples of a model, or stretches of held-out text.
+      texts: samples of a model, or passages of held-out text.
       known: the text that the model was trained on.
       lengths: of the n-grams, in characters.
 
@@ -77,166 +99,109 @@ def copying(
       "longest copy", in characters, and "what it copies", the first that is so long;
       "median longest copy", of the texts; and for each length, as "5-grams not in the
       text", the share from 0 to 1 of those of the texts. nan of no texts or n-grams.
+      All are exact.
 
     Raises:
-      UserError: a length is below 1, or a text has 2 ** 30 characters or more.
+      UserError: a length is below 1.
     """
     if min(lengths, default=1) < 1:
-        raise UserError(f"n-grams of {min(lengths)} characters; give 1 or more")
-    hashes = hashes_of(known)
-    hashed = [hashes_of(text) for text in texts]
-    copies = _longest_copies(hashed, hashes)
+        raise UserError(f"lengths has {min(lengths)}; give lengths of 1 or more")
+    hashes, known_hashes = [hash_text(text) for text in texts], hash_text(known)
+    copies = _find_longest_copies(hashes, known_hashes)
     sizes = [len(copy) for copy in copies]
-    found: dict[str, float | str] = {
+    result: dict[str, float | str] = {
         "longest copy": max(sizes, default=math.nan),
         "what it copies": max(copies, key=len, default=""),
         "median longest copy": statistics.median(sizes) if sizes else math.nan,
     }
-    at = None
+    starts = None
     for n in sorted(set(lengths)):
-        known_grams, at = grams_known(hashed, n, hashes, at)
-        seen = sum(int(of_text.sum()) for of_text in known_grams)
-        total = sum(len(of_text) for of_text in known_grams)
-        found[f"{n}-grams not in the text"] = _share(total - seen, total)
-    return found
+        is_known, starts = find_known_grams(hashes, n, known_hashes, starts)
+        new = sum(int((~each).sum()) for each in is_known)
+        result[f"{n}-grams not in the text"] = _share(new, sum(map(len, is_known)))
+    return result
 
 
 def longest_copies(texts: Sequence[str], *, known: str) -> list[str]:
-    """The longest stretch of each text that stands in the known one; the first such."""
-    return _longest_copies([hashes_of(text) for text in texts], hashes_of(known))
+    """Returns the longest stretch of each text that is in the known one.
+
+    It is the first of equals.
+    """
+    return _find_longest_copies([hash_text(text) for text in texts], hash_text(known))
 
 
-def _longest_copies(texts: Sequence[Hashes], known: Hashes) -> list[str]:
+def _find_longest_copies(texts: Sequence[HashedText], known: HashedText) -> list[str]:
     copies = [""] * len(texts)
-    # Of the texts `which`: all have a copy of `least` characters, none one of `most`,
-    # and all that they copy so long begins at the places `at` of the known text.
-    most = max((len(text.text) for text in texts), default=0) + 1
-    jobs = [(list(range(len(texts))), 0, most, None)]
+    # Of the texts `group`: all have a copy of `least` characters, none one of `limit`,
+    # and all their copies of `least` begin at `starts` of the known text.
+    limit = max((len(text.text) for text in texts), default=0) + 1
+    jobs: list[tuple[list[int], int, int, Any]] = [
+        ([*range(len(texts))], 0, limit, None)
+    ]
     while jobs:
-        which, least, most, at = jobs.pop()
-        if not which or most - least < 2:
+        group, least, limit, starts = jobs.pop()
+        if not group or limit - least < 2:
             continue
         # Doubled until nothing is so long, then by halves.
-        n = min(max(2 * least, FIRST), (least + most) // 2)
-        found, there = grams_known([texts[t] for t in which], n, known, at)
-        longer, shorter = [], []
-        for t, grams in zip(which, found, strict=True):
-            if grams.any():
-                first = int(grams.argmax())
-                copies[t] = texts[t].text[first : first + n]
-                longer.append(t)
-            else:
-                shorter.append(t)
-        jobs += [(shorter, least, n, at), (longer, n, most, there)]
+        n = min(max(2 * least, MIN_COPY_CHARS), (least + limit) // 2)
+        grams, inner = find_known_grams([texts[t] for t in group], n, known, starts)
+        firsts = {
+            t: int(gram.argmax())
+            for t, gram in zip(group, grams, strict=True)
+            if gram.any()
+        }
+        for t, first in firsts.items():
+            copies[t] = texts[t].text[first : first + n]
+        jobs.append(([t for t in group if t not in firsts], least, n, starts))
+        jobs.append(([*firsts], n, limit, inner))
     return copies
 
 
-def grams_known(
-    texts: Sequence[Hashes],
+def find_known_grams(
+    texts: Sequence[HashedText],
     n: int,
-    known: Hashes,
-    at: Int[np.ndarray, " p"] | None = None,
+    known: HashedText,
+    starts: Int[np.ndarray, " p"] | None = None,
 ) -> tuple[list[Bool[np.ndarray, " _"]], Int[np.ndarray, " q"]]:
-    """Which stretches of n characters of each text stand in the known one; exact.
+    """Returns which n-grams of each text are in the known one; exact.
 
     Args:
       texts: the texts.
-      n: characters of a stretch.
+      n: characters.
       known: the known text.
-      at: the places of it that are looked at, rising; None is all.
+      starts: where its n-grams may begin, in increasing order; None is anywhere.
 
     Returns:
-      Of each text, whether the stretch at each place is known; and the places among
-      `at` where one begins that has the hash of one of them.
+      Of each text, whether the n-gram at each start is known; and those of `starts`
+      whose n-gram has the hash of one of them.
     """
-    grams = [_hashed(text, n, np.arange(len(text.text) - n + 1)) for text in texts]
-    wanted = np.unique(np.concatenate([np.empty(0, np.uint64), *grams]))
-    stands, there = _places(wanted, n, known, at)
-    found = []
-    for text, hashed in zip(texts, grams, strict=True):
-        places = stands[np.searchsorted(wanted, hashed)]
-        for begin in np.flatnonzero(places >= 0).tolist():
-            gram = text.text[begin : begin + n]
-            # Stretches that only share a hash are told apart here.
-            if not known.text.startswith(gram, places[begin]) and (
-                gram not in known.text
-            ):
-                places[begin] = -1
-        found.append(places >= 0)
-    return found, there
+    grams = [text.hash_grams(n, _get_starts(text, n)) for text in texts]
+    hashes = np.unique(np.concatenate([np.empty(0, np.uint64), *grams]))
+    if starts is None:
+        starts = _get_starts(known, n)
+    starts = starts[starts <= len(known.text) - n]
+    example, found = np.full(len(hashes), -1), [starts[:0]]
+    for begin in range(0, len(starts) if len(hashes) else 0, CHUNK_CHARS):
+        chunk = starts[begin : begin + CHUNK_CHARS]
+        chunk_hashes = known.hash_grams(n, chunk)
+        index = np.minimum(np.searchsorted(hashes, chunk_hashes), len(hashes) - 1)
+        same = hashes[index] == chunk_hashes
+        example[index[same]] = chunk[same]
+        found.append(chunk[same])
+    is_known = []
+    for text, gram_hashes in zip(texts, grams, strict=True):
+        where = example[np.searchsorted(hashes, gram_hashes)]
+        for start in np.flatnonzero(where >= 0).tolist():
+            gram = text.text[start : start + n]
+            # N-grams that only share a hash are told apart here.
+            if not known.text.startswith(gram, where[start]) and gram not in known.text:
+                where[start] = -1
+        is_known.append(where >= 0)
+    return is_known, np.concatenate(found)
 
 
-def hashes_of(text: str) -> Hashes:
-    """The hashes of a text's stretches.
-
-    Raises:
-      UserError: the text has 2 ** 30 characters or more.
-    """
-    if len(text) >= LARGEST:
-        raise UserError(
-            f"the text has {len(text)} characters; give less than {LARGEST}"
-        )
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    for begin in range(0, len(codes), BLOCK):
-        block = codes[begin : begin + BLOCK].astype(np.uint64) + np.uint64(1)
-        block *= _powers(BASE, np.arange(begin, begin + len(block)))
-        sums[begin + 1 : begin + 1 + len(block)] = np.cumsum(block) + sums[begin]
-    return Hashes(text, sums)
-
-
-def _places(
-    wanted: UInt64[np.ndarray, " w"],
-    n: int,
-    known: Hashes,
-    at: Int[np.ndarray, " p"] | None,
-) -> tuple[Int[np.ndarray, " w"], Int[np.ndarray, " q"]]:
-    """A place in the known text of each hash, or -1; and all the places of them all."""
-    stands, there = np.full(len(wanted), -1), []
-    last = len(known.text) - n  # no stretch begins behind it
-    count = max(last + 1, 0) if at is None else len(at)
-    maybe = np.zeros(1 << FILTER_BITS, bool)
-    maybe[_short(wanted)] = True
-    for begin in range(0, count, BLOCK):
-        end = min(begin + BLOCK, count)
-        block = np.arange(begin, end, dtype=np.int32) if at is None else at[begin:end]
-        block = block[block <= last]
-        hashed = _hashed(known, n, block)
-        few = maybe[_short(hashed)]
-        block, hashed = block[few], hashed[few]
-        nearest = np.searchsorted(wanted, hashed)
-        nearest[nearest == len(wanted)] = 0
-        same = wanted[nearest] == hashed if len(hashed) else few[:0]
-        stands[nearest[same]] = block[same]
-        there.append(block[same])
-    return stands, np.concatenate([np.empty(0, np.int32), *there])
-
-
-def _hashed(
-    text: Hashes, n: int, at: Int[np.ndarray, " p"]
-) -> UInt64[np.ndarray, " p"]:
-    """The hashes of the stretches of n characters at some places."""
-    return (text.sums[at + n] - text.sums[at]) * _powers(pow(BASE, -1, 1 << 64), at)
-
-
-def _short(hashed: UInt64[np.ndarray, " p"]) -> UInt64[np.ndarray, " p"]:
-    """The bits by which a hash is looked up first."""
-    return (hashed * SPREAD) >> np.uint64(64 - FILTER_BITS)
-
-
-def _powers(base: int, at: Int[np.ndarray, " p"]) -> UInt64[np.ndarray, " p"]:
-    """base ** at, modulo 2 ** 64, of exponents below 2 ** 30."""
-    half = 1 << 15
-    low = _table(base, half)
-    return low[at & (half - 1)] * _table(pow(base, half, 1 << 64), half)[at >> 15]
-
-
-@functools.lru_cache(maxsize=4)
-def _table(base: int, length: int) -> UInt64[np.ndarray, " p"]:
-    """base ** (0, 1, ..., length - 1), modulo 2 ** 64."""
-    powers = np.full(length, base, np.uint64)
-    powers[0] = 1
-    return np.cumprod(powers, dtype=np.uint64)
+def _get_starts(text: HashedText, n: int) -> Int[np.ndarray, " p"]:
+    return np.arange(max(len(text.text) - n + 1, 0), dtype=np.int32)
 
 
 def _share(part: int, total: int) -> float:

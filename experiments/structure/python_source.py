@@ -5,99 +5,103 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from experiments.structure.bracket_matching import Judged, Mark, bracket, judge
+from charlm.interpret.labels.patterns import DOUBLE_QUOTED, SINGLE_QUOTED
+from experiments.structure.bracket_matching import Mark, Verdict, judge, make_bracket
 
-BRACKETS, STRINGS, FUNCTIONS = ROWS = (
+BRACKETS, STRINGS, FUNCTIONS = MEASURES = (
     "brackets closed in order",
     "strings closed",
     "functions that parse",
 )
-# Where there is no telling whether a text begins in a string, it is read from here on.
+# A text may begin in a string, and nothing says so; it is read from here on.
 BEGINNING = re.compile(
     r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*\(|class[ \t]+\w+[(:])"
     r"|^(?:import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b)",
     re.MULTILINE,
 )
 TOKEN = re.compile(
-    r"""
+    rf"""
     \#[^\n]*
-    | (?P<quotes>\"{3}|'{3})(?:(?!(?P=quotes))(?:\\[\s\S]|[^\\]))*
+    | (?P<quotes>\"{{3}}|'{{3}})(?:(?!(?P=quotes))(?:\\[\s\S]|[^\\]))*
       (?P<long>(?P=quotes)(?!\w)|(?=(?P=quotes))|\\?\Z)
-    | "(?:[^"\\\n]|\\[\s\S])*(?P<double>"|\n|\\?\Z)
-    | '(?:[^'\\\n]|\\[\s\S])*(?P<single>'|\n|\\?\Z)
+    | "{DOUBLE_QUOTED}(?P<double>"|\n|\Z)
+    | '{SINGLE_QUOTED}(?P<single>'|\n|\Z)
     # Words that begin a statement and nothing else, so never a line in a bracket.
     | (?P<statement>^[ \t]*(?:async[ \t]+def|assert|break|class|continue|def|del|elif
       |except|finally|global|import|nonlocal|pass|raise|return|try|while|with|@)\b)
-    | (?P<bracket>[()\[\]{}])
+    | (?P<bracket>[()\[\]{{}}])
     """,
     re.VERBOSE | re.MULTILINE,
 )
 HEAD = re.compile(r"(?:async[ \t]+)?def[ \t]+\w+[ \t]*\(")
 
 
-def read_python(text: str) -> Iterator[Judged]:
-    """Each bracket, string and function of a text, from its first def, class or import.
+def read_python(text: str) -> Iterator[Verdict]:
+    """Yields a verdict on each bracket, string and function of a text.
 
-    No bracket may be open where a line begins with a word that only statements begin
-    with. A string ends with its line; one in three quotes is not closed if a word
-    follows the quotes that end it, for these must then begin another.
+    It is read from its first def, class or import. No bracket may be open where a line
+    begins with a word that only statements begin with. A string ends with its line; one
+    in three quotes is not closed if a word follows the quotes that end it, for these
+    must then begin another.
 
     A function is a line that begins with def and those below it that are empty, deeper,
     or begin with a closing bracket; it is left out if the text ends with them, and
     those within it are not counted again. It is judged by Python's ast.
     """
-    begins = BEGINNING.search(text)
-    if begins:
-        yield from _judged(text[begins.start() :])
-
-
-def _judged(text: str) -> Iterator[Judged]:
-    yield from judge(_marks(text))
-    bare = [*text]  # the text, x in place of its strings, blanks in that of comments
+    beginning = BEGINNING.search(text)
+    if not beginning:
+        return
+    text = text[beginning.start() :]
+    yield from judge(_find_marks(text))
     for token in TOKEN.finditer(text):
-        start, end = token.span()
-        kind = token.lastgroup
-        if kind in ("long", "double", "single"):
-            closed = token[kind] in (token["quotes"], '"', "'")
-            if closed or end < len(text):
-                yield Judged(STRINGS, closed)
-            end -= token[kind] == "\n"
-            bare[start:end] = "x" * (end - start)
-        elif kind is None:
-            bare[start:end] = " " * (end - start)
-    for start, end, indented in _functions("".join(bare)):
-        yield Judged(FUNCTIONS, _parses("if 1:\n" * indented + text[start:end]))
+        if token.lastgroup in ("long", "double", "single"):
+            closed = token[token.lastgroup] in (token["quotes"], '"', "'")
+            if closed or token.end() < len(text):
+                yield Verdict(STRINGS, closed)
+    for start, end, is_indented in _find_functions(TOKEN.sub(_blank, text)):
+        source = "if 1:\n" * is_indented + text[start:end]
+        yield Verdict(FUNCTIONS, _parses(source))
 
 
-def _marks(text: str) -> Iterator[Mark]:
+def _blank(token: re.Match[str]) -> str:
+    """Returns a token, x in place of a string, blanks in place of a comment."""
+    if token.lastgroup in ("statement", "bracket"):
+        return token[0]
+    if token.lastgroup is None:
+        return " " * len(token[0])
+    newline = "\n" if token[token.lastgroup] == "\n" else ""
+    return "x" * (len(token[0]) - len(newline)) + newline
+
+
+def _find_marks(text: str) -> Iterator[Mark]:
     for token in TOKEN.finditer(text):
         if token.lastgroup == "statement":
-            yield Mark(token.start(), "fresh")
+            yield Mark(token.start(), "reset")
         elif token.lastgroup == "bracket":
-            yield bracket(token.start(), token[0], BRACKETS)
+            yield make_bracket(token.start(), token[0], BRACKETS)
 
 
-def _functions(bare: str) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, whether it is indented) of each function that a text holds whole.
+def _find_functions(code: str) -> Iterator[tuple[int, int, bool]]:
+    """Yields (start, end, whether it is indented) of each function that is whole.
 
     Args:
-      bare: a text that has no new lines in its strings, and no comments.
+      code: a text that has no new lines in its strings, and no comments.
     """
-    start, margin, place = -1, 0, 0
-    for line in bare.split("\n"):
+    function, margin, start = -1, 0, 0
+    for line in code.split("\n"):
         words = line.strip()
         if words:
             indent = len(line) - len(line.lstrip())
-            if start >= 0 and indent <= margin and words[0] not in ")]}":
-                yield start, place, margin > 0
-                start = -1
-            if start < 0 and HEAD.match(words):
-                start, margin = place, indent
-        place += len(line) + 1
+            if function >= 0 and indent <= margin and words[0] not in ")]}":
+                yield function, start, margin > 0
+                function = -1
+            if function < 0 and HEAD.match(words):
+                function, margin = start, indent
+        start += len(line) + 1
 
 
 def _parses(source: str) -> bool:
-    """Whether Python reads a source; it runs none of it."""
+    """Returns whether Python can parse a source, which is not run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

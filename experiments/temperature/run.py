@@ -23,10 +23,10 @@ from experiments.corpus import (
     train_small,
 )
 from experiments.report import quote, write_report
+from experiments.structure.memorization import words_known
 from experiments.structure.well_formedness import (
     closing_by_distance,
     measure,
-    words_known,
 )
 from experiments.style import COLORS, figure
 from experiments.temperature.loops import find_loop, get_repeated_share
