@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from charlm import Vocab, make_language_model
 from charlm.interpret.ablation import AblationEffect
+from charlm.interpret.activations import record_activations
 from charlm.interpret.labels.labels import compute_labels
 from charlm.interpret.units.selection import UnitResult
 from experiments.cells import gates, tables
