@@ -21,6 +21,8 @@ from charlm.interpret.units.permutation_test import (
 )
 
 Signals = Mapping[str, Integer[np.ndarray, "t _"]]
+ALPHA = 0.05  # chance that labels and units that are independent pass anywhere
+NUM_SHIFTS = 100  # of the labels, from which the thresholds are computed
 NUM_CHANCE_SHIFTS = 20  # from which a label's mean maximum is estimated, for choosing
 TOLERANCE = 1e-4  # of scores: those of labels that are predicted for certain are all 1
 
@@ -34,7 +36,7 @@ class UnitResult(NamedTuple):
       label: the label's name.
       score: on the second half, 2 AUC - 1 or Spearman's rho.
       chosen_score: the same on the first half, on which it was chosen.
-      threshold: the |score| that chance exceeds on any label with p <= alpha.
+      threshold: the |score| that chance exceeds on any label with p <= ALPHA.
       untrained: |score| of the best untrained unit; nan if unknown.
       context: |score| of the last characters alone; nan if unknown.
       passed: whether the score has the sign of chosen_score, and is above all three in
@@ -78,9 +80,7 @@ def select_units(
     signals: Signals,
     labels: Sequence[Label],
     *,
-    num_shifts: int = 100,
     seed: int = 0,
-    alpha: float = 0.05,
     candidates: int = 1,
     untrained: Mapping[str, float] | None = None,
     context: Mapping[str, float] | None = None,
@@ -93,19 +93,17 @@ def select_units(
 
     It is compared with the largest |score| on the second half of all units of all
     signals, while all labels are shifted round: with units that know nothing of the
-    labels, the chance that any pair exceeds its threshold is about alpha. What can pass
+    labels, the chance that any pair exceeds its threshold is about ALPHA. What can pass
     is less, a pair or two of each unit, chosen elsewhere, that keeps its sign: so the
     verdicts are conservative. On short texts they need to be: there few shifts differ
     for slow units and rare labels, thresholds by themselves are somewhat low, and what
-    passes is about as much as alpha says.
+    passes is about as much as ALPHA says.
 
     Args:
       signals: integers[t, h] by name, as in Activations; of signals whose values rise
         together, as c and tanh c, give one.
       labels: of the same text.
-      num_shifts: permutations of the labels.
       seed: of the shifts.
-      alpha: chance that labels and units that are independent pass anywhere.
       candidates: how many units a label has, the best of the first half; of each the
         signal that is best there.
       untrained: `compute_best_scores` of an untrained network of this size, by label.
@@ -113,26 +111,18 @@ def select_units(
 
     Raises:
       UserError: the text is too short for two halves, lengths differ, two labels have
-        one name, num_shifts is too low for alpha, or candidates is below 1.
+        one name, or candidates is below 1.
     """
-    if not 0 < alpha < 1:
-        raise UserError(f"alpha is {alpha}; take a probability between 0 and 1")
-    least = max(3, math.ceil(1 / alpha - 1 - 1e-9))
-    if num_shifts < least:
-        raise UserError(
-            f"num_shifts is {num_shifts}, too few for alpha={alpha}; take {least} or"
-            " more"
-        )
     if candidates < 1:
         raise UserError(f"candidates is {candidates}; take 1 unit of a label or more")
     first, second, fit, unfit = _check(signals, labels)
     widths = {name.rpartition("/")[0]: u.shape[1] for name, u in signals.items()}
     if not fit:
         return UnitResults([], [], unfit, widths)
-    amounts = np.random.default_rng(seed).random(num_shifts)
+    amounts = np.random.default_rng(seed).random(NUM_SHIFTS)
     chosen = score_signals(signals, fit, first, amounts[:NUM_CHANCE_SHIFTS])
     held_out = score_signals(signals, fit, second, amounts)
-    thresholds = compute_thresholds(held_out.maxima, alpha)
+    thresholds = compute_thresholds(held_out.maxima, ALPHA)
     pairs = [(name, u) for name, of in signals.items() for u in range(of.shape[1])]
 
     def make_result(row: int, n: int) -> UnitResult:
