@@ -1,7 +1,6 @@
 """Runs every config from end to end, as small as possible, and the README's code."""
 
 import importlib
-import re
 
 import jax
 import numpy as np
@@ -94,12 +93,3 @@ def test_every_variant_of_tiny_shakespeare_trains(
     assert done.returncode == 0, done.stderr
     last = [r for r in read_metrics(tmp_path / "run") if r["split"] == "train"][-1]
     assert last["learning_rate"] == pytest.approx(rate)
-
-
-def test_the_readmes_step_example_is_true(capsys):
-    """The README's code of the post's example runs, and prints the README's output."""
-    readme = (ROOT / "README.md").read_text()
-    example = r"```python\n(.*?)```\n\n```text\n(.*?)```"
-    [(code, output), *_] = re.findall(example, readme, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.split() == output.split()
