@@ -3,6 +3,7 @@
 The measures say whether a model has learned its training text, or copies it.
 """
 
+import functools
 import math
 import re
 import statistics
@@ -17,6 +18,8 @@ from charlm.interpret.labels.positions import get_codes
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 BASE = 0x9E3779B97F4A7C15  # an odd number; hashes are polynomials in it modulo 2 ** 64
+TABLE_BITS = 16  # two tables of 2 ** 16 powers give all below 2 ** 32
+TABLE_SIZE = 1 << TABLE_BITS
 CHUNK_CHARS = 1 << 20  # of the known text, whose hashes are looked up at once
 MIN_COPY_CHARS = 8  # of the first copies that are looked for
 
@@ -27,31 +30,45 @@ class HashedText(NamedTuple):
     Attributes:
       text: the text of n characters.
       sums: sums[i] of the first i characters: (code + 1) * BASE ** index.
-      inverse_powers: BASE ** -i.
     """
 
     text: str
     sums: UInt64[np.ndarray, " n+1"]
-    inverse_powers: UInt64[np.ndarray, " n"]
 
     def hash_grams(
         self, n: int, starts: Int[np.ndarray, " p"]
     ) -> UInt64[np.ndarray, " p"]:
         """Returns the hashes of the n characters from each start on."""
-        return (self.sums[starts + n] - self.sums[starts]) * self.inverse_powers[starts]
+        sums = self.sums[starts + n] - self.sums[starts]
+        return sums * _compute_powers(pow(BASE, -1, 1 << 64), starts)
 
 
 def hash_text(text: str) -> HashedText:
     """Returns the hashes of a text."""
-    terms = (get_codes(text).astype(np.uint64) + np.uint64(1)) * _powers(BASE, text)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
-    return HashedText(text, sums, _powers(pow(BASE, -1, 1 << 64), text))
+    sums = np.zeros(len(text) + 1, np.uint64)
+    sums[1:] = get_codes(text)
+    for begin in range(1, len(sums), CHUNK_CHARS):
+        chunk = sums[begin : begin + CHUNK_CHARS]
+        chunk += np.uint64(1)
+        chunk *= _compute_powers(BASE, np.arange(begin - 1, begin - 1 + len(chunk)))
+        chunk[:1] += sums[begin - 1]
+        np.cumsum(chunk, out=chunk)
+    return HashedText(text, sums)
 
 
-def _powers(base: int, text: str) -> UInt64[np.ndarray, " n"]:
-    """Returns base ** 0, base ** 1, ... for each character of a text."""
-    powers = np.full(len(text), base, np.uint64)
-    powers[:1] = 1
+def _compute_powers(
+    base: int, exponents: Int[np.ndarray, " p"]
+) -> UInt64[np.ndarray, " p"]:
+    """Returns base ** exponents modulo 2 ** 64, of exponents below 2 ** 32."""
+    low, high = _make_table(base), _make_table(pow(base, TABLE_SIZE, 1 << 64))
+    return low[exponents & (TABLE_SIZE - 1)] * high[exponents >> TABLE_BITS]
+
+
+@functools.lru_cache(maxsize=4)
+def _make_table(base: int) -> UInt64[np.ndarray, " p"]:
+    """Returns base ** (0, 1, ..., TABLE_SIZE - 1) modulo 2 ** 64."""
+    powers = np.full(TABLE_SIZE, base, np.uint64)
+    powers[0] = 1
     return np.cumprod(powers)
 
 
