@@ -1,1 +1,1 @@
-"""Training: the objective, the optimiser, the step and the loop."""
+"""Training: the objective, the optimizer, the step and the loop."""

@@ -98,7 +98,7 @@ def make_rich_reporter() -> Reporter:
         say(text, style="dim")
 
     def say(text, style=""):
-        # A Text has a style of its own; print's would colour the progress line too.
+        # A Text has a style of its own; print's would color the progress line too.
         console.print(Text(text, style), soft_wrap=True)
 
     return Reporter(tick, record, sample, say, progress.stop)

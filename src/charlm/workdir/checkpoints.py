@@ -78,7 +78,7 @@ class Checkpoints:
         """Saves `trees` as the checkpoint of `step`, and removes superfluous ones.
 
         Args:
-          step: the optimiser steps taken.
+          step: the optimizer steps taken.
           trees: what to save, by name.
           notes: anything that JSON can hold.
           nats_per_char: the validation loss at this step, which decides the best.

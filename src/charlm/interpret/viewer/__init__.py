@@ -1,1 +1,1 @@
-"""The page: a text coloured by what units do, with the model in it."""
+"""The page: a text colored by what units do, with the model in it."""
