@@ -71,7 +71,9 @@ def write_results(
     path.write_text(format_json(round_floats(results, sources)) + "\n")
 
 
-def round_floats(value: Any, sources: Collection[str] = (), digits: int = DIGITS):
+def round_floats(
+    value: Any, sources: Collection[str] = (), digits: int = DIGITS
+) -> Any:
     """Returns a value with each float in it rounded.
 
     A float keeps its significant digits, every digit before the point, and, below 10,

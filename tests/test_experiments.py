@@ -25,7 +25,7 @@ from experiments.errors.oracles import (
     group_counts,
     make_masks,
 )
-from experiments.evolution.run import known_shares
+from experiments.evolution.run import evolution_table, known_shares
 from experiments.ngrams import run as ngrams
 from experiments.report import format_duration
 from experiments.temperature.loops import MIN_LENGTH, find_loop, get_repeated_share
@@ -237,6 +237,15 @@ def temperature_blocks():
         yield corpus.distance_table(result["closed_by_distance"])
 
 
+def evolution_blocks():
+    results = read_results("evolution")
+    rows, shares = (
+        {int(step): row for step, row in results[key].items()}
+        for key in ("losses", "words_known")
+    )
+    yield evolution_table(rows, shares, results["words_known_valid"])
+
+
 @pytest.mark.parametrize(
     "name, blocks",
     [
@@ -244,6 +253,7 @@ def temperature_blocks():
         ("bptt", bptt_blocks),
         ("depth_and_width", depth_and_width_blocks),
         ("errors", errors_blocks),
+        ("evolution", evolution_blocks),
         ("ngrams", ngrams_blocks),
         ("temperature", temperature_blocks),
     ],

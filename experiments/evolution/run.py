@@ -62,7 +62,8 @@ def main() -> None:
     blocks += ["![curve](curve.png)", *shown(samples, rows)]
     results = {"losses": rows, "words_known": shares, "words_known_valid": held_out}
     results |= {"seconds": seconds(run), "config": get_config(run)}
-    write_report(HERE, results, blocks)
+    sources = ("words_known", "words_known_valid")  # percentages in the README
+    write_report(HERE, results, blocks, sources=sources)
     print("\n\n".join(blocks))
 
 
