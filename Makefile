@@ -70,13 +70,13 @@ gpu: .venv/run
 # network: `make gpu torch` first where it has one.
 ON_GPU = $(or $(wildcard $(BIN)/python),$(PYTHON)) -m experiments.gpu.run
 bench-gpu:
-	$(ON_GPU) --output=runs/gpu-bench --stages=machine,correct,bench
+	$(ON_GPU) --output=runs/gpu-bench --stages=machine,correctness,bench
 
 # The corpora at the post's sizes, where the texts are here, for so many seconds; the same
 # command goes on.
 GPU_SECONDS ?= 540
 experiments-gpu:
-	$(ON_GPU) --output=runs/gpu-experiments --stages=machine,correct,train,scores,collect --seconds=$(GPU_SECONDS)
+	$(ON_GPU) --output=runs/gpu-experiments --stages=machine,correctness,train,scores,collect --seconds=$(GPU_SECONDS)
 
 # What a machine without network lacks, beside the tree: wheels and texts.
 gpu-parcel: .venv/run

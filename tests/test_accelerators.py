@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ from charlm.model.lm import make_language_model, observe, resolve_dtype
 from charlm.model.matmul import embedding_lookup
 from charlm.model.platform import get_platform, tracing_for
 from charlm.model.recurrence import get_lstm_backend, run_stack, unroll_stack
+from charlm.training import reporters
 from charlm.training.losses import cross_entropy_by_mask, nats_per_char
 from charlm.workdir.metadata import FOLDER, METADATA, read_newest_notes
 from charlm.workdir.model_files import read_config
@@ -379,7 +381,8 @@ def test_drawing_in_static_steps_draws_the_same(sampling):
     vocab = Vocab.of("abcdefghijk")
     lm = make_language_model(vocab_size=V, features=H, layers=2)
     params = jax.tree.map(lambda p: 9 * p, lm.init(KEY))
-    options = dict(length=CHUNK_DRAWN + 9, num_samples=2, sampling=sampling, seed=1)
+    options: dict[str, Any] = {"length": CHUNK_DRAWN + 9, "num_samples": 2}
+    options |= {"sampling": sampling, "seed": 1}
     model, prompt = (lm, params, vocab), "abcdefgh" * 17
     expected = generate_batch(model, prompt, **options)
     with tracing_for("cuda"):
@@ -393,7 +396,8 @@ def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     state = sampler.prefill(params, np.zeros(1, np.int32), 1)
     sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     with tracing_for("cuda"):
-        program = sampler.decode.trace(
+        decode: Any = sampler.decode
+        program = decode.trace(
             sampler.pack_params(params),
             state,
             jax.random.split(KEY, 1),
@@ -458,7 +462,7 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
 ):
     said = []
 
-    class Reporter(charlm.training.reporters.Reporter):
+    class Reporter(reporters.Reporter):
         def say(self, text):
             said.append(text)
 

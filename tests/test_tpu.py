@@ -1,19 +1,20 @@
-"""What a TPU does its own way, on a CPU: kernels are interpreted, or lowered only."""
+"""The paths of a TPU, on a CPU: kernels are interpreted, or only lowered."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lstm_layers import KEY, D, T, assert_near, make_inputs, make_layer, run
 
 from charlm.model import recurrence, tpu
-from charlm.model.cells import LSTMState
 from charlm.model.lm import make_language_model
 from charlm.model.matmul import embedding_lookup, take_rows_by_matmul
 from charlm.training.losses import nats_per_char
 from experiments.accelerators import schedules
+from experiments.accelerators.targets import V5E_VMEM
+from experiments.arithmetic import get_arithmetic
 
-T, B, D = 5, 3, 7
-KEY = jax.random.key(0)
+B = 3  # streams
 LAYERS = [  # (h, dtype, whether the layer reads ids)
     (20, "float32", True),
     (20, "float32", False),
@@ -26,74 +27,29 @@ LAYERS = [  # (h, dtype, whether the layer reads ids)
 @pytest.fixture(autouse=True)
 def v5e(monkeypatch):
     """There is no TPU to ask for its memory."""
-    monkeypatch.setattr(tpu, "get_vmem", lambda: 96 * 2**20)
-
-
-def make_layer(width, dtype="float32"):
-    """Return random parameters and a random state of an LSTM layer."""
-    keys = jax.random.split(KEY, 5)
-    wx = jax.random.normal(keys[0], (D, 4 * width))
-    wh = jax.random.normal(keys[1], (width, 4 * width)) / width**0.5
-    b = jax.random.normal(keys[2], (4 * width,))
-    c = jax.random.normal(keys[3], (B, width))
-    h = jnp.tanh(jax.random.normal(keys[4], (B, width)))
-    params = {"wx": wx.astype(dtype), "wh": wh.astype(dtype), "b": b}
-    return params, LSTMState(c, h)
-
-
-def make_inputs(one_hot):
-    """Return a window of ids[t, b] or of vectors[t, b, d]."""
-    if one_hot:
-        return jax.random.randint(KEY, (T, B), 0, D)
-    return jax.random.normal(KEY, (T, B, D))
-
-
-def run(unroll, params, state, xs):
-    """Return last state and ys, and the gradients of a loss that reads all of them."""
-    weights = jax.random.normal(KEY, (T, B, state.h.shape[-1]))
-    inputs = () if jnp.issubdtype(xs.dtype, jnp.integer) else (xs,)
-
-    def loss(params, state, *inputs):
-        last, ys = unroll(params, state, *(inputs or (xs,)))
-        total = (ys * weights).sum() + 2 * last.c.sum() + 3 * last.h.sum()
-        return total, (last, ys)
-
-    which = tuple(range(2 + len(inputs)))
-    both = jax.jit(jax.value_and_grad(loss, which, has_aux=True))
-    (_, values), gradients = both(params, state, *inputs)
-    return values, gradients
-
-
-def assert_near(a, b, tolerance):
-    """Each array of a is that of b, but for `tolerance` of its largest entry."""
-
-    def check(x, y):
-        x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
-        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * np.abs(y).max())
-
-    jax.tree.map(check, a, b)
+    monkeypatch.setattr(tpu, "get_vmem", lambda: V5E_VMEM)
 
 
 @pytest.mark.parametrize("width, dtype, one_hot", LAYERS)
 def test_the_kernels_are_the_scan_in_value_and_gradient(width, dtype, one_hot):
-    layer, xs = make_layer(width, dtype), make_inputs(one_hot)
+    layer, xs = make_layer(width, dtype, batch=B), make_inputs(one_hot, batch=B)
 
     def unroll(params, state, xs):
         loop = tpu.unroll_lstm_in_vmem
         return tpu.unroll_lstm_on_tpu(loop, params, state, xs)
 
     values, gradients = run(unroll, *layer, xs)
-    same_values, same_gradients = run(recurrence.unroll_lstm, *layer, xs)
-    assert_near(values, same_values, 2e-6)
+    expected, expected_gradients = run(recurrence.unroll_lstm, *layer, xs)
+    assert_near(values, expected, 2e-6)
     # The kernels store what the backward loop reads in the type of the weights.
-    assert_near(gradients, same_gradients, 2e-6 if dtype == "float32" else 1e-2)
+    assert_near(gradients, expected_gradients, 2e-6 if dtype == "float32" else 1e-2)
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_a_padded_layer_computes_the_same_and_its_new_units_stay_zero(
     monkeypatch, one_hot
 ):
-    (params, state), xs = make_layer(20), make_inputs(one_hot)
+    (params, state), xs = make_layer(20, batch=B), make_inputs(one_hot, batch=B)
     monkeypatch.setenv(tpu.SWITCH, "0")  # the scan, not the kernels
     monkeypatch.delattr(tpu, "unroll_lstm_in_vmem")
 
@@ -113,14 +69,14 @@ def test_a_padded_layer_computes_the_same_and_its_new_units_stay_zero(
 
 
 def test_padding_leaves_a_layer_of_whole_registers_alone():
-    layer = make_layer(tpu.LANES)
+    layer = make_layer(tpu.LANES, batch=B)
     jax.tree.map(np.testing.assert_array_equal, tpu.pad_lstm(*layer), layer)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
     table = jax.random.normal(KEY, (D, 300)).astype(dtype)
-    ids = make_inputs(one_hot=True)
+    ids = make_inputs(one_hot=True, batch=B)
     rows = take_rows_by_matmul(table, ids)
     assert rows.dtype == table.dtype
     np.testing.assert_array_equal(rows, table[ids])
@@ -136,7 +92,7 @@ def test_rows_taken_by_a_product_are_those_rows_to_the_bit(dtype):
     ],
 )
 def test_a_tpu_gathers_from_large_tables(monkeypatch, height, dtype, gathers):
-    table, ids = jnp.zeros((height, 3), dtype), make_inputs(one_hot=True)
+    table, ids = jnp.zeros((height, 3), dtype), make_inputs(one_hot=True, batch=B)
     assert "gather" in str(
         jax.make_jaxpr(embedding_lookup)(table, ids)
     )  # as a CPU does
@@ -149,7 +105,7 @@ def test_a_tpu_gathers_from_large_tables(monkeypatch, height, dtype, gathers):
 def test_a_model_on_a_tpu_has_the_loss_and_gradient_of_one_on_a_cpu(monkeypatch):
     lm = make_language_model(vocab_size=D, layers=2, features=20, dropout=0.5)
     params = jax.tree.map(lambda p: 5 * p, lm.init(KEY))
-    ids = make_inputs(one_hot=True)
+    ids = make_inputs(one_hot=True, batch=B)
     calls = []
 
     def loss(params):
@@ -180,16 +136,14 @@ def test_a_layer_too_large_for_vmem_is_left_to_the_scan():
 def test_a_model_lowers_for_a_tpu_with_two_kernels_a_layer(monkeypatch, dtype):
     """As far as a machine without a TPU's compiler gets."""
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    options = (
-        dict(dtype="float32", precision="tf32")
-        if dtype == "tf32"
-        else dict(dtype=dtype)
-    )
-    lm = make_language_model(vocab_size=D, layers=2, features=200, **options)
+    arithmetic = get_arithmetic(dtype)
+    lm = make_language_model(vocab_size=D, layers=2, features=200, **arithmetic)
     params = jax.eval_shape(lm.init, KEY)
 
     def loss(params):
-        _, logits = lm.unroll(params, lm.initial_carry(B), make_inputs(True))
+        _, logits = lm.unroll(
+            params, lm.initial_carry(B), make_inputs(one_hot=True, batch=B)
+        )
         return logits.sum()
 
     lowered = jax.jit(jax.grad(loss)).trace(params).lower(lowering_platforms=("tpu",))

@@ -1,8 +1,8 @@
-"""A step of training, charlm's beside torch.nn.LSTM's, at the same precision.
+"""Measures a training step of charlm beside torch.nn.LSTM's, at the same precision.
 
-Every contender is a process; all start at once, those of a size are warm before its
-first turn, and one computes while the others wait. A turn is plan.steps steps; three
-turns, and their median.
+Each contender is a process. All start at once, and those of a shape have compiled
+before its first turn. One computes while the others wait. A turn has plan.steps steps;
+the result is the median of three turns.
 """
 
 import json
@@ -11,8 +11,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
-from experiments.gpu.stage import ROOT, Job, read_last_line
+from experiments.gpu.stage import ROOT, Job, parse_job, read_last_line
 from experiments.speed.contender import Contender
 
 TURNS = 3
@@ -23,122 +26,136 @@ COMMAND_BUFFERS = "--xla_gpu_enable_command_buffer=+WHILE"
 PROFILE_SECONDS = 40
 
 
+class Key(NamedTuple):
+    """A contender of a shape: its peer and the type of its products."""
+
+    peer: str
+    dtype: str
+
+
+Contenders = dict[Key, Contender]
+
+
 def run(job: Job) -> None:
-    contenders = {name: start_all(job, name) for name in job.plan.shapes}
+    contenders = {shape: start_all(job, shape) for shape in job.plan.shapes}
     try:
-        for name, of_shape in contenders.items():
-            measure_shape(job, name, of_shape, warm_up(of_shape))
+        for shape, group in contenders.items():
+            measure_shape(job, shape, group, compile_all(group))
     finally:
-        for of_shape in contenders.values():
-            for contender in of_shape.values():
+        for group in contenders.values():
+            for contender in group.values():
                 contender.stop()
     profile(job)
 
 
-def start_all(job: Job, name: str) -> dict[tuple[str, str], Contender]:
+def start_all(job: Job, shape: str) -> Contenders:
     """Starts the contenders of a shape."""
-    return {
-        (who, dtype): start(job, name, who, dtype)
-        for dtype in DTYPES
-        for who in (CHARLM, TORCH, WHOLE_LOOP)
-        if who != WHOLE_LOOP or (dtype == "bfloat16" and name == job.plan.profiled)
-    }
+    keys = [Key(peer, dtype) for dtype in DTYPES for peer in (CHARLM, TORCH)]
+    if shape == job.plan.profile_shape:
+        keys.append(Key(WHOLE_LOOP, "bfloat16"))
+    return {key: start(job, shape, key) for key in keys}
 
 
-def start(job: Job, name: str, who: str, dtype: str) -> Contender:
-    """Starts a contender; its errors are in a log of its own."""
+def start(job: Job, shape: str, key: Key) -> Contender:
+    """Starts a contender, whose errors go to a log of its own."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} {COMMAND_BUFFERS}".strip()
-    more = {"XLA_FLAGS": flags} if who == WHOLE_LOOP else {}
-    with get_log(job, name, who, dtype).open("wb") as log:
+    variables = {"XLA_FLAGS": flags} if key.peer == WHOLE_LOOP else {}
+    with get_log(job, shape, key).open("wb") as log:
         return Contender(
-            f"{who} {dtype}",
-            job.command("bench", name, who, dtype),
+            " ".join(key),
+            job.make_command("bench", shape, *key),
             cwd=ROOT,
-            env={**os.environ, **more},
+            env={**os.environ, **variables},
             stderr=log,
         )
 
 
-def get_log(job: Job, name: str, who: str, dtype: str):
-    words = "".join(c if c.isalnum() else " " for c in f"{name} {who} {dtype}").split()
+def get_log(job: Job, shape: str, key: Key) -> Path:
+    """Returns the log of a contender's errors."""
+    name = " ".join((shape, *key))
+    words = "".join(c if c.isalnum() else " " for c in name).split()
     return job.logs / f"bench-{'-'.join(words)}.log"
 
 
-def warm_up(contenders: dict) -> list[tuple[str, str]]:
-    """Lets the contenders of a shape compile, and returns those that can take part."""
+def compile_all(contenders: Contenders) -> list[Key]:
+    """Lets all contenders compile at once; returns those that can take part."""
     for contender in contenders.values():
         contender.ask()
     answers = {key: contender.answer() for key, contender in contenders.items()}
     return [key for key, answer in answers.items() if answer]
 
 
-def measure_shape(job: Job, name: str, contenders: dict, warm: list) -> None:
-    """Reports the contenders of a shape, and the ratios of the pairs."""
-    for who, dtype in (key for key in contenders if key not in warm):
-        why = read_last_line(get_log(job, name, who, dtype))
-        job.report(shape=name, dtype=dtype, who=who, missing=why)
-    turns: dict = {key: [] for key in warm}
+def measure_shape(
+    job: Job, shape: str, contenders: Contenders, keys: Iterable[Key]
+) -> None:
+    """Reports the contenders of a shape, and PyTorch's time over charlm's.
+
+    Args:
+      job: of this stage.
+      shape: its name.
+      contenders: of the shape.
+      keys: of those that can take part.
+    """
+    turns = {key: [] for key in keys}
     for _ in range(TURNS):
-        for key, measured in turns.items():
-            measured.append(contenders[key].measure())
-    medians = {}
-    for (who, dtype), measured in turns.items():
-        times = [turn["ms"] for turn in measured if turn]
-        if not times:
-            job.report(shape=name, dtype=dtype, who=who, missing="it ended in a turn")
+        for key, answers in turns.items():
+            answers.append(contenders[key].measure())
+    medians: dict[Key, float] = {}
+    for key in contenders:
+        row = {"shape": shape, "dtype": key.dtype, "peer": key.peer}
+        if key not in turns:
+            job.report(**row, missing=read_last_line(get_log(job, shape, key)))
             continue
-        medians[who, dtype] = statistics.median(times)
-        job.report(
-            shape=name,
-            dtype=dtype,
-            who=who,
-            ms=medians[who, dtype],
-            peak_mb=measured[0]["peak_mb"],
-            turns=times,
-        )
+        times = [answer["ms"] for answer in turns[key] if answer]
+        if not times:
+            job.report(**row, missing="its process ended in a turn")
+            continue
+        medians[key] = statistics.median(times)
+        peak_mb = turns[key][0]["peak_mb"]
+        job.report(**row, ms=medians[key], peak_mb=peak_mb, turns=times)
     for dtype in DTYPES:
-        if {(CHARLM, dtype), (TORCH, dtype)} <= set(medians):
-            ratio = medians[TORCH, dtype] / medians[CHARLM, dtype]
-            job.report(shape=name, dtype=dtype, torch_over_charlm=ratio)
+        ours, theirs = (medians.get(Key(peer, dtype)) for peer in (CHARLM, TORCH))
+        if ours and theirs:
+            job.report(shape=shape, dtype=dtype, torch_over_charlm=theirs / ours)
 
 
 def profile(job: Job) -> None:
-    """Reports the kernels of three steps; its process ends when it takes too long."""
+    """Reports the kernels of three steps, from a process with a deadline."""
     log = job.logs / "profile.log"
     with log.open("wb") as errors:
-        command = job.command("profiling")
+        command = job.make_command("profiling")
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command, cwd=ROOT, stderr=errors, timeout=PROFILE_SECONDS
             )
         except subprocess.TimeoutExpired:
             return job.report(profile=f"not done in {PROFILE_SECONDS} s")
-    if done.returncode:
+    if process.returncode:
         job.report(profile="failed", error=read_last_line(log))
 
 
-def contend(job: Job, name: str, who: str, dtype: str) -> None:
-    """What a contender does: for each line that it reads, a turn."""
-    from experiments.speed.peers import Shape, charlm_steps, torch_steps
+def contend(job: Job, shape: str, key: Key) -> None:
+    """Runs a contender, which takes a turn for each line of its input."""
+    from experiments.speed.peers import charlm_steps, torch_steps
 
-    if who == TORCH:
-        make, get_peak = torch_steps, get_torch_peak
+    if key.peer == TORCH:
+        make_steps, get_peak_mb = torch_steps, get_torch_peak_mb
     else:
         from charlm.model.jax_setup import configure_jax
 
         configure_jax()
-        make, get_peak = charlm_steps, get_jax_peak
-    shape, count = Shape(*job.plan.shapes[name])._replace(dtype=dtype), job.plan.steps
-    steps = make(shape)
+        make_steps, get_peak_mb = charlm_steps, get_jax_peak_mb
+    count = job.plan.steps
+    run_steps = make_steps(job.plan.make_shape(shape, key.dtype))
     for _ in sys.stdin:
-        began = time.perf_counter()
-        steps(count)
-        ms = 1000 * (time.perf_counter() - began) / count
-        print(json.dumps({"ms": round(ms, 4), "peak_mb": get_peak()}), flush=True)
+        start_time = time.perf_counter()
+        run_steps(count)
+        ms = 1000 * (time.perf_counter() - start_time) / count
+        print(json.dumps({"ms": round(ms, 4), "peak_mb": get_peak_mb()}), flush=True)
 
 
-def get_jax_peak() -> float | None:
-    """Returns the MB that JAX had of the device at most; a CPU does not say."""
+def get_jax_peak_mb() -> float | None:
+    """Returns the largest MB that JAX had of the device; a CPU does not report it."""
     import jax
 
     stats = jax.local_devices()[0].memory_stats() or {}
@@ -146,7 +163,8 @@ def get_jax_peak() -> float | None:
     return peak and round(peak / 1e6, 1)
 
 
-def get_torch_peak() -> float | None:
+def get_torch_peak_mb() -> float | None:
+    """Returns the largest MB that PyTorch had of the device; None on a CPU."""
     import torch
 
     if not torch.cuda.is_available():
@@ -155,6 +173,4 @@ def get_torch_peak() -> float | None:
 
 
 if __name__ == "__main__":
-    from experiments.gpu.stage import read_job
-
-    contend(read_job(sys.argv[1]), *sys.argv[2:])
+    contend(parse_job(sys.argv[1]), sys.argv[2], Key(*sys.argv[3:]))

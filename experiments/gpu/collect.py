@@ -1,4 +1,4 @@
-"""All but the weights in log.tar.gz, and what comes back kept within its limits."""
+"""Packs all but the weights in log.tar.gz, and keeps the output within its limits."""
 
 import re
 import tarfile
@@ -8,52 +8,62 @@ from experiments.gpu.scores import MODEL
 from experiments.gpu.stage import LOGS, Job
 
 LOG = "log.tar.gz"
-FILES, FILE_BYTES, ALL_BYTES = 8, 16 << 20, 60_000_000
+MAX_FILES, MAX_FILE_BYTES, MAX_BYTES = 8, 16 << 20, 60_000_000
 # Of each workdir.
-KEPT = ("config.json", "vocab.json", "metrics.jsonl", "samples.txt", "scores.json")
+FILES = ("config.json", "vocab.json", "metrics.jsonl", "samples.txt", "scores.json")
 
 
 def run(job: Job) -> None:
     write_log(job, (LOGS,))
-    if (job.output_folder / LOG).stat().st_size > FILE_BYTES:
+    if (job.output_folder / LOG).stat().st_size > MAX_FILE_BYTES:
         write_log(job, ())
         job.report(left_out=LOGS)
-    for run in limit(job.output_folder):
+    for run in remove_largest(job.output_folder):
         job.report(left_out=run)
     sizes = measure(job.output_folder)
     job.report(files=len(sizes), bytes=sum(sizes.values()), largest=max(sizes.values()))
 
 
-def write_log(job: Job, logs: tuple[str, ...]) -> None:
-    """Packs the logs, if they are named, and of each run what is no checkpoint."""
+def write_log(job: Job, folders: tuple[str, ...]) -> None:
+    """Packs folders of logs, and the files of each run except its checkpoints.
+
+    Args:
+      job: of this stage.
+      folders: their names in the archive.
+    """
     with tarfile.open(job.output_folder / LOG, "w:gz") as archive:
-        for name in logs:
+        for name in folders:
             archive.add(job.logs, name)
-        for lane in job.plan.lanes:
-            for each in lane:
-                for name in (*KEPT, MODEL):
-                    path = job.folder / each.name / name
-                    if path.exists():
-                        archive.add(path, f"{each.name}/{name}")
+        for run in job.plan.runs:
+            for name in (*FILES, MODEL):
+                path = job.run_folder / run.name / name
+                if path.exists():
+                    archive.add(path, f"{run.name}/{name}")
 
 
-def limit(
+def remove_largest(
     folder: Path,
-    files: int = FILES,
-    file_bytes: int = FILE_BYTES,
-    all_bytes: int = ALL_BYTES,
+    max_files: int = MAX_FILES,
+    max_file_bytes: int = MAX_FILE_BYTES,
+    max_bytes: int = MAX_BYTES,
 ) -> list[str]:
     """Removes the weights of runs, the largest first, until a folder is within limits.
 
+    Args:
+      folder: that comes back.
+      max_files: in the folder.
+      max_file_bytes: of each file.
+      max_bytes: of all files.
+
     Returns:
-      The names of these runs.
+      The names of the runs whose weights were removed.
     """
     removed = []
     while True:
         sizes = measure(folder)
         weights = [name for name in sizes if name.endswith(".npz")]
-        too_large = max((sizes[name] for name in weights), default=0) > file_bytes
-        within = len(sizes) <= files and sum(sizes.values()) <= all_bytes
+        too_large = max((sizes[name] for name in weights), default=0) > max_file_bytes
+        within = len(sizes) <= max_files and sum(sizes.values()) <= max_bytes
         if not weights or (within and not too_large):
             return removed
         run = get_run(max(weights, key=lambda name: sizes[name]))

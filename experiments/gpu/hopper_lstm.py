@@ -1,8 +1,8 @@
 """An LSTM layer by the Hopper kernels: value and gradient.
 
-bfloat16 weights and exchanged states, float32 sums and state, hidden widths of 64, 128,
-256 and 512. Compiled for an H100 and never run: it is no path of charlm until a GPU has
-shown that it is right and faster.
+Weights and exchanged states are bfloat16, sums and states are float32; the hidden width
+is 64, 128, 256 or 512. The kernels have been compiled for an H100 and never run. charlm
+does not use them until a GPU has shown that they are right and faster.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from charlm.model.cells import LSTMState, Params
+from charlm.model.lstm import LSTMState, Params
 from charlm.model.matmul import embedding_lookup, matmul_over_time, weight_gradient
 from experiments.gpu.hopper_packing import (
     pack_backward_weights,
@@ -60,25 +60,25 @@ def _make_loop(forward, backward):
     def run(wh, state, zs):
         batch = zs.shape[1]
         packed = pack_state(state.h).astype(jnp.bfloat16), pack_state(state.c)
-        hs, c, kept = forward(pack_gates(zs), pack_forward_weights(wh), *packed)
+        hs, c, residuals = forward(pack_gates(zs), pack_forward_weights(wh), *packed)
         hs = unpack_state(hs, batch)
-        return (LSTMState(unpack_state(c, batch), hs[-1]), hs), kept
+        return (LSTMState(unpack_state(c, batch), hs[-1]), hs), residuals
 
     @jax.custom_vjp
     def loop(wh, state, zs):
         return run(wh, state, zs)[0]
 
     def loop_forward(wh, state, zs):
-        results, kept = run(wh, state, zs)
-        return results, (wh, state.h, results[1], kept)
+        results, residuals = run(wh, state, zs)
+        return results, (wh, state.h, results[1], residuals)
 
-    def loop_backward(residuals, gradients):
-        wh, first_h, hs, kept = residuals
+    def loop_backward(saved, gradients):
+        wh, first_h, hs, residuals = saved
         d_last, d_hs = gradients
         batch = hs.shape[1]
         packed: Any = map(pack_state, (d_last.h, d_last.c))
         weights = pack_backward_weights(wh)
-        d_zs, d_h, d_c = backward(kept, pack_state(d_hs), weights, *packed)
+        d_zs, d_h, d_c = backward(residuals, pack_state(d_hs), weights, *packed)
         d_zs = unpack_gates(d_zs, batch)
         before = jnp.concatenate([first_h[None], hs[:-1]])
         d_wh = weight_gradient(before, d_zs, wh.dtype)

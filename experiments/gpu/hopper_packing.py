@@ -1,17 +1,17 @@
-"""The sizes of the Hopper kernel, and the order in which its arrays lie.
+"""The sizes of the Hopper kernels, and the layout of their arrays.
 
-A cluster of h / 32 SMs works on one tile of 16 streams. Each SM owns 32 units: their
-four gates, their state, and the weights that these need. The kernel, its emulation and
-the tests all use the functions of this file.
+A cluster of h / 32 SMs computes one tile of 16 streams. Each SM owns 32 units: their
+four gates, their state, and their weights. The kernels, their emulation and the tests
+use the functions of this file.
 
 Letters besides t, b and h: n tiles of streams, c SMs of a cluster, g the four gates
 i f g o, u the 32 units of an SM, s the 16 streams of a tile.
 
-The rows of a product's result lie in one warpgroup's registers. Of each 64 rows, warp w
-holds rows 16w to 16w + 15, and a thread that holds row 16w + r (r < 8) also holds row
-16w + 8 + r. So 64 rows are two blocks of 32: the rows with 8 added, and the others. All
-weights are packed for this order: gates of one unit meet in one thread, and two SMs'
-partial sums come out of one product.
+The rows of a product's result are in one warpgroup's registers. Of each 64 rows, warp w
+has rows 16w to 16w + 15, and a thread that has row 16w + r (r < 8) also has row 16w + 8
++ r. So 64 rows are two blocks of 32: the rows with 8 added, and the others. All weights
+are packed for this order: a thread has all gates of its units, and one product has the
+partial sums of two SMs.
 """
 
 import jax.numpy as jnp
@@ -20,13 +20,13 @@ from jaxtyping import Array, Float
 
 UNITS = 32  # of an SM
 STREAMS = 16  # of a tile
-KEPT = 6  # planes that backward reads: four slopes, through, f
+RESIDUALS = 6  # that the backward loop reads: see hopper_gates.run_gates
 MAX_HIDDEN = 512  # 16 SMs are the largest cluster; 128 KiB of weights each
 SHARED_MEMORY = 232_448  # bytes that a block may have on an H100
 
 
 def get_cluster_size(hidden: int) -> int:
-    """The SMs that share a layer's weights.
+    """Returns the number of SMs that share a layer's weights.
 
     Raises:
       ValueError: if hidden is not 64, 128, 256 or 512.
@@ -37,10 +37,10 @@ def get_cluster_size(hidden: int) -> int:
 
 
 def get_shared_memory(hidden: int) -> dict[str, int]:
-    """Bytes of shared memory an SM, by pass, without the barriers.
+    """Returns the bytes of shared memory of an SM, by pass, without the barriers.
 
-    Weights lie there once; what is exchanged lies there twice, for two steps. Backward
-    holds a partial sum of each SM in float32, and its own dz.
+    They have the weights once, and the messages twice, for two steps. The backward loop
+    has a partial sum of each SM in float32, and its own dz.
     """
     size = get_cluster_size(hidden)
     weights = 2 * hidden * 4 * UNITS
@@ -50,7 +50,7 @@ def get_shared_memory(hidden: int) -> dict[str, int]:
 
 
 def pack_state(x: Float[Array, "*t b h"]) -> Float[Array, "*t n c u s"]:
-    """x by tiles and SMs; streams that fill the last tile are zero."""
+    """Returns x by tiles and SMs; streams that fill the last tile are zero."""
     *time, batch, hidden = x.shape
     fill = -batch % STREAMS
     x = jnp.pad(x, [(0, 0)] * len(time) + [(0, fill), (0, 0)])
@@ -60,25 +60,25 @@ def pack_state(x: Float[Array, "*t b h"]) -> Float[Array, "*t n c u s"]:
 
 
 def unpack_state(x: Float[Array, "*t n c u s"], batch: int) -> Float[Array, "*t b h"]:
-    """The inverse of `pack_state`, without the streams that were added."""
+    """Returns the inverse of `pack_state`, without the streams that it added."""
     *time, tiles, size, units, streams = x.shape
     x = jnp.moveaxis(x, -1, -3).reshape(*time, tiles * streams, size * units)
     return x[..., :batch, :]
 
 
 def pack_gates(z: Float[Array, "t b k"]) -> Float[Array, "t n c g u s"]:
-    """z, of four blocks of h, by tiles and SMs; an SM's four blocks lie together."""
+    """Returns z, four blocks of h, by tiles and SMs; an SM's four blocks adjoin."""
     return jnp.stack([pack_state(x) for x in jnp.split(z, 4, axis=-1)], axis=-3)
 
 
 def unpack_gates(z: Float[Array, "t n c g u s"], batch: int) -> Float[Array, "t b k"]:
-    """The inverse of `pack_gates`."""
+    """Returns the inverse of `pack_gates`."""
     blocks = [unpack_state(z[..., gate, :, :], batch) for gate in range(4)]
     return jnp.concatenate(blocks, axis=-1)
 
 
 def pack_forward_weights(wh: Float[Array, "h k"]) -> Float[Array, "c c rows u"]:
-    """wh[h, 4h] in bfloat16, as [SM, sender, 128 rows, 32 columns].
+    """Returns wh[h, 4h] in bfloat16, as [SM, sender, 128 rows, 32 columns].
 
     Rows are the SM's gates, in the order of `split_rows`: i, f in the first 64, g, o in
     the second. Columns are the units that the sender owns.
@@ -90,11 +90,11 @@ def pack_forward_weights(wh: Float[Array, "h k"]) -> Float[Array, "c c rows u"]:
 
 
 def pack_backward_weights(wh: Float[Array, "h k"]) -> Float[Array, "c h cols"]:
-    """wh[h, 4h] in bfloat16, as [SM, h rows, 128 columns].
+    """Returns wh[h, 4h] in bfloat16, as [SM, h rows, 128 columns].
 
     Columns are the SM's own gates. Rows are all units, in the order of `split_rows`, in
-    blocks of 32 for one receiver each: SM m's block d is for SM (m + d) % c, so that no
-    two SMs begin with the same receiver.
+    blocks of 32 for one receiver each: SM m's block d is for SM (m + d) % c, so that
+    all SMs start with different receivers.
     """
     size = get_cluster_size(len(wh))
     w = wh.astype(jnp.bfloat16).reshape(size, 4, 8, 4, size, UNITS)
@@ -106,7 +106,7 @@ def pack_backward_weights(wh: Float[Array, "h k"]) -> Float[Array, "c h cols"]:
 
 
 def split_rows(product: np.ndarray) -> np.ndarray:
-    """A product's rows [64 m, s] as blocks [2m, 32, s], as one thread holds them."""
+    """Returns a product's rows [64 m, s] as blocks [2m, 32, s], as in one thread."""
     rows, streams = product.shape
     blocks = product.reshape(rows // 64, 4, 2, 8, streams).transpose(0, 2, 1, 3, 4)
     return blocks.reshape(-1, UNITS, streams)

@@ -1,4 +1,4 @@
-"""Which card, which software: what the other results depend on."""
+"""Reports the card and the software, on which the other results depend."""
 
 import importlib.metadata
 import os
@@ -13,9 +13,10 @@ PACKAGES = (
     *("orbax-checkpoint", "ml_collections", "numpy", "torch"),
 )
 QUERY = "name,driver_version,memory.total,clocks.max.sm"
-# Run apart: the process that asks has the GPU until it ends.
-ASK = """
+# Runs in a process of its own, since a process that starts JAX holds the GPU.
+JAX_SCRIPT = """
 import jax
+import jax.extend
 device = jax.devices()[0]
 print(jax.default_backend(), device.device_kind, sep="|")
 print(jax.extend.backend.get_backend().platform_version.replace(chr(10), " "))
@@ -25,35 +26,35 @@ print(jax.extend.backend.get_backend().platform_version.replace(chr(10), " "))
 def run(job: Job) -> None:
     versions = {name: get_version(name) for name in PACKAGES}
     job.report(python=platform.python_version(), **versions)
-    job.report(cores=len(os.sched_getaffinity(0)), **ask_card())
-    platform_name, device, version = ask_jax()
-    job.report(platform=platform_name, device=device, built_for=version)
+    job.report(cores=len(os.sched_getaffinity(0)), **query_card())
+    backend, device, version = query_jax()
+    job.report(platform=backend, device=device, built_for=version)
 
 
-def get_version(name: str) -> str:
+def get_version(package: str) -> str:
+    """Returns the installed version of a package, or "none"."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "none"
 
 
-def ask_card() -> dict[str, str]:
-    """Returns what nvidia-smi says of the first card."""
+def query_card() -> dict[str, str]:
+    """Returns what nvidia-smi reports about the first card."""
     command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        process = subprocess.run(command, capture_output=True, text=True, check=True)
     except FileNotFoundError:
         return {"card": "no nvidia-smi"}
     except subprocess.CalledProcessError as error:
         return {"card": f"nvidia-smi: {error.stderr.strip() or error.stdout.strip()}"}
-    return {"card": done.stdout.splitlines()[0]}
+    return {"card": process.stdout.splitlines()[0]}
 
 
-def ask_jax() -> tuple[str, str, str]:
-    """Returns JAX's platform, the first device's name, and what it was built for."""
-    code = f"import jax.extend\n{ASK}"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    first, version = done.stdout.splitlines()[:2]
-    platform_name, device = first.split("|")
-    return platform_name, device, version
+def query_jax() -> tuple[str, str, str]:
+    """Returns JAX's platform, the first device's name, and its platform's version."""
+    command = [sys.executable, "-c", JAX_SCRIPT]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    first, version = process.stdout.splitlines()[:2]
+    backend, device = first.split("|")
+    return backend, device, version

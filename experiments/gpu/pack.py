@@ -1,7 +1,7 @@
-"""python -m experiments.gpu.pack: .parcel/, what a machine without network lacks.
+"""python -m experiments.gpu.pack: writes .parcel/, for a machine without network.
 
-Wheels of pure Python and the texts of all runs, compressed. Refuses what would be too
-large to send, together with the tree: its files but for those that git ignores.
+It has wheels of pure Python and the compressed texts of all runs. The command fails if
+the parcel and the tree, without the files that git ignores, are too large to send.
 """
 
 import argparse
@@ -20,9 +20,12 @@ from experiments.gpu.parcel import PARCEL, TEXTS
 from experiments.gpu.plan import FULL, SMOKE
 from experiments.gpu.stage import ROOT
 
-MOST = 64_000_000  # bytes of the tree and the parcel
-# Or there in an older release.
-LACKING = ("ml_collections", "orbax-checkpoint", "filelock", "platformdirs")
+MAX_BYTES = 64_000_000  # of the tree and the parcel
+# That a machine with JAX, Flax and Optax may lack, or have in an older release.
+PACKAGES = (
+    *("ml_collections", "orbax-checkpoint", "lazy_loader", "filelock"),
+    "platformdirs",
+)
 SIZES = "sizes.json"
 
 
@@ -44,30 +47,35 @@ def main() -> None:
     (parcel / SIZES).write_text(json.dumps(sizes, indent=1) + "\n")
     for name, size in sizes.items():
         print(f"{size:12,}  {name}")
-    tree = measure_tree(ROOT)
-    check(tree, sum(sizes.values()))
-    print(f"{tree:12,}  the tree\n{tree + sum(sizes.values()):12,}  in all")
+    tree, total = measure_tree(ROOT), sum(sizes.values())
+    check_size(tree, total)
+    print(f"{tree:12,}  the tree\n{tree + total:12,}  in all")
 
 
 def get_wheels(parcel: Path) -> None:
-    """Builds charlm's wheel; downloads the others in the releases installed here."""
+    """Builds charlm's wheel, and downloads the others in the versions installed here.
+
+    Args:
+      parcel: their folder.
+    """
     for old in parcel.glob("*.whl"):
         old.unlink()
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    here = [f"{name}=={importlib.metadata.version(name)}" for name in LACKING]
-    for command in (["wheel", str(ROOT)], ["download", *here]):
-        where = "--wheel-dir" if command[0] == "wheel" else "--dest"
-        todo = [*pip, *command, "--no-deps", where, str(parcel)]
-        subprocess.run(todo, check=True, cwd=parcel)
-    strange = [p.name for p in parcel.glob("*.whl") if "-none-any" not in p.name]
-    if strange:
-        sys.exit(f"error: {', '.join(strange)} is not of pure Python")
+    versions = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES]
+    for flag, command in (
+        ("--wheel-dir", ["wheel", str(ROOT)]),
+        ("--dest", ["download", *versions]),
+    ):
+        arguments = [*pip, *command, "--no-deps", flag, str(parcel)]
+        subprocess.run(arguments, check=True, cwd=parcel)
+    compiled = [p.name for p in parcel.glob("*.whl") if "-none-any" not in p.name]
+    if compiled:
+        sys.exit(f"error: {', '.join(compiled)} is not of pure Python")
 
 
 def find_texts() -> dict[str, Path]:
     """Returns the text of each run, by its place below a data folder."""
-    runs = [each for plan in (FULL, SMOKE) for lane in plan.lanes for each in lane]
-    names = {read_corpus(each.config) for each in runs}
+    names = {read_corpus(run.config) for plan in (FULL, SMOKE) for run in plan.runs}
     return {get_source(name).file: fetch(name) for name in sorted(names)}
 
 
@@ -79,37 +87,39 @@ def read_corpus(config: str) -> str:
 
 
 def pack_texts(folder: Path, texts: dict[str, Path]) -> None:
-    """Compresses texts, but for those that lie there compressed already.
+    """Compresses texts, except those that the folder has already.
 
     Args:
-      folder: where to.
+      folder: of the compressed texts.
       texts: by their place in it.
     """
     for name, path in texts.items():
-        packed, text = folder / f"{name}.xz", path.read_bytes()
-        if packed.exists() and lzma.decompress(packed.read_bytes()) == text:
+        archive, text = folder / f"{name}.xz", path.read_bytes()
+        if archive.exists() and lzma.decompress(archive.read_bytes()) == text:
             continue
-        packed.parent.mkdir(parents=True, exist_ok=True)
-        packed.write_bytes(lzma.compress(text))
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(lzma.compress(text))
 
 
 def measure_tree(root: Path) -> int:
-    """Returns the bytes of all files but for those that git ignores."""
+    """Returns the bytes of all files except those that git ignores."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=root, capture_output=True, check=True)
-    return measure_files(root / name.decode() for name in done.stdout.split(b"\0")[:-1])
+    process = subprocess.run(command, cwd=root, capture_output=True, check=True)
+    names = process.stdout.split(b"\0")[:-1]
+    return measure_files(root / name.decode() for name in names)
 
 
 def measure_files(paths: Iterable[Path]) -> int:
+    """Returns the bytes of all files together."""
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def check(tree: int, parcel: int, most: int = MOST) -> None:
-    """Ends the program if both together are too large."""
-    if tree + parcel > most:
+def check_size(tree: int, parcel: int, max_bytes: int = MAX_BYTES) -> None:
+    """Ends the program if the bytes of both together are too many."""
+    if tree + parcel > max_bytes:
         sys.exit(
             f"error: the tree's {tree:,} bytes and the parcel's {parcel:,} are more"
-            f" than {most:,}; leave out a run of experiments/gpu/plan.py"
+            f" than {max_bytes:,}; remove a run from experiments/gpu/plan.py"
         )
 
 

@@ -1,6 +1,6 @@
-"""The parcel: what a machine without network lacks, packed beside the tree.
+"""Opens the parcel, which has what a machine without network lacks.
 
-.parcel/ holds wheels of pure Python and texts, compressed by xz. This file needs Python
+.parcel/ has wheels of pure Python and texts, compressed by xz. This file needs Python
 alone, since it runs before anything is installed.
 """
 
@@ -10,41 +10,43 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from experiments.gpu.stage import Job
+
 PARCEL, TEXTS = ".parcel", "texts"
 Version = tuple[int, ...]
 
 
-def open_parcel(parcel: Path, runs: Path, job) -> dict[str, str]:
+def open_parcel(parcel: Path, runs: Path, job: Job) -> dict[str, str]:
     """Unpacks a parcel, if there is one, below the folder of runs.
 
     Args:
       parcel: its folder.
-      runs: where to.
+      runs: the folder of workdirs and logs.
       job: reports what was unpacked.
 
     Returns:
-      PYTHONPATH and CHARLM_DATA, by which what was unpacked is found.
+      PYTHONPATH and CHARLM_DATA, which name the folders of wheels and texts.
     """
     environment, wheels = {}, []
     site, data = (runs / "site").resolve(), (runs / "texts").resolve()
     shutil.rmtree(site, ignore_errors=True)
     for wheel in sorted(parcel.glob("*.whl")):
-        if is_wanted(wheel.name):
+        if is_needed(wheel.name):
             zipfile.ZipFile(wheel).extractall(site)
             wheels.append(wheel.stem)
             environment["PYTHONPATH"] = str(site)
-    texts = sorted((parcel / TEXTS).rglob("*.xz"))
-    for packed in texts:
-        path = data / packed.relative_to(parcel / TEXTS).with_suffix("")
+    archives = sorted((parcel / TEXTS).rglob("*.xz"))
+    for archive in archives:
+        path = data / archive.relative_to(parcel / TEXTS).with_suffix("")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with lzma.open(packed) as file, path.open("wb") as text:
+        with lzma.open(archive) as file, path.open("wb") as text:
             shutil.copyfileobj(file, text, 1 << 20)
         environment["CHARLM_DATA"] = str(data)
-    job.report(wheels=" ".join(wheels) or "none", texts=len(texts))
+    job.report(wheels=" ".join(wheels) or "none", texts=len(archives))
     return environment
 
 
-def is_wanted(wheel: str) -> bool:
+def is_needed(wheel: str) -> bool:
     """Returns whether this Python has no such package, or an older one.
 
     Args:
@@ -58,7 +60,7 @@ def is_wanted(wheel: str) -> bool:
 
 
 def parse_version(version: str) -> Version:
-    """Returns the numbers that a version begins with: "0.12.8rc1" is (0, 12)."""
+    """Returns the numbers at the start of a version: "0.12.8rc1" is (0, 12)."""
     numbers = []
     for part in version.split("."):
         if not part.isdecimal():

@@ -1,9 +1,10 @@
-"""An LSTM language model as a textbook writes it, to check the fast paths against.
+"""An LSTM language model in the equations of a textbook, to check the fast paths.
 
-In float64, on the CPU, whatever else the process computes on.
+It computes in float64 on the CPU, whatever else the process computes on.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,19 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from charlm.model.cells import LSTMState
+from charlm.model.dropout import apply_dropout
+from charlm.model.lstm import LSTMState
 
 PyTree = Any
 
 
-def make_reference(layers: int, dropout: float):
+def make_reference(layers: int, dropout: float) -> Callable[..., Any]:
     """Returns (params, carry, ids, masks, weights) -> ((loss, aux), gradients).
 
-    Its arguments and results are those of the function that `correct.make_step` makes,
-    but for the masks keep[t, b, h] of each layer, in the place of a key.
+    Its arguments and results are those of the function of `correctness.make_step`,
+    except that the masks keep[t, b, h] of each layer take the place of a key.
     """
 
-    def loss(params, carry, ids, masks, weights):
+    def compute_loss(params, carry, ids, masks, weights):
         x, states = jax.nn.one_hot(ids[:-1], len(params["layer_0"]["wx"])), []
         for n in range(layers):
             state, x = unroll(params[f"layer_{n}"], carry[n], x)
@@ -31,10 +33,11 @@ def make_reference(layers: int, dropout: float):
             states.append(state)
         logits = x @ params["head"]["w"] + params["head"]["b"]
         log_p = jax.nn.log_softmax(logits)
-        picked = jnp.take_along_axis(log_p, ids[1:, :, None], axis=-1)
-        return weigh(-picked.mean(), states, weights), (tuple(states), logits)
+        target_log_p = jnp.take_along_axis(log_p, ids[1:, :, None], axis=-1)
+        loss = add_weighted_states(-target_log_p.mean(), states, weights)
+        return loss, (tuple(states), logits)
 
-    step = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))
+    step = jax.jit(jax.value_and_grad(compute_loss, (0, 1), has_aux=True))
 
     def run(params, carry, *rest):
         with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
@@ -59,40 +62,39 @@ def unroll(
     return jax.lax.scan(step, state, xs)
 
 
-def weigh(nats: Array, states: PyTree, weights: PyTree) -> Array:
+def add_weighted_states(nats: Array, states: PyTree, weights: PyTree) -> Array:
     """Returns a loss that depends on the states after the window as well."""
     products = jax.tree.map(lambda s, w: (s * w).mean(), tuple(states), weights)
     return functools.reduce(jnp.add, jax.tree.leaves(products), nats)
 
 
-def get_error(found: PyTree, wanted: PyTree) -> tuple[float, str]:
-    """Returns the largest relative error of any leaf, |found - wanted| / |wanted|.
+def get_error(actual: PyTree, expected: PyTree) -> tuple[float, str]:
+    """Returns the largest relative error of a leaf, |actual - expected| / |expected|.
 
     Returns:
       The error, and the path of the leaf.
     """
     errors = {}
-    pairs = zip(
-        jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(wanted), strict=True
-    )
-    for (path, x), y in pairs:
+    leaves = jax.tree_util.tree_leaves_with_path(actual)
+    for (path, x), y in zip(leaves, jax.tree.leaves(expected), strict=True):
         x, y = np.asarray(x, np.float64), np.asarray(y)
         error = np.linalg.norm(x - y) / np.linalg.norm(y)
-        # Not a number is the worst there is.
+        # NaN counts as infinite.
         errors[jax.tree_util.keystr(path)] = float(np.nan_to_num(error, nan=np.inf))
-    worst = max(errors, key=lambda name: errors[name])
-    return errors[worst], worst
+    path = max(errors, key=lambda name: errors[name])
+    return errors[path], path
 
 
-def draw_masks(
-    drop, rate: float, keys: list, shape: tuple[int, int, int]
-) -> list[Bool[np.ndarray, "t b h"]]:
-    """Returns the mask that `drop` draws with each key."""
-    ones = jnp.ones(shape)
-    return [np.asarray(drop(rate, key, ones)) != 0 for key in keys]
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def draw_mask(
+    rate: float, key: Array, shape: tuple[int, int, int]
+) -> Bool[Array, "t b h"]:
+    """Returns the mask that charlm's dropout draws with a key."""
+    outputs: Any = apply_dropout(rate, key, jnp.ones(shape))
+    return outputs != 0
 
 
 def draw_ids(vocab_size: int, t: int, b: int, seed: int) -> Int[np.ndarray, "t+1 b"]:
     """Returns ids of a window and of the characters after it."""
-    drawn = np.random.default_rng(seed).integers(0, vocab_size, (t + 1, b))
-    return drawn.astype(np.int32)
+    ids = np.random.default_rng(seed).integers(0, vocab_size, (t + 1, b))
+    return ids.astype(np.int32)

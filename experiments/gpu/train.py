@@ -1,60 +1,58 @@
-"""The post's sizes: two lanes of runs at once, each run until its share of the time."""
+"""Trains the post's sizes in two lanes at once, each run for its share of the time."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from experiments.gpu.plan import Run
-from experiments.gpu.stage import Job, read_last_line
-from experiments.gpu.training import GRACE, start_training, wait_until
+from experiments.gpu.plan import TrainingRun
+from experiments.gpu.stage import Job, Result, read_last_line
+from experiments.gpu.train_process import GRACE_SECONDS, start_training, wait_until
 
 
 def run(job: Job) -> None:
-    began = time.monotonic()
-    seconds = max(1.0, job.seconds - GRACE)
-    with ThreadPoolExecutor(len(job.plan.lanes)) as pool:
-        lanes = [
-            pool.submit(run_lane, job, lane, began, seconds) for lane in job.plan.lanes
-        ]
-    for lane in lanes:
-        lane.result()  # raises what it raised
+    start, lanes = time.monotonic(), job.plan.lanes
+    seconds = max(1.0, job.seconds - GRACE_SECONDS)
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        futures = [pool.submit(run_lane, job, lane, start, seconds) for lane in lanes]
+    for future in futures:
+        future.result()  # raises the exception of its lane, if there was one
 
 
-def run_lane(job: Job, lane: tuple[Run, ...], began: float, seconds: float) -> None:
+def run_lane(
+    job: Job, lane: tuple[TrainingRun, ...], start: float, seconds: float
+) -> None:
     """Trains the runs of a lane one after another.
 
     Args:
       job: of this stage.
       lane: its runs.
-      began: when, by time.monotonic.
+      start: of the lane, by time.monotonic.
       seconds: of the whole lane.
     """
-    for each in lane:
-        end, log = began + each.until * seconds, job.logs / f"{each.name}.log"
-        process = start_training(
-            each.config, job.folder / each.name, log, *make_flags(each)
-        )
+    for run in lane:
+        end, log = start + run.until * seconds, job.logs / f"{run.name}.log"
+        workdir = job.run_folder / run.name
+        process = start_training(run.config, workdir, log, *make_flags(run))
         status = wait_until(process, lambda end=end: time.monotonic() > end)
-        job.report(run=each.name, ended=status, **read_progress(job, each))
+        job.report(run=run.name, ended=status, **read_progress(job, run))
         if status in ("failed", "killed"):
-            job.report(run=each.name, error=read_last_line(log))
+            job.report(run=run.name, error=read_last_line(log))
 
 
-def make_flags(each: Run) -> list[str]:
-    """Returns the flags of a run: what is due, is due at the same steps."""
-    due = ("eval", "checkpoint", "sample") if each.every else ()
-    return [*each.flags, *(f"--config.train.{name}_every={each.every}" for name in due)]
+def make_flags(run: TrainingRun) -> list[str]:
+    """Returns the flags of a run, with the same interval for all that it writes."""
+    names = ("eval", "checkpoint", "sample") if run.every else ()
+    return [*run.flags, *(f"--config.train.{name}_every={run.every}" for name in names)]
 
 
-def read_progress(job: Job, each: Run) -> dict:
-    """Returns what the last lines of a run's metrics say."""
+def read_progress(job: Job, run: TrainingRun) -> Result:
+    """Returns the last values of a run's metrics."""
     from charlm.workdir.metrics import read_metrics
 
-    records = read_metrics(job.folder / each.name)
-    found = {}
-    for record in records:
+    progress = {}
+    for record in read_metrics(job.run_folder / run.name):
         if record["split"] in ("train", "valid"):
-            found[record["split"]] = record["nats_per_char"]
-            found |= {name: record[name] for name in ("step", "epoch", "seconds")}
+            progress[record["split"]] = record["nats_per_char"]
+            progress |= {name: record[name] for name in ("step", "epoch", "seconds")}
         if record["split"] == "train":
-            found["chars_per_second"] = record["chars_per_second"]
-    return found
+            progress["chars_per_second"] = record["chars_per_second"]
+    return progress

@@ -1,29 +1,28 @@
-"""python -m experiments.gpu.unpack DIR [--runs=runs]: what came back, as workdirs.
+"""python -m experiments.gpu.unpack DIR [--runs=runs]: makes workdirs of the output.
 
-Each is read by charlm.load_model, charlm.sample, charlm.evaluate and charlm.visualize.
-It has no state of the optimizer, so that charlm.train does not go on with it; another
-run can begin from it, by train.init_from.
+charlm.load_model, charlm.sample, charlm.evaluate and charlm.visualize read them. They
+lack the optimizer's state, so that charlm.train cannot continue them; another run can
+start from one by train.init_from.
 """
 
 import argparse
-import io
 import json
 import sys
 import tarfile
 from pathlib import Path
 
-from experiments.gpu.collect import KEPT, LOG
+from experiments.gpu.collect import FILES, LOG
 from experiments.gpu.scores import MODEL
 from experiments.gpu.weights import read_weights
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="what came back")
+    parser.add_argument("folder", type=Path, help="the output of experiments.gpu.run")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        unpack(given.folder, given.runs)
+        unpack(arguments.folder, arguments.runs)
     except (FileNotFoundError, FileExistsError) as error:
         sys.exit(f"error: {error}")
 
@@ -32,22 +31,22 @@ def unpack(folder: Path, runs: Path) -> list[Path]:
     """Makes a workdir of each run whose weights came back.
 
     Args:
-      folder: what came back.
+      folder: the output.
       runs: the folder of workdirs.
 
     Returns:
       The workdirs.
 
     Raises:
-      FileExistsError: one is there already.
+      FileExistsError: a workdir exists.
       FileNotFoundError: there is no log.
     """
     files = read_log(folder / LOG)
     names = []
-    for name, of_run in files.items():
+    for name, run_files in files.items():
         if (runs / name).exists():
-            raise FileExistsError(f"{runs / name} is there already; move it away")
-        if MODEL in of_run and (folder / f"{name}.npz").exists():
+            raise FileExistsError(f"{runs / name} exists; move it away")
+        if MODEL in run_files and (folder / f"{name}.npz").exists():
             names.append(name)
         else:
             print(f"{name}: no weights came back")
@@ -56,41 +55,45 @@ def unpack(folder: Path, runs: Path) -> list[Path]:
 
 def read_log(path: Path) -> dict[str, dict[str, bytes]]:
     """Returns the files of each run in a log, by the run's name and their own."""
-    found: dict[str, dict[str, bytes]] = {}
-    with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as archive:
+    files: dict[str, dict[str, bytes]] = {}
+    with tarfile.open(path) as archive:
         for member in archive:
             run, _, name = member.name.partition("/")
-            if member.isfile() and name in (*KEPT, MODEL) and run == Path(run).name:
+            if member.isfile() and name in (*FILES, MODEL) and run == Path(run).name:
                 file = archive.extractfile(member)
-                found.setdefault(run, {})[name] = file.read() if file else b""
-    return found
+                files.setdefault(run, {})[name] = file.read() if file else b""
+    return files
 
 
 def make_workdir(folder: Path, workdir: Path, files: dict[str, bytes]) -> Path:
-    """Writes a workdir with one checkpoint, that of the weights."""
-    from charlm.workdir.checkpoints import Checkpoints
-    from charlm.workdir.logs import log_checksums
+    """Writes a workdir with one checkpoint, which has the weights.
 
-    about = json.loads(files[MODEL])
+    Args:
+      folder: the output.
+      workdir: its path.
+      files: of the run, by their names.
+    """
+    from charlm.workdir.checkpoints import Checkpoints
+
+    metadata = json.loads(files[MODEL])
     params = read_weights(folder, workdir.name)
     workdir.mkdir(parents=True)
-    for name in KEPT:
+    for name in FILES:
         if name in files:
             (workdir / name).write_bytes(files[name])
     notes = {
-        **about["notes"],
-        "weights": about["weights"],
-        "weights_from": about["machine"],
-        "logs": log_checksums(workdir),
+        **metadata["notes"],
+        "weights": metadata["weights"],
+        "weights_from": metadata["machine"],
     }
-    with Checkpoints(workdir) as kept:
-        kept.save(
-            about["step"],
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(
+            metadata["step"],
             {"params": params},
             notes=notes,
-            nats_per_char=about["nats_per_char"],
+            nats_per_char=metadata["nats_per_char"],
         )
-    print(f"{workdir}: step {about['step']:,}, weights in {about['weights']}")
+    print(f"{workdir}: step {metadata['step']:,}, weights in {metadata['weights']}")
     return workdir
 
 

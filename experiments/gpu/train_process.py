@@ -1,4 +1,4 @@
-"""charlm.train as a process that is stopped by SIGINT, as a user stops it."""
+"""Runs charlm.train in a process that SIGINT stops, as a user stops it."""
 
 import os
 import signal
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from experiments.gpu.stage import ROOT
 
-GRACE = 15.0  # seconds to save in, after SIGINT
-POLL = 0.05
+GRACE_SECONDS = 15.0  # in which a run saves after SIGINT
+POLL_SECONDS = 0.05
 
 
 def start_training(
     config: str, workdir: Path, log: Path, *flags: str, **environment: str
 ) -> subprocess.Popen:
-    """Starts charlm.train in the group of this process.
+    """Starts charlm.train in the process group of this process.
 
     Args:
       config: configs/NAME.py or configs/NAME.py:VARIANT, without the folder.
       workdir: of the run.
-      log: takes what it says.
-      flags: more of charlm.train's.
+      log: for its output.
+      flags: more flags of charlm.train.
       environment: more variables.
     """
     command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
@@ -37,23 +37,23 @@ def start_training(
         )
 
 
-def wait_until(process: subprocess.Popen, is_time: Callable[[], bool]) -> str:
-    """Waits for a run to end; when it is time, interrupts it so that it saves.
+def wait_until(process: subprocess.Popen, is_due: Callable[[], bool]) -> str:
+    """Waits for a run to end, and interrupts it when `is_due`, so that it saves.
 
     Returns:
       "done", "stopped", "failed", or "killed" if it did not end after SIGINT.
     """
     while process.poll() is None:
-        if is_time():
+        if is_due():
             return _interrupt(process)
-        time.sleep(POLL)
+        time.sleep(POLL_SECONDS)
     return "failed" if process.returncode else "done"
 
 
 def _interrupt(process: subprocess.Popen) -> str:
     process.send_signal(signal.SIGINT)
     try:
-        code = process.wait(GRACE)
+        code = process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
