@@ -175,6 +175,9 @@ def test_the_sum_of_losses_does_not_grow_with_the_log_off():
     state = LogState.from_notes({"pending": [1.5, 2.5], "best": 2.0, "seconds": 3.0})
     assert state == LogState(4.0, 2, 2.0, 3.0, 0)
     assert LogState.from_notes({"log": state._asdict()}) == state
+    for value in (float("inf"), "many", None):
+        with pytest.raises(UserError, match="notes of the newest checkpoint"):
+            LogState.from_notes({"log": {"loss_count": value}})
 
 
 def test_another_text_when_it_is_asked_for(tmp_path):

@@ -48,7 +48,7 @@ class LogState(NamedTuple):
         """
         try:
             return cls._parse(notes)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(
                 "the notes of the newest checkpoint are not what charlm writes; remove"
                 " that checkpoint, or train in another workdir"
