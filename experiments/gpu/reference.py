@@ -40,9 +40,10 @@ def make_reference(layers: int, dropout: float) -> Callable[..., Any]:
     step = jax.jit(jax.value_and_grad(compute_loss, (0, 1), has_aux=True))
 
     def run(params, carry, *rest):
+        # NumPy's arrays are on no device, so that the CPU computes.
         with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
             wide = jax.tree.map(lambda x: np.asarray(x, np.float64), (params, carry))
-            return jax.device_get(step(*wide, *rest))
+            return jax.device_get(step(*wide, *jax.device_get(rest)))
 
     return run
 
