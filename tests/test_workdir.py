@@ -197,12 +197,12 @@ def test_metrics_are_json_lines(tmp_path):
 
 def test_metrics_are_cut_at_the_first_later_step_or_a_broken_last_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    kept = '{"step": 1}\n# my note\n{"step": 2}\n[1]\n'
+    kept = '\r# my\r note\n{"step": 1}\n# my \u2028note\n{"step": 2}\n[1]\n'
     for rest in ('{"step": 3}\n{"step": 4}\n', '{"step": 2, "na', ""):
-        path.write_text(kept + rest)
+        path.write_bytes((kept + rest).encode())
         Metrics(tmp_path, step=2).close()
         assert read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
-        assert path.read_text() == kept
+        assert path.read_bytes() == kept.encode()
 
 
 def test_samples_are_cut_at_the_first_later_step(tmp_path):

@@ -57,7 +57,7 @@ def read_metrics(workdir: str | os.PathLike) -> list[Record]:
     path = Path(workdir) / FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = path.read_bytes().split(b"\n")  # no other character ends a line
     return [record for line in lines if (record := parse_record(line))]
 
 
@@ -78,11 +78,11 @@ def truncate(path: Path, step: int) -> None:
         return
     data = path.read_bytes()
     end = 0
-    for line in data.splitlines(keepends=True):
+    for line in data.split(b"\n")[:-1]:  # what follows the last newline is broken
         record = parse_record(line)
-        if not line.endswith(b"\n") or (record and record["step"] > step):
+        if record and record["step"] > step:
             break
-        end += len(line)
+        end += len(line) + 1
     if end < len(data):
         os.truncate(path, end)
 
