@@ -15,12 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.gpu.hopper import make_hopper_lstm
 from experiments.gpu.stage import ROOT, Job, parse_job, read_last_line
 from experiments.speed.contender import Contender
 
 TURNS = 3
 DTYPES = ("float32", "tf32", "bfloat16")
 CHARLM, TORCH, WHOLE_LOOP = "charlm", "torch.nn.LSTM", "charlm, +WHILE"
+KERNELS = "charlm, Hopper kernels"
 # The loop over time as one CUDA graph; off by default.
 COMMAND_BUFFERS = "--xla_gpu_enable_command_buffer=+WHILE"
 PROFILE_SECONDS = 40
@@ -53,6 +55,8 @@ def start_all(job: Job, shape: str) -> Contenders:
     keys = [Key(peer, dtype) for dtype in DTYPES for peer in (CHARLM, TORCH)]
     if shape == job.plan.profile_shape:
         keys.append(Key(WHOLE_LOOP, "bfloat16"))
+    if job.plan.make_shape(shape, "bfloat16").features in job.plan.hopper_widths:
+        keys.append(Key(KERNELS, "bfloat16"))
     return {key: start(job, shape, key) for key in keys}
 
 
@@ -114,13 +118,15 @@ def measure_shape(
         peak_mb = turns[key][0]["peak_mb"]
         job.report(**row, ms=medians[key], peak_mb=peak_mb, turns=times)
     for dtype in DTYPES:
-        ours, theirs = (medians.get(Key(peer, dtype)) for peer in (CHARLM, TORCH))
-        if ours and theirs:
-            job.report(shape=shape, dtype=dtype, torch_over_charlm=theirs / ours)
+        theirs = medians.get(Key(TORCH, dtype))
+        for peer in (CHARLM, KERNELS):
+            if theirs and (ours := medians.get(Key(peer, dtype))):
+                row = {"shape": shape, "dtype": dtype, "peer": peer}
+                job.report(**row, torch_over_it=theirs / ours)
 
 
 def profile(job: Job) -> None:
-    """Reports the kernels of three steps, from a process with a deadline."""
+    """Reports the CUDA kernels of three steps, from a process with a deadline."""
     log = job.logs / "profile.log"
     with log.open("wb") as errors:
         command = job.make_command("profiling")
@@ -138,15 +144,15 @@ def contend(job: Job, shape: str, key: Key) -> None:
     """Runs a contender, which takes a turn for each line of its input."""
     from experiments.speed.peers import charlm_steps, torch_steps
 
+    sizes, count = job.plan.make_shape(shape, key.dtype), job.plan.steps
     if key.peer == TORCH:
-        make_steps, get_peak_mb = torch_steps, get_torch_peak_mb
+        run_steps, get_peak_mb = torch_steps(sizes), get_torch_peak_mb
     else:
         from charlm.model.jax_setup import configure_jax
 
         configure_jax()
-        make_steps, get_peak_mb = charlm_steps, get_jax_peak_mb
-    count = job.plan.steps
-    run_steps = make_steps(job.plan.make_shape(shape, key.dtype))
+        cell = make_hopper_lstm(job.smoke) if key.peer == KERNELS else "lstm"
+        run_steps, get_peak_mb = charlm_steps(sizes, cell=cell), get_jax_peak_mb
     for _ in sys.stdin:
         start_time = time.perf_counter()
         run_steps(count)

@@ -5,7 +5,7 @@ This file needs Python alone, since it runs before the parcel is open.
 
 from typing import Any, NamedTuple
 
-TOTAL_SECONDS = 540  # of all stages
+TOTAL_SECONDS = 660  # of all stages
 FINAL_STAGES = ("scores", "collect")  # their time is reserved
 
 
@@ -19,6 +19,7 @@ class TrainingRun(NamedTuple):
       every: steps between two scores, samples and checkpoints; 0 is the config's own.
       flags: more flags of charlm.train.
       dtype: in which its weights come back, "float32" or "bfloat16".
+      kernels: whether its LSTM is by the Hopper kernels.
     """
 
     name: str
@@ -27,6 +28,7 @@ class TrainingRun(NamedTuple):
     every: int = 0
     flags: tuple[str, ...] = ()
     dtype: str = "bfloat16"
+    kernels: bool = False
 
 
 class Plan(NamedTuple):
@@ -35,10 +37,12 @@ class Plan(NamedTuple):
     Attributes:
       seconds: of each stage, at most, in the order in which the stages run.
       widths: of the models whose correctness is checked.
+      hopper_widths: of those that are checked with the Hopper kernels.
       determinism: the config and the flags of the run that is repeated.
       shapes: of the training steps that are timed, by name: the fields of a Shape.
       steps: of a turn.
       profile_shape: the shape of which a profile is taken.
+      population: models that are trained at once.
       sampling_length: characters of each text in the sampling that is timed.
       scoring_windows: of every stream, in the scoring that is timed.
       lanes: training runs that follow one another, beside those of the other lanes.
@@ -47,10 +51,12 @@ class Plan(NamedTuple):
 
     seconds: dict[str, float]
     widths: tuple[int, ...]
+    hopper_widths: tuple[int, ...]
     determinism: tuple[str, ...]
     shapes: dict[str, tuple]
     steps: int
     profile_shape: str
+    population: int
     sampling_length: int
     scoring_windows: int
     lanes: tuple[tuple[TrainingRun, ...], ...]
@@ -73,6 +79,8 @@ class Plan(NamedTuple):
         return Shape(*self.shapes[name])._replace(dtype=dtype)
 
 
+# The last fields of a run in bfloat16 by the Hopper kernels.
+KERNELS = (("--config.model.dtype=bfloat16",), "bfloat16", True)
 TF32 = ("--config.model.precision=tf32",)
 FULL = Plan(
     seconds={
@@ -81,11 +89,14 @@ FULL = Plan(
         "determinism": 50,
         "bench": 100,
         "throughput": 25,
+        "population": 50,
+        "hopper": 100,
         "train": float("inf"),  # the rest
         "scores": 40,
         "collect": 8,
     },
     widths=(64, 512),
+    hopper_widths=(64, 256, 512),
     determinism=("war_and_peace.py", "--config.train.steps=300", *TF32),
     shapes={
         "2x512 100x100": (2, 512, 100, 100, 96, 0.5),
@@ -94,19 +105,18 @@ FULL = Plan(
     },
     steps=64,
     profile_shape="2x512 100x100",
+    population=8,
     sampling_length=2048,
     scoring_windows=100,
     lanes=(
         (
-            TrainingRun(
-                "paul_graham-full", "paul_graham.py", 0.45, 720, TF32, "float32"
-            ),
-            TrainingRun("war_and_peace-full", "war_and_peace.py", 0.8, 650, TF32),
-            TrainingRun("shakespeare-full", "shakespeare.py", 1.0, 1028, TF32),
+            TrainingRun("paul_graham-full", "paul_graham.py", 0.4, 720, *KERNELS),
+            TrainingRun("war_and_peace-full", "war_and_peace.py", 0.7, 650, *KERNELS),
+            TrainingRun("shakespeare-full", "shakespeare.py", 1.0, 1028, *KERNELS),
         ),
         (
-            TrainingRun("linux-kernel", "linux.py:kernel", 0.6, 2628, TF32),
-            TrainingRun("latex-full", "latex.py", 1.0, 2712, TF32),
+            TrainingRun("latex-full", "latex.py", 0.6, 2712, *KERNELS),
+            TrainingRun("linux-kernel", "linux.py:kernel", 1.0, 2628, TF32),
         ),
     ),
     sample_length=2000,
@@ -120,18 +130,22 @@ SMOKE = Plan(
         "determinism": 150,
         "bench": 150,
         "throughput": 90,
+        "population": 60,
+        "hopper": 120,
         "train": 100,
         "scores": 150,
         "collect": 30,
     },
     widths=(16, 64),
+    hopper_widths=(64,),
     determinism=("war_and_peace.py:smoke", "--config.train.steps=200"),
     shapes={
-        "2x16 8x20": (2, 16, 8, 20, 65, 0.5),
+        "2x64 8x20": (2, 64, 8, 20, 65, 0.5),
         "1x16 8x20": (1, 16, 8, 20, 65),
     },
     steps=8,
-    profile_shape="2x16 8x20",
+    profile_shape="2x64 8x20",
+    population=2,
     sampling_length=512,
     scoring_windows=1,
     lanes=(

@@ -1,4 +1,4 @@
-"""Reports the kernels of three training steps on the device, and their time.
+"""Reports the CUDA kernels of three training steps, and their time.
 
 The program as XLA compiled it and the trace are among the logs.
 """
@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from experiments.gpu.stage import Job, Result, parse_job
 
@@ -19,16 +20,35 @@ MAX_TRACE_BYTES = 1_000_000  # a larger trace does not come back
 
 
 def main(job: Job) -> None:
-    import jax
-
     from charlm.model.jax_setup import configure_jax
-    from experiments.speed.peers import charlm_program
+
+    from experiments.gpu.bench import CHARLM, KERNELS
+    from experiments.gpu.hopper import make_hopper_lstm
 
     configure_jax()
-    name = job.plan.profile_shape
-    run, state, ids = charlm_program(job.plan.make_shape(name, "tf32"))
+    shape = job.plan.profile_shape
+    profile(job, shape, "bfloat16", KERNELS, make_hopper_lstm(job.smoke))
+    profile(job, shape, "tf32", CHARLM)
+
+
+def profile(job: Job, shape: str, dtype: str, peer: str, cell: Any = "lstm") -> None:
+    """Reports the kernels of a training step.
+
+    Args:
+      job: of this stage.
+      shape: its name.
+      dtype: of products.
+      peer: names the cell in the report.
+      cell: of the layers.
+    """
+    import jax
+
+    from experiments.speed.peers import charlm_program
+
+    run, state, ids = charlm_program(job.plan.make_shape(shape, dtype), cell=cell)
+    name = "-".join(f"{shape} {dtype} {peer}".split())
     text = run.lower(state, ids, STEPS).compile().as_text()
-    with gzip.open(job.logs / "program.hlo.txt.gz", "wt") as file:
+    with gzip.open(job.logs / f"{name}.hlo.txt.gz", "wt") as file:
         file.write(text)
     state, _ = jax.block_until_ready(run(state, ids, STEPS))
     folder = job.run_folder / "trace"
@@ -36,9 +56,10 @@ def main(job: Job) -> None:
     with jax.profiler.trace(str(folder)):
         jax.block_until_ready(run(state, ids, STEPS))
     for trace in folder.rglob("*.trace.json.gz"):
-        job.report(profile=f"{STEPS} steps of {name}", **summarize(trace))
+        row = {"shape": shape, "dtype": dtype, "peer": peer}
+        job.report(profile=f"{STEPS} steps", **row, **summarize(trace))
         if trace.stat().st_size < MAX_TRACE_BYTES:
-            shutil.copyfile(trace, job.logs / "trace.json.gz")
+            shutil.copyfile(trace, job.logs / f"{name}.trace.json.gz")
 
 
 def summarize(trace: Path) -> Result:

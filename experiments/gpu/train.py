@@ -31,7 +31,9 @@ def run_lane(
     for run in lane:
         end, log = start + run.until * seconds, job.logs / f"{run.name}.log"
         workdir = job.run_folder / run.name
-        process = start_training(run.config, workdir, log, *make_flags(run))
+        module = "experiments.gpu.train_hopper" if run.kernels else "charlm.train"
+        flags = make_flags(run)
+        process = start_training(run.config, workdir, log, *flags, module=module)
         status = wait_until(process, lambda end=end: time.monotonic() > end)
         job.report(run=run.name, ended=status, **read_progress(job, run))
         if status in ("failed", "killed"):

@@ -15,7 +15,12 @@ POLL_SECONDS = 0.05
 
 
 def start_training(
-    config: str, workdir: Path, log: Path, *flags: str, **environment: str
+    config: str,
+    workdir: Path,
+    log: Path,
+    *flags: str,
+    module: str = "charlm.train",
+    **environment: str,
 ) -> subprocess.Popen:
     """Starts charlm.train in the process group of this process.
 
@@ -24,9 +29,10 @@ def start_training(
       workdir: of the run.
       log: for its output.
       flags: more flags of charlm.train.
+      module: charlm.train, or one with its flags.
       environment: more variables.
     """
-    command = [sys.executable, "-m", "charlm.train", f"--config=configs/{config}"]
+    command = [sys.executable, "-m", module, f"--config=configs/{config}"]
     with log.open("ab") as file:
         return subprocess.Popen(
             [*command, f"--workdir={workdir}", *flags],

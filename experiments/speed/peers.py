@@ -62,10 +62,11 @@ def make_text(shape: Shape) -> np.ndarray:
     return ids.astype(np.uint8)
 
 
-def make_model(shape: Shape) -> LanguageModel:
+def make_model(shape: Shape, cell: Any = "lstm") -> LanguageModel:
     """Returns charlm's model of a shape."""
     return make_language_model(
         vocab_size=shape.symbols,
+        cell=cell,
         layers=shape.layers,
         features=shape.features,
         dropout=shape.dropout,
@@ -74,15 +75,16 @@ def make_model(shape: Shape) -> LanguageModel:
 
 
 def charlm_program(
-    shape: Shape, mesh: Mesh | None = None
+    shape: Shape, mesh: Mesh | None = None, cell: Any = "lstm"
 ) -> tuple[Any, TrainState, jax.Array]:
     """Returns (train_steps, state, data) as `fit` has them, the text on the device.
 
     Args:
       shape: of the model and its windows.
       mesh: the devices; by default, those that `fit` takes.
+      cell: of its layers.
     """
-    lm = make_model(shape)
+    lm = make_model(shape, cell)
     optimizer = make_optimizer(learning_rate=2e-3, name="adam", clip=5.0)
     guarded_step = make_guarded_step(
         make_train_step(lm, optimizer), vocab_size=shape.symbols
@@ -99,9 +101,11 @@ def charlm_program(
     return run, state, jax.device_put(streams.ids, sharding.replicate(mesh))
 
 
-def charlm_steps(shape: Shape, mesh: Mesh | None = None) -> Steps:
+def charlm_steps(
+    shape: Shape, mesh: Mesh | None = None, cell: Any = "lstm"
+) -> Steps:
     """Returns charlm's steps, all of them in one dispatch."""
-    run, state, ids = charlm_program(shape, mesh)
+    run, state, ids = charlm_program(shape, mesh, cell)
     current = [state]
 
     def steps(count):

@@ -1,0 +1,26 @@
+"""charlm.train with the LSTM by Hopper kernels, in bfloat16; elsewhere, by the scan."""
+
+import sys
+
+
+def main() -> int:
+    from charlm import train
+    from charlm.model import cells
+    from charlm.model.jax_setup import configure_jax
+    from experiments.gpu.hopper_lstm import unroll_lstm_on_hopper
+
+    configure_jax()
+    import jax
+
+    def make_lstm(*options):
+        lstm = cells.make_lstm(*options)
+        if jax.default_backend() != "gpu":
+            return lstm
+        return lstm._replace(unroll=unroll_lstm_on_hopper)
+
+    cells.MAKERS["lstm"] = make_lstm
+    return train.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
