@@ -1,6 +1,6 @@
 """The forward and backward loops of an LSTM layer as Pallas kernels for Hopper GPUs.
 
-They have been compiled for an H100 and never run. `hopper_emulation.py` emulates their
+README.md has what an H200 showed. `hopper_emulation.py` emulates their
 exchange and runs their arithmetic (`hopper_gates.py`); `hopper_packing.py` has the
 layout of the arrays.
 

@@ -21,7 +21,6 @@ MAX_TRACE_BYTES = 1_000_000  # a larger trace does not come back
 
 def main(job: Job) -> None:
     from charlm.model.jax_setup import configure_jax
-
     from experiments.gpu.bench import CHARLM, KERNELS
     from experiments.gpu.hopper import make_hopper_lstm
 

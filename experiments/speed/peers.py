@@ -101,9 +101,7 @@ def charlm_program(
     return run, state, jax.device_put(streams.ids, sharding.replicate(mesh))
 
 
-def charlm_steps(
-    shape: Shape, mesh: Mesh | None = None, cell: Any = "lstm"
-) -> Steps:
+def charlm_steps(shape: Shape, mesh: Mesh | None = None, cell: Any = "lstm") -> Steps:
     """Returns charlm's steps, all of them in one dispatch."""
     run, state, ids = charlm_program(shape, mesh, cell)
     current = [state]
