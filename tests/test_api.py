@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import types
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from conftest import SMALL, files, read_untimed, train
 import charlm
 from charlm.config import default_config
 from charlm.errors import UserError
+from charlm.training import reporters
 from charlm.training.reporters import Reporter
 from charlm.workdir.checksums import tree_sha256
 
@@ -123,6 +125,27 @@ def test_an_optimizer_of_ones_own(tmp_path, text_file):
     assert model.generate(length=3)
 
 
+def test_another_optimizer_or_cell_is_named_and_nothing_is_called_damaged(
+    tmp_path, text_file
+):
+    run = tmp_path / "run"
+    fit(text_file, run, optimizer=optax.sgd(0.5), steps=20)
+    before = files(run)
+    with pytest.raises(UserError, match="optim.name is 'custom' there"):
+        fit(text_file, run)
+    with pytest.raises(UserError, match="whole, but of another model or optimizer"):
+        fit(text_file, run, optimizer=optax.adam(0.1))
+    with pytest.raises(UserError, match="has an optimizer of its own"):
+        charlm.make_optimizer(learning_rate=0.1, name="custom")
+    assert files(run) == before
+    fit(text_file, tmp_path / "cell", cell=make_min_gru(), steps=20)
+    before = files(tmp_path / "cell")
+    for cell in (charlm.lstm, charlm.rnn):
+        with pytest.raises(UserError, match="whole, but of another model"):
+            charlm.load_model(tmp_path / "cell", cell=cell)
+    assert files(tmp_path / "cell") == before
+
+
 def make_min_gru() -> charlm.Cell:
     """minGRU (Feng et al. 2024), whose gates do not read the state."""
 
@@ -168,3 +191,18 @@ def test_a_cell_of_ones_own_goes_everywhere(tmp_path, text_file, embedding):
     assert np.isfinite(recorded.nats[1:]).all()
     with pytest.raises(UserError, match="record_activations"):
         loaded.show("the cat sat", search=0)
+
+
+def test_only_a_cell_of_a_notebook_has_its_display(monkeypatch):
+    """A program may import ipykernel, or run in IPython's terminal."""
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    assert not reporters.is_notebook()
+    ipython = types.ModuleType("IPython")
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    for shell, expected in (
+        (None, False),
+        (types.SimpleNamespace(), False),
+        (types.SimpleNamespace(kernel=object()), True),
+    ):
+        ipython.get_ipython = lambda shell=shell: shell
+        assert reporters.is_notebook() == expected

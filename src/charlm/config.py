@@ -9,7 +9,7 @@ resumed. To add an option, add a field here and use it.
 import dataclasses
 import difflib
 import json
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -311,7 +311,7 @@ def _find_bound(rules: Mapping[str, Any], value: float) -> str:
     """Returns which bounds a number exceeds, or ""."""
     low, high, above, below = (rules[n] for n in ("low", "high", "above", "below"))
     inside = (
-        math.isfinite(value)
+        abs(value) <= sys.float_info.max  # also of an integer too large for a float
         and (low is None or value >= low)
         and (high is None or value <= high)
         and (above is None or value > above)

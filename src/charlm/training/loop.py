@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import optax
 
-from charlm.config import RunConfig
+from charlm.config import CUSTOM, RunConfig
 from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, resolve_dtype
@@ -57,6 +57,9 @@ def start_run(
     """
     if lm is not None:
         config = dataclasses.replace(config, model=lm.config)
+    if optimizer is not None:
+        optim = dataclasses.replace(config.optim, name=CUSTOM)
+        config = dataclasses.replace(config, optim=optim)
     config = _complete(config, workdir)
     resume.check_config_matches(workdir, config)
     start = resume.load_initial_model(workdir, config)
@@ -70,7 +73,6 @@ def start_run(
         resume.check_config_matches(workdir, config)
         resume.check_vocabulary(workdir, run.vocab)
         resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
-        write_model_files(workdir, config=config, vocab=run.vocab)
         reporter.say(f"{workdir}: {describe_run(run)}")
         if config.model.dtype != "float32":
             reporter.say(f"matrix products are in {config.model.dtype}")
@@ -122,7 +124,7 @@ def train(
 
     Args:
       run: of build_run.
-      workdir: holds config.json and vocab.json.
+      workdir: new, empty, or of this run.
       params: to start from, in place of random ones.
       other_text: continue on a text that the run did not start on; its streams start
         from the zero carry.
@@ -148,6 +150,8 @@ def train(
     state, notes = resume.restore_state(workdir, state, reporter)
     if other_text and notes.get("text_sha256", run.text_sha256) != run.text_sha256:
         state = state._replace(carry=run.lm.initial_carry(batch_size))
+    # Only now: a workdir whose state cannot be continued is left as it is.
+    write_model_files(workdir, config=run.config, vocab=run.vocab)
     state = jax.device_put(state, state_shardings(mesh))
     bad_steps = run.config.train.bad_steps
     guarded_step = make_guarded_step(

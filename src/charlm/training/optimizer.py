@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from charlm.config import OptimConfig, check_options
+from charlm.config import CUSTOM, OptimConfig, check_options
+from charlm.errors import UserError
 
 DEFAULTS = OptimConfig()
 
@@ -106,6 +107,11 @@ def make_optimizer(
         clip=clip,
         clip_by=clip_by,
     )
+    if name == CUSTOM:
+        raise UserError(
+            f"name is {name!r}: this run has an optimizer of its own; pass the object"
+            " that it was trained with, as fit(..., optimizer=my_optimizer)"
+        )
     if name == "rmsprop":
         direction = optax.scale_by_rms(rms_decay, eps=1e-8, eps_in_sqrt=False)
     else:

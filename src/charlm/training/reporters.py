@@ -32,9 +32,16 @@ class Reporter(NamedTuple):
 
 def make_reporter() -> Reporter:
     """Returns the reporter for a notebook, a terminal, or a file or pipe."""
-    if "ipykernel" in sys.modules:
+    if is_notebook():
         return make_notebook_reporter()
     return make_rich_reporter() if sys.stderr.isatty() else make_plain_reporter()
+
+
+def is_notebook() -> bool:
+    """Returns whether this code runs in a cell of Jupyter or Colab."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
 
 
 def make_plain_reporter() -> Reporter:

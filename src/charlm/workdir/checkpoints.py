@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from charlm.errors import UserError
-from charlm.files import write_checksums
+from charlm.files import CHECKSUMS, write_checksums
 from charlm.version import VERSION
 from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metadata import (
@@ -193,7 +193,8 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
         `jax.eval_shape` of what makes them); other trees are not read.
 
     Raises:
-      UserError: the checkpoint is damaged, of another shape, or of a newer charlm.
+      IncompatibleCheckpoint: it is of another format, model or optimizer.
+      UserError: the checkpoint is damaged.
     """
     _quiet()
     from orbax.checkpoint import v1 as ocp
@@ -207,13 +208,23 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
     try:
         trees = ocp.load_checkpointables(str(path), target)
     except Exception as error:  # Orbax and TensorStore raise many kinds
-        reason = _first_line(error)[:80]
-        message = describe_damage(path, f"it cannot be read ({reason})")
-        raise UserError(message) from error
+        problem = f"it cannot be read ({_first_line(error)[:80]})"
+        raise _explain(path, problem) from error
     for name, tree in trees.items():
         if tree_sha256(tree) != metadata["sha256"].get(name):
-            raise UserError(describe_damage(path, f"{name} is not what was saved"))
+            raise _explain(path, f"{name} is not what was saved")
     return Restored(step, trees, metadata["notes"])
+
+
+def _explain(path: Path, problem: str) -> UserError:
+    """Returns why a checkpoint whose files were checked cannot be restored."""
+    if not (path / CHECKSUMS).exists():
+        return UserError(describe_damage(path, problem))
+    # Its files are as they were saved, so they are of something else.
+    return IncompatibleCheckpoint(
+        f"checkpoint {path.name} of {path.parent.parent} is whole, but of another model"
+        " or optimizer; give those that it was trained with (cell=, lm=, optimizer=)"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -26,7 +26,7 @@ UNREADABLE = (
 
 
 class IncompatibleCheckpoint(UserError):
-    """A checkpoint of a format that this release does not read."""
+    """A checkpoint that is whole, and of another format, model or optimizer."""
 
 
 def list_steps(folder: Path) -> list[int]:
