@@ -282,7 +282,7 @@ def summarize(
         f"Trained in {format_duration(last['seconds'])}{machine and f' on {machine}'},"
         f" {model.layers} x"
         f" {model.features}, {last['step']:,} steps. On the test text the"
-        f" {model.cell.upper()} {verdict} the best n-gram ({context} characters of"
+        f" {str(model.cell).upper()} {verdict} the best n-gram ({context} characters of"
         f" context, chosen on the validation text) by {abs(margin):.4f} nats."
     )
 

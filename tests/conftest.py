@@ -17,6 +17,7 @@ import threading
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -64,9 +65,9 @@ def compiled():
 
     names = []
 
-    def listen(name, *_, **__):
-        if "backend_compile" in name:
-            names.append(name)
+    def listen(event: str, duration_secs: float, **kwargs: str | int):
+        if "backend_compile" in event:
+            names.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield names
@@ -115,7 +116,7 @@ def serving(handler):
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def missing(what: str):
+def missing(what: str) -> NoReturn:
     """Skips a test that needs a browser, or fails where CHARLM_BROWSER=required."""
     if os.environ.get("CHARLM_BROWSER") == "required":
         pytest.fail(f"CHARLM_BROWSER=required, but {what}", pytrace=False)

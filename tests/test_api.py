@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from typing import Any
 
 import jax
 import numpy as np
@@ -103,7 +104,7 @@ def test_an_interrupt_saves_and_returns_the_model(tmp_path, text_file):
 
 
 def test_configs_of_each_kind(tmp_path, text_file):
-    config = default_config()
+    config: Any = default_config()
     config.data.path = str(text_file)
     by_config = charlm.api.make_config(config, **OPTIONS)
     by_mapping = charlm.api.make_config(config.to_dict(), **OPTIONS)
@@ -197,7 +198,7 @@ def test_only_a_cell_of_a_notebook_has_its_display(monkeypatch):
     """A program may import ipykernel, or run in IPython's terminal."""
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     assert not reporters.is_notebook()
-    ipython = types.ModuleType("IPython")
+    ipython: Any = types.ModuleType("IPython")
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     for shell, expected in (
         (None, False),

@@ -6,6 +6,7 @@ import stat
 import tarfile
 import tracemalloc
 import zipfile
+from typing import Any
 
 import pytest
 from conftest import COMPRESS, make_header, make_tar, make_zip
@@ -135,7 +136,7 @@ def test_only_plain_files_are_read(folder, tmp_path):
     sparse = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
     members.append((make_header("sparse.c", pax_headers=sparse), b"data"))
     assert join_text(folder, make_tar(members, format=tarfile.PAX_FORMAT)) == b"plain\n"
-    members = [("plain.c", b"plain\n")]
+    members: list[Any] = [("plain.c", b"plain\n")]
     for name, mode in [("link.c", stat.S_IFLNK), ("device.c", stat.S_IFCHR)]:
         info = zipfile.ZipInfo(name)
         info.external_attr = (mode | 0o777) << 16

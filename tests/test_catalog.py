@@ -25,6 +25,13 @@ C_FILES = {
 }
 
 
+def get_archive(name: str) -> str:
+    """Returns the place of the archive of a corpus, below a data folder."""
+    origin = SOURCES[name].origin
+    assert isinstance(origin, FromArchive)
+    return origin.file
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -80,7 +87,7 @@ def served():
     content, requests = {}, []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_):
+        def log_message(self, format, *args):
             pass
 
         def do_GET(self):
@@ -194,7 +201,7 @@ def test_latex_is_the_top_folders_tex_by_name(entry, data):
         f"{folder}/algebra.tex": b"algebra\n",
     }
     archive = make_tar(texts.items(), "gz")
-    theirs = data(SOURCES["latex"].origin.file, archive)
+    theirs = data(get_archive("latex"), archive)
     line = refusal("latex")
     assert f"{theirs} does not hold the latex that is known; move it away" in line
     assert theirs.read_bytes() == archive and not in_cache("latex").exists()
@@ -224,7 +231,7 @@ def test_names_are_each_once_in_the_order_of_a_hash(entry, data):
         "names/male.txt": b"Adam\n\nGale\nRobin\n",
     }
     packed = make_zip(texts.items())
-    data(SOURCES["names_list"].origin.file, packed)
+    data(get_archive("names_list"), packed)
     listed = b"Adam\nGale\nRobin\nAbby\nGale\nRobin\n"
     entry("names_list", sha256=sha256(listed))
     names = "".join(f"{name}\n" for name in by_hash(["Adam", "Gale", "Robin", "Abby"]))
@@ -238,7 +245,7 @@ def test_a_prefix_is_found_or_cut(entry, data, monkeypatch):
     packed = make_zip([("enwik8", b"<mediawiki>")])
     entry("wikipedia", sha256=sha256(b"<mediawiki>"), archive=packed)
     entry("wikipedia_prefix", sha256=sha256(b"<mediawik"))
-    data(SOURCES["wikipedia"].origin.file, packed)
+    data(get_archive("wikipedia"), packed)
     assert fetch.fetch("wikipedia_prefix").read_bytes() == b"<mediawik"
     assert fetch.fetch("wikipedia").read_bytes() == b"<mediawiki>"
     there = data(SOURCES["wikipedia_prefix"].file, b"<mediawik")
@@ -254,7 +261,9 @@ def linux(entry, served):
         entry(name, url=f"{address}/linux", archive=content["/linux"])
     names = [name for name in by_hash(C_FILES) if name.endswith((".c", ".h"))]
     kernel = [name for name in names if "-9/kernel" in name]
-    return *(b"".join(map(C_FILES.get, each)) for each in (names, kernel)), requests
+    return *(
+        b"".join(map(C_FILES.__getitem__, each)) for each in (names, kernel)
+    ), requests
 
 
 def test_the_corpora_of_one_archive_download_it_once(linux):
@@ -300,12 +309,12 @@ def test_several_at_once_make_it_once(linux, monkeypatch):
 def test_a_release_that_has_no_address_is_made_of_what_is_put_there(entry, data):
     by_path = b"fork\nirq\n"
     entry("linux_kernel_6.1", sha256=sha256(by_path))
-    data(SOURCES["linux_kernel_6.1"].origin.file, make_tar(C_FILES.items(), "xz"))
+    data(get_archive("linux_kernel_6.1"), make_tar(C_FILES.items(), "xz"))
     assert fetch.fetch("linux_kernel_6.1").read_bytes() == by_path
 
 
 def test_another_releases_archive_is_used_when_asked_for(entry, data, tmp_path):
-    archive = data(SOURCES["linux_kernel"].origin.file, make_tar(C_FILES.items(), "xz"))
+    archive = data(get_archive("linux_kernel"), make_tar(C_FILES.items(), "xz"))
     line = refusal("linux_kernel")
     assert line.startswith(f"{archive} is not the archive that is known")
     assert f"join linux_kernel {archive} FILE" in line

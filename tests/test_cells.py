@@ -5,6 +5,7 @@ import fnmatch
 import json
 import math
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,11 +43,11 @@ QUOTES = ["inside quotes"]
 
 def make_unit(
     label="inside quotes", score=0.95, chosen=0.9, *, inside=0.2, percentile=1.0,
-    ablated=True, **limits,
+    ablated=True, **changes,
 ):  # fmt: skip
     """Returns the record of a unit, which passes all controls by default."""
-    limits = {"threshold": 0.3, "untrained": 0.2, "context": 0.4} | limits
-    result = UnitResult("layer_0/c", 7, label, score, chosen, *limits.values(), True)
+    limits = {"threshold": 0.3, "untrained": 0.2, "context": 0.4} | changes
+    result = UnitResult("layer_0/c", 7, label, score, chosen, **limits, passed=True)
     symbols = {" ": 0.5, "|": 0.25}
     effect = AblationEffect(0.1, inside, 0.0, [0.0], percentile, symbols)
     return make_record(result, effect if ablated else None)
@@ -54,6 +55,7 @@ def make_unit(
 
 def test_each_control_can_fail_a_unit():
     assert make_unit()["fails"] == [] == make_unit(score=-0.95, chosen=-0.9)["fails"]
+    changes: dict[str, Any]
     for changes, control in [
         ({"chosen": -0.9}, "sign"),
         ({"threshold": 0.96}, "threshold"),

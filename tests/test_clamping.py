@@ -1,6 +1,7 @@
 """Clamped units: against a plain loop, and what they cost."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,8 @@ from charlm.model.lstm import LSTMState
 
 def by_hand(cell, lm, params, ids, clamp):
     """nats of each id but the first, of a loop that sets one value at each step."""
-    kind, carry, nats = MAKERS[cell](), list(lm.initial_carry(1)), []
+    kind: Any = MAKERS[cell]()
+    carry, nats = list(lm.initial_carry(1)), []
     for id, after in zip(ids[:-1], ids[1:], strict=True):
         x = np.asarray([id])
         for n in range(2):
@@ -100,7 +102,7 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_one_that_is_read_does():
     [never] = ablation_effects(lm, params, seen, [(1, 4)], [0 * holds > 1], controls=3)
     assert np.isnan(never.inside) and np.isnan(never.beaten)
     sums = {s: added[[c == s for c in TEXT[1:]]].sum() for s in set(TEXT[1:])}
-    worst = max(sums, key=sums.get)
+    worst = max(sums, key=sums.__getitem__)
     assert next(iter(loud.symbols)) == worst
     whole = sum(loss for loss in sums.values() if loss > 0)
     assert loud.symbols[worst] == pytest.approx(sums[worst] / whole, rel=1e-2)

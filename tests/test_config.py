@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from conftest import door, refused, train_flags
@@ -12,7 +13,7 @@ from charlm.errors import UserError
 
 
 def test_the_default_config_is_the_default_of_each_option():
-    config = default_config()
+    config: Any = default_config()
     assert RunConfig.from_dict(config) == RunConfig()
     assert "vocab_size" not in config.model
     assert options.flatten(config.to_dict()).keys() == options.list_options().keys()
@@ -97,13 +98,11 @@ def test_an_option_is_added_by_its_field_alone(monkeypatch):
         stride: int = options.option(3, "characters between windows", high=9, free=True)
 
     fields = [
-        (f.name, WiderDataConfig if f.name == "data" else f.type, f)
+        ("data", WiderDataConfig, dataclasses.field(default_factory=WiderDataConfig))
+        if f.name == "data"
+        else (f.name, f.type, f)
         for f in dataclasses.fields(RunConfig)
     ]
-    for name, kind, field in fields:
-        if name == "data":
-            field = dataclasses.field(default_factory=kind)
-            fields[1] = (name, kind, field)
     wider = dataclasses.make_dataclass(
         "RunConfig",
         fields,
@@ -111,7 +110,8 @@ def test_an_option_is_added_by_its_field_alone(monkeypatch):
         frozen=True,
     )
     monkeypatch.setattr(options, "RunConfig", wider)
-    assert default_config().data.stride == 3
+    config: Any = default_config()
+    assert config.data.stride == 3
     assert wider.from_dict({"data": {"stride": 5}}).data.stride == 5
     with pytest.raises(UserError, match=r"^data\.stride is 10; .* at most 9"):
         wider.from_dict({"data": {"stride": 10}})

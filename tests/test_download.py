@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import files, serving
@@ -33,7 +34,9 @@ download(url, Path(target), name="it", max_bytes=int(size), sha256=sha256)
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers as its server's `plan` says; notes each request in `plan.log`."""
 
-    def log_message(self, *_):
+    server: Any
+
+    def log_message(self, format, *args):
         pass
 
     def do_GET(self):
@@ -81,7 +84,7 @@ def plan(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr("charlm.corpora.download.PAUSES", (0, 0, 0))
     with serving(Handler) as (server, address):
-        server.plan = SimpleNamespace(
+        plan = SimpleNamespace(
             url=f"{address}/file",
             content=CONTENT,
             ranges=True,
@@ -92,7 +95,8 @@ def plan(monkeypatch):
             delay=0,
             log=[],
         )
-        yield server.plan
+        setattr(server, "plan", plan)  # noqa: B010
+        yield plan
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import http.server
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import files, serving
@@ -54,7 +55,9 @@ def index_of(*links):
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers with its server's site.answers; notes each request in site.requests."""
 
-    def log_message(self, *_):
+    server: Any
+
+    def log_message(self, format, *args):
         pass
 
     def do_GET(self):
@@ -82,7 +85,7 @@ def site(tmp_path, monkeypatch):
     with serving(Handler) as (server, address):
         answers = {f"/{name}.html": page_of(f"{name.upper()}s") for name in "abc"}
         answers["/articles.html"] = index_of("b.html", "a.html", "c.html")
-        server.site = SimpleNamespace(
+        site = SimpleNamespace(
             address=address,
             answers=answers,
             requests=[],
@@ -91,16 +94,18 @@ def site(tmp_path, monkeypatch):
             target=tmp_path / "essays.txt",
             pages=tmp_path / "pages",
         )
-        yield server.site
+        setattr(server, "site", site)  # noqa: B010
+        yield site
 
 
 def get(site, **kwargs):
+    options: dict[str, Any] = {"pause": 0} | kwargs
     collect(
         f"{site.address}/articles.html",
         site.target,
         folder=site.pages,
         name="essays",
-        **{"pause": 0} | kwargs,
+        **options,
     )
     return site.target.read_text(encoding="utf-8")
 
@@ -190,7 +195,8 @@ def test_a_few_dead_links_are_left_out_and_told(site, monkeypatch, capfd):
 def test_redirects_off_the_site_are_refused(site, monkeypatch, capfd):
     monkeypatch.setattr("charlm.corpora.essays.MAX_MISSING", 0.9)
     with serving(Handler) as (server, other):
-        server.site = SimpleNamespace(requests=[], agents=set(), answers={})
+        page = SimpleNamespace(requests=[], agents=set(), answers={})
+        setattr(server, "site", page)  # noqa: B010
         site.answers["/b.html"] = f"{other}/b.html"
         site.answers["/a.html"] = "/c.html"
         assert get(site) == text_of("Cs", "Cs")

@@ -1,5 +1,7 @@
 """Flax modules under charlm, and charlm's models as Flax modules."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -78,7 +80,7 @@ def test_flaxs_gru_is_ours_where_the_place_of_the_reset_makes_no_difference(diag
 def test_flaxs_lstm_trains_to_our_loss(tmp_path):
     """From the same weights, with resets, clipping and the guard."""
     cell = charlm.from_linen(nn.OptimizedLSTMCell)
-    sizes = {"vocab_size": len(VOCAB), "layers": 2, "features": 12}
+    sizes: dict[str, Any] = {"vocab_size": len(VOCAB), "layers": 2, "features": 12}
     lm = charlm.make_language_model(cell=cell, **sizes)
     params = lm.init(KEY)
     same = {**params} | {f"layer_{n}": as_charlm(params[f"layer_{n}"]) for n in (0, 1)}
@@ -98,7 +100,9 @@ def test_flaxs_lstm_trains_to_our_loss(tmp_path):
     "cell", [charlm.from_linen(nn.GRUCell), charlm.from_nnx(nnx.OptimizedLSTMCell)]
 )
 def test_a_flax_cell_trains_samples_and_scores(tmp_path, text_file, cell):
-    options = dict(cell=cell, layers=1, features=8, batch_size=4, seq_length=10)
+    options: dict[str, Any] = dict(
+        cell=cell, layers=1, features=8, batch_size=4, seq_length=10
+    )
     model = charlm.fit(text_file, tmp_path / "run", steps=30, progress=False, **options)
     assert len(model.generate("the ", length=9)) == 9
     assert np.isfinite(model.score("the cat"))
@@ -137,7 +141,9 @@ def test_an_nnx_model_trains_samples_scores_and_is_loaded(tmp_path, text_file):
     assert records[-1]["nats_per_char"] < records[0]["nats_per_char"] - 0.1
     text = tmp_path / "text.txt"
     text.write_text(VOCAB.decode(IDS))
-    options = dict(batch_size=4, seq_length=10, steps=20, progress=False)
+    options: dict[str, Any] = dict(
+        batch_size=4, seq_length=10, steps=20, progress=False
+    )
     model = charlm.fit(text, tmp_path / "run", lm=lm, **options)
     again = charlm.load_model(tmp_path / "run", lm=lm)
     assert again.generate("the ", length=9) == model.generate("the ", length=9)

@@ -49,7 +49,7 @@ def write_batch(**kwargs):
 
 def naive(prompt, length):
     """The likeliest characters, drawn by hand."""
-    carry = LM.initial_carry(1)
+    carry, logits = LM.initial_carry(1), jnp.zeros(0)
     for symbol in VOCAB.encode(prompt):
         carry, logits = LM.step(PARAMS, carry, jnp.asarray([symbol], jnp.int32))
     drawn = []

@@ -401,6 +401,7 @@ def test_of_any_text_only_labels_that_are_ahead_depend_on_what_follows(text, dat
         if not label.ahead:
             assert np.array_equal(label.values[:n], part.values), name
             if label.where is not None:
+                assert part.where is not None, name
                 assert np.array_equal(label.where[:n], part.where), name
 
 
@@ -412,7 +413,8 @@ def test_labels_that_are_ahead_do():
 
 def test_a_label_is_defined_where_it_can_be():
     labels = get_labels("a [[b]] c")
-    assert labels["position in [[ ]]"].where.tolist() == [0] * 3 + [1] * 3 + [0] * 3
+    where = labels["position in [[ ]]"].where
+    assert where is not None and where.tolist() == [0] * 3 + [1] * 3 + [0] * 3
     assert labels["inside [[ ]]"].where is None
 
 

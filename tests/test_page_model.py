@@ -1,6 +1,7 @@
 """A page's model: its weights in 16 bits, its JavaScript against charlm's steps."""
 
 import json
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -61,8 +62,9 @@ def compute_gates(cell, params, before, x):
     """Of each layer the gates [h] of the step from `before` on symbol x."""
     gates = []
     x = params["embed"][jnp.asarray([x])] if "embed" in params else jnp.asarray([x])
+    kind: Any = MAKERS[cell]()
     for n, state in enumerate(before):
-        _, x, values = MAKERS[cell]().activations(params[f"layer_{n}"], state, x)
+        _, x, values = kind.activations(params[f"layer_{n}"], state, x)
         gates.append({k: np.asarray(v[0]) for k, v in get_gates(cell, values).items()})
     return gates
 
@@ -177,12 +179,12 @@ def test_a_held_unit_stays_where_it_is_put(run, cell):
     result = run(READ, [model, ids.tolist(), holds])
     free = run(READ, [model, ids.tolist(), []])
     # The same in JAX: layer by layer, since the next one reads what was put there.
-    carry = lm.initial_carry(1)
+    carry, kind = lm.initial_carry(1), cast(Any, MAKERS[cell]())
     for t, id in enumerate(ids):
         x, after = params["embed"][jnp.asarray([id])], []
         for n, hold in enumerate(holds):
             layer, unit, value = params[f"layer_{n}"], hold["unit"], hold["value"]
-            state, _, gates = MAKERS[cell]().activations(layer, carry[n], x)
+            state, _, gates = kind.activations(layer, carry[n], x)
             if cell == "lstm":
                 h = state.h.at[:, unit].set(gates["o"][:, unit] * jnp.tanh(value))
                 state = state._replace(c=state.c.at[:, unit].set(value), h=h)
@@ -297,9 +299,10 @@ def test_gates_over_a_text_need_no_step(run, cell, names, layers, embedding):
         result = run(GATES, [model, ids.tolist(), flat, layer, unit, [*names]])
         before = jnp.roll(stored[layer], 1, axis=0).at[0].set(0)
         embed = params["embed"][ids] if embedding else jnp.asarray(ids)
-        state = MAKERS[cell]().initial_state(len(ids), H)._replace(h=before)
+        kind: Any = MAKERS[cell]()
+        state = kind.initial_state(len(ids), H)._replace(h=before)
         x = stored[layer - 1] if layer else embed
-        _, _, shown = MAKERS[cell]().activations(params[f"layer_{layer}"], state, x)
+        _, _, shown = kind.activations(params[f"layer_{layer}"], state, x)
         gates = get_gates(cell, shown)
         assert [*result] == [*names]
         for name, values in result.items():

@@ -76,7 +76,7 @@ def test_a_prompt_from_a_file_and_an_endless_text(trained, tmp_path):
     assert done.stdout.startswith("the\nsea") and len(done.stdout) == 7 + 3 + 1
     flags = (f"--workdir={trained}/run", "--endless")
     with subprocess.Popen(command("sample", *flags), stdout=subprocess.PIPE) as process:
-        assert len(process.stdout.read(5000)) == 5000
+        assert process.stdout and len(process.stdout.read(5000)) == 5000
         process.send_signal(signal.SIGINT)
     assert process.returncode == 130
 

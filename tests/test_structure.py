@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, nats_of_each, score
 from charlm.interpret.labels.patterns import MAX_NESTING
-from experiments.structure.bracket_matching import Mark, judge
+from experiments.structure.bracket_matching import Mark, Side, judge
 from experiments.structure.memorization import (
     copying,
     find_known_grams,
@@ -32,6 +32,9 @@ def measure_text(kind, text):
     return {name.split()[0]: n for name, n in shares.items() if not math.isnan(n)}
 
 
+SIDES: dict[str, Side] = {"?": "if", ":": "else", ";": "end"}
+
+
 def make_marks(text):
     """Yields marks of brackets, of one measure; nothing may be open at a |."""
     for start, sign in enumerate(text):
@@ -42,7 +45,7 @@ def make_marks(text):
         elif sign == "|":
             yield Mark(start, "reset")
         elif sign in "?:;":
-            yield Mark(start, {"?": "if", ":": "else", ";": "end"}[sign])
+            yield Mark(start, SIDES[sign])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ The same cells are held against a NumPy transcription in test_model.py, everywhe
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from charlm.data.streams import Streams
@@ -92,13 +93,13 @@ def test_thirty_steps_of_training_are_torchs():
     adam = torch.optim.Adam(theirs.parameters(), lr=1e-2)
     for n in range(2):  # torch's second bias is one too many
         getattr(theirs["rnn"], f"bias_hh_l{n}").requires_grad_(False)
-    ours, others, carry = [], [], None
+    ours, others, carry = [], [], ()
     for i in range(30):
         batch = streams[i]
         state, metrics = train_step(state, batch)
         ours.append(float(metrics.nats_per_char))
-        carry = None if batch.reset.all() else tuple(c.detach() for c in carry)
-        hidden, carry = theirs["rnn"](theirs["embed"](tensor(batch.inputs)), carry)
+        before = None if batch.reset.all() else tuple(c.detach() for c in carry)
+        hidden, carry = theirs["rnn"](theirs["embed"](tensor(batch.inputs)), before)
         loss = torch.nn.functional.cross_entropy(
             theirs["head"](hidden).view(-1, V), tensor(batch.targets).long().view(-1)
         )
@@ -134,5 +135,5 @@ def test_optimizers_are_torchs(name):
         weight.grad = torch.from_numpy(g)
         theirs.step()
         updates, state = ours.update(jnp.asarray(g), state, params)
-        params = params + updates
+        params = optax.apply_updates(params, updates)
     near(params, weight)

@@ -1,10 +1,13 @@
 """Activations against the step itself, in memory and on disk."""
 
+from typing import Any, cast
+
 import jax
 import numpy as np
 import pytest
 
 from charlm import UserError, Vocab, make_language_model
+from charlm.data.vocab import Unit
 from charlm.evaluation.score import compute_log_probabilities
 from charlm.interpret import activations as activations_module
 from charlm.interpret.activations import open_activations, record_activations
@@ -13,7 +16,14 @@ from charlm.model.cells import MAKERS
 TEXT = "the cat sat on a mat, and the rat ran."
 
 
-def made(cell="lstm", *, embedding=0, scale=1.0, unit="char", text=TEXT):
+def made(
+    cell="lstm",
+    *,
+    embedding=0,
+    scale=1.0,
+    unit: Unit = "char",
+    text: str | bytes = TEXT,
+):
     vocab = Vocab.of(text, unit)
     lm = make_language_model(
         vocab_size=len(vocab), cell=cell, layers=2, features=5, embedding=embedding
@@ -25,7 +35,7 @@ def made(cell="lstm", *, embedding=0, scale=1.0, unit="char", text=TEXT):
 def by_steps(lm, params, vocab, cell):
     """Of TEXT, by lm.step and the cell's own gates: every signal, and the logits."""
     rows, logits = [], []
-    carry = lm.initial_carry(1)
+    carry, kind = lm.initial_carry(1), cast(Any, MAKERS[cell]())
     for id in vocab.encode(TEXT):
         before = carry
         carry, y = lm.step(params, carry, np.asarray([id], np.int32))
@@ -34,7 +44,7 @@ def by_steps(lm, params, vocab, cell):
             x = params["embed"][x]
         for n, state in enumerate(carry):
             layer = params[f"layer_{n}"]
-            _, _, values = MAKERS[cell]().activations(layer, before[n], x)
+            _, _, values = kind.activations(layer, before[n], x)
             row |= {f"layer_{n}/{key}": value[0] for key, value in values.items()}
             x = state.h
         rows.append(row)

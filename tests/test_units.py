@@ -421,6 +421,7 @@ def test_no_unit_exceeds_a_baseline_that_is_certain():
     assert all(each.score > 0.999 and each.context > 0.999 for each in results.by_label)
     assert not any(each.passed for each in results.by_unit + results.by_label)
     almost = {label.name: 1 - 1e-7 for label in labels}
+    known: Any
     for known in {"context": almost}, {"untrained": almost}:
         results = select_units({"layer_0/h": units}, labels, **known)
         assert not any(each.passed for each in results.by_unit + results.by_label)

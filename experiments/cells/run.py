@@ -91,7 +91,7 @@ def study_network(name: str) -> Network:
     model = get_config(run)["model"]
     html = make_html(
         slice_activations(result.activations, slice(0, PAGE_CHARS)),
-        model=quantize(run.params, cell=run.lm.config.cell),
+        model=quantize(run.params, cell=str(run.lm.config.cell)),
         unit_results=rank_listed_units(result),
         title=NETWORKS[name],
         about=f"{model['layers']} x {model['features']} {model['cell'].upper()},"

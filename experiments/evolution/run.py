@@ -93,7 +93,7 @@ def told(run: TrainedRun) -> str:
     config = read_config(run.workdir)
     model, train = config.model, config.train
     return (
-        f"{model.layers} x {model.features} {model.cell.upper()}, {STEPS:,}"
+        f"{model.layers} x {model.features} {str(model.cell).upper()}, {STEPS:,}"
         f" steps of {train.batch_size} x {train.seq_length} characters,"
         f" {run.records[-1]['epoch']:.2f} epochs, in"
         f" {format_duration(seconds(run))}, samples"
@@ -104,7 +104,7 @@ def told(run: TrainedRun) -> str:
 
 def about(run: TrainedRun) -> str:
     model = read_config(run.workdir).model
-    units = f"{model.features} {model.cell.upper()} units"
+    units = f"{model.features} {str(model.cell).upper()} units"
     layers = "one layer" if model.layers == 1 else f"{model.layers} layers"
     return (
         f"The network is {layers} of {units}, trained for"

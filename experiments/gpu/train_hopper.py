@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    from charlm import train
+    from charlm import Cell, train
     from charlm.model import cells
     from charlm.model.jax_setup import configure_jax
     from experiments.gpu.hopper_lstm import unroll_lstm_on_hopper
@@ -12,13 +12,13 @@ def main() -> int:
     configure_jax()
     import jax
 
-    def make_lstm(*options):
-        lstm = cells.make_lstm(*options)
+    def make_lstm(initializer: str, forget_bias: float) -> Cell:
+        lstm = cells.make_lstm(initializer, forget_bias)
         if jax.default_backend() != "gpu":
             return lstm
         return lstm._replace(unroll=unroll_lstm_on_hopper)
 
-    cells.MAKERS["lstm"] = make_lstm
+    cells.MAKERS |= {"lstm": make_lstm}
     return train.main()
 
 

@@ -58,7 +58,7 @@ def get_window(streams: Streams, i: int) -> tuple[torch.Tensor, torch.Tensor]:
 def validate(net: Net, streams: Streams) -> float:
     """Returns the mean loss over a text; the state starts at zero and is carried on."""
     total, state = 0.0, None
-    for i in range(streams.windows):
+    for i in range(streams.steps_per_epoch):
         loss, state = net.loss(*get_window(streams, i), state)
         total += float(loss)
     return total / streams.steps_per_epoch
@@ -78,7 +78,7 @@ def main() -> None:
     weights = [p for p in net.parameters() if p.requires_grad]
     adam = torch.optim.Adam(weights, lr=LEARNING_RATE)
     for i in range(arguments.iterations):
-        epoch, place = divmod(i, train.windows)
+        epoch, place = divmod(i, train.steps_per_epoch)
         if place == 0:  # each epoch starts from a zero state
             state = None
             if epoch >= 4 and (epoch - 4) % 5 == 0:

@@ -44,7 +44,7 @@ class Cell(NamedTuple):
     init: Callable[[Array, int, int], PyTree]
     initial_state: Callable[[int, int], PyTree]
     step: Callable[[PyTree, PyTree, Array], tuple[PyTree, Array]]
-    project: Callable[[PyTree, Array], Array] | None = None
+    project: Callable[[PyTree, Array], PyTree] | None = None
     step_from_projection: (
         Callable[[PyTree, PyTree, Array], tuple[PyTree, Array]] | None
     ) = None
