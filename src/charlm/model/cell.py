@@ -60,12 +60,17 @@ def observe_step(
     if cell.activations is not None:
         return cell.activations(params, state, x, edit)
     state, y = cell.step(params, state, x)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(state)
-    named = {
-        jax.tree_util.keystr(path, simple=True, separator="_") or "state": leaf
-        for path, leaf in leaves
-    }
+    named = {name or "state": leaf for name, leaf in name_leaves(state, "_").items()}
     named = {name: edit(name, value) for name, value in named.items()}
-    state = jax.tree_util.tree_unflatten(structure, named.values())
+    state = jax.tree.unflatten(jax.tree.structure(state), named.values())
     named["y"] = edit("y", y)
     return state, named["y"], named
+
+
+def name_leaves(tree: PyTree, separator: str) -> dict[str, Array]:
+    """Returns the arrays of a tree by their paths; the path of a lone array is ""."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator=separator): leaf
+        for path, leaf in leaves
+    }

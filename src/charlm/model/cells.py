@@ -12,16 +12,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float
 
 from charlm.model.cell import Cell, Edit, no_edit
 from charlm.model.init import draw_layer
 from charlm.model.lstm import LSTMState, Params, lstm_activations
-from charlm.model.matmul import embedding_lookup, matmul, matmul_over_time
+from charlm.model.matmul import Input, matmul, project_inputs
 from charlm.model.recurrence import unroll_lstm
-
-Input = Float[Array, "*b d"] | Integer[Array | np.ndarray, "*b"]
 
 
 class RNNState(NamedTuple):
@@ -37,9 +34,7 @@ def sigmoid(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 def project(params: Params, x: Input) -> Float[Array, "*b kh"]:
     """Returns wx x + b, the part of a step that does not read the state."""
-    if jnp.issubdtype(x.dtype, jnp.integer):
-        return embedding_lookup(params["wx"], x).astype(jnp.float32) + params["b"]
-    return matmul_over_time(jnp.asarray(x), params["wx"]) + params["b"]
+    return project_inputs(params["wx"], x).astype(jnp.float32) + params["b"]
 
 
 def rnn_activations(
@@ -62,12 +57,9 @@ def gru_activations(
     width = state.h.shape[-1]
     w_gates, w_candidate = params["wh"][:, : 2 * width], params["wh"][:, 2 * width :]
     gates = sigmoid(z[..., : 2 * width] + matmul(state.h, w_gates))
-    r, u = (
-        edit(name, gate)
-        for name, gate in zip("rz", jnp.split(gates, 2, axis=-1), strict=True)
-    )
-    n = jnp.tanh(z[..., 2 * width :] + matmul(r * state.h, w_candidate))
-    n = edit("n", n)
+    r, u = jnp.split(gates, 2, axis=-1)
+    r, u = edit("r", r), edit("z", u)
+    n = edit("n", jnp.tanh(z[..., 2 * width :] + matmul(r * state.h, w_candidate)))
     h = edit("h", state.h + u * (n - state.h))
     return RNNState(h), h, {"h": h, "r": r, "z": u, "n": n}
 
@@ -94,8 +86,7 @@ def make_cell(
         )
 
     def step_from_projection(params, state, z):
-        state, y, _ = activations(params, state, z)
-        return state, y
+        return activations(params, state, z)[:2]
 
     def step(params, state, x):
         return step_from_projection(params, state, project(params, x))
@@ -104,35 +95,33 @@ def make_cell(
         return activations(params, state, project(params, x), edit)
 
     return Cell(
-        init=init,
-        initial_state=initial_state,
-        step=step,
-        project=project,
-        step_from_projection=step_from_projection,
-        activations=activations_of_input,
-        unroll=unroll,
+        init,
+        initial_state,
+        step,
+        project,
+        step_from_projection,
+        activations_of_input,
+        unroll,
         reads_ids=True,
     )
 
 
 def make_lstm(initializer: str = "char_rnn", forget_bias: float = 1.0) -> Cell:
     """Returns the LSTM; `forget_bias` is the initial bias of its forget gates."""
-    init = functools.partial(draw_layer, initializer, 4, (1, forget_bias))
+    init = functools.partial(draw_layer, initializer, 4, forget_bias)
     return make_cell(lstm_activations, LSTMState, init, unroll_lstm)
 
 
 def make_gru(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
     """Returns char-rnn's GRU, which has no forget gate to bias."""
-    return make_cell(
-        gru_activations, RNNState, functools.partial(draw_layer, initializer, 3, None)
-    )
+    init = functools.partial(draw_layer, initializer, 3, None)
+    return make_cell(gru_activations, RNNState, init)
 
 
 def make_rnn(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
     """Returns the plain RNN, which has no forget gate to bias."""
-    return make_cell(
-        rnn_activations, RNNState, functools.partial(draw_layer, initializer, 1, None)
-    )
+    init = functools.partial(draw_layer, initializer, 1, None)
+    return make_cell(rnn_activations, RNNState, init)
 
 
 MAKERS = {"lstm": make_lstm, "gru": make_gru, "rnn": make_rnn}

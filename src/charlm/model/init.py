@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from charlm.config import ModelConfig
 from charlm.errors import UserError
 from charlm.model.cell import Cell
 
@@ -18,29 +19,35 @@ PyTree = Any
 class Parameters(nn.Module):
     """The parameters of a language model; Flax derives a key for each from its name."""
 
+    config: ModelConfig
     cell: Cell
-    vocab_size: int
-    layers: int
-    features: int
-    embedding: int
-    initializer: str
 
     @nn.compact
     def __call__(self):
-        draw_embed, _, draw_head = INITIALIZERS[self.initializer]
-        v, h = self.vocab_size, self.features
-        if self.embedding:
-            self.param("embed", draw_embed, (v, self.embedding))
-        for n in range(self.layers):
-            d = h if n else self.embedding or v
-            self.param(f"layer_{n}", self.cell.init, d, h)
-        self.param("head", draw_head, h, v)
+        config = self.config
+        v, h, embedding = config.vocab_size, config.features, config.embedding
+        torch_rnn = config.initializer == "torch_rnn"
+        if embedding:
+            draw = jax.random.normal if torch_rnn else _draw_uniform
+            self.param("embed", draw, (v, embedding))
+        for n in range(config.layers):
+            self.param(f"layer_{n}", self.cell.init, h if n else embedding or v, h)
+        self.param("head", _draw_head, h, v, 1 / math.sqrt(h) if torch_rnn else 0.08)
+
+
+def _draw_uniform(key, shape, bound=0.08):
+    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+
+def _draw_head(key, h, v, bound):
+    w, b = jax.random.split(key)
+    return {"w": _draw_uniform(w, (h, v), bound), "b": _draw_uniform(b, (v,), bound)}
 
 
 def draw_layer(
     initializer: str,
     num_gates: int,
-    forget_gate: tuple[int, float] | None,
+    forget_bias: float | None,
     key: Array,
     d: int,
     h: int,
@@ -48,63 +55,32 @@ def draw_layer(
     """Returns initial parameters of a built-in cell's layer.
 
     Args:
-      initializer: "char_rnn" or "torch_rnn".
+      initializer: "char_rnn" or "torch_rnn"; see make_language_model.
       num_gates: k, the blocks of width h in each parameter.
-      forget_gate: the forget gate's block and its initial bias, if there is one.
+      forget_bias: initial bias of block 1, an LSTM's forget gate; None leaves it.
       key: of the draw.
       d: input width.
       h: hidden width.
     """
-    _, draw, _ = INITIALIZERS[initializer]
-    params = draw(key, d, h, num_gates)
-    if forget_gate is not None:
-        block, bias = forget_gate
-        params["b"] = params["b"].at[block * h : (block + 1) * h].set(bias)
+    wide = num_gates * h
+    if initializer == "torch_rnn":
+        wx, wh = jax.random.split(key)
+        std = 1 / math.sqrt(d + h)
+        params = {
+            "wx": std * jax.random.normal(wx, (d, wide)),
+            "wh": std * jax.random.normal(wh, (h, wide)),
+            "b": jnp.zeros(wide),
+        }
+    else:
+        wx, wh, b = jax.random.split(key, 3)
+        params = {
+            "wx": _draw_uniform(wx, (d, wide)),
+            "wh": _draw_uniform(wh, (h, wide)),
+            "b": _draw_uniform(b, (wide,)),
+        }
+    if forget_bias is not None:
+        params["b"] = params["b"].at[h : 2 * h].set(forget_bias)
     return params
-
-
-def _uniform(key, shape, bound):
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-
-
-def _char_rnn_embed(key, shape):
-    return _uniform(key, shape, 0.08)
-
-
-def _char_rnn_layer(key, d, h, k):
-    wx, wh, b = jax.random.split(key, 3)
-    return {
-        "wx": _uniform(wx, (d, k * h), 0.08),
-        "wh": _uniform(wh, (h, k * h), 0.08),
-        "b": _uniform(b, (k * h,), 0.08),
-    }
-
-
-def _char_rnn_head(key, h, v):
-    w, b = jax.random.split(key)
-    return {"w": _uniform(w, (h, v), 0.08), "b": _uniform(b, (v,), 0.08)}
-
-
-def _torch_rnn_layer(key, d, h, k):
-    wx, wh = jax.random.split(key)
-    std = 1 / math.sqrt(d + h)
-    return {
-        "wx": std * jax.random.normal(wx, (d, k * h)),
-        "wh": std * jax.random.normal(wh, (h, k * h)),
-        "b": jnp.zeros((k * h,)),
-    }
-
-
-def _torch_rnn_head(key, h, v):
-    w, b = jax.random.split(key)
-    bound = 1 / math.sqrt(h)
-    return {"w": _uniform(w, (h, v), bound), "b": _uniform(b, (v,), bound)}
-
-
-INITIALIZERS = {
-    "char_rnn": (_char_rnn_embed, _char_rnn_layer, _char_rnn_head),
-    "torch_rnn": (jax.random.normal, _torch_rnn_layer, _torch_rnn_head),
-}
 
 
 def expand_vocab(params: PyTree, init: PyTree, new_ids: Sequence[int]) -> PyTree:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from charlm.config import ModelConfig
 from charlm.errors import UserError
-from charlm.model.cell import Cell, observe_step
+from charlm.model.cell import Cell, name_leaves, observe_step
 from charlm.model.cells import MAKERS
 from charlm.model.dropout import apply_dropout
 from charlm.model.init import Parameters
@@ -31,7 +31,7 @@ class LanguageModel(NamedTuple):
 
     Attributes:
       config: cell, layers, features, vocab_size, ...; models of equal config compute
-        the same.
+        the same and are equal.
       init: (key) -> params, a nested dict of float32 arrays.
       initial_carry: (batch_size) -> the zero carry, one state a layer.
       step: (params, carry, ids[b]) -> (carry, logits[b, v]); one character.
@@ -44,6 +44,12 @@ class LanguageModel(NamedTuple):
     initial_carry: Callable[[int], PyTree]
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
     unroll: Callable[..., tuple[PyTree, Float[Array, "t b v"]]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LanguageModel) and self.config == other.config
+
+    def __hash__(self) -> int:
+        return hash(self.config)
 
 
 def make_language_model(
@@ -82,19 +88,7 @@ def make_language_model(
     Raises:
       UserError: a value that no model can have.
     """
-    config = ModelConfig(
-        vocab_size=vocab_size,
-        cell=cell,
-        layers=layers,
-        features=features,
-        embedding=embedding,
-        dropout=dropout,
-        initializer=initializer,
-        forget_bias=forget_bias,
-        dtype=dtype,
-        precision=precision,
-    )
-    return build_language_model(config)
+    return build_language_model(ModelConfig(**locals()))  # every argument is an option
 
 
 def build_language_model(config: ModelConfig) -> LanguageModel:
@@ -133,12 +127,8 @@ def observe(
     """
     if not isinstance(lm.config.cell, str | Cell):
         carry, logits = lm.step(params, carry, ids)
-        leaves, _ = jax.tree_util.tree_flatten_with_path(carry)
-        paths = (
-            jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
-        )
-        named = zip(paths, (leaf for _, leaf in leaves), strict=True)
-        return carry, logits, {f"carry/{path}": leaf for path, leaf in named}
+        named = name_leaves(carry, "/")
+        return carry, logits, {f"carry/{name}": leaf for name, leaf in named.items()}
     cell, layers, activations = get_cell(lm.config), itertools.count(), {}
 
     def run_layer(layer_params, state, x):
@@ -173,15 +163,7 @@ def get_cell(config: ModelConfig) -> Cell:
 
 
 def _init(config, key):
-    module = Parameters(
-        cell=get_cell(config),
-        vocab_size=config.vocab_size,
-        layers=config.layers,
-        features=config.features,
-        embedding=config.embedding,
-        initializer=config.initializer,
-    )
-    return module.init(key)["params"]
+    return Parameters(config, get_cell(config)).init(key)["params"]
 
 
 def _initial_carry(config, batch_size):
@@ -202,15 +184,9 @@ def _unroll(config, params, carry, ids, key=None):
 
 
 def _run(config, run_layers, params, carry, ids, key: Any = None):
-    """Runs embedding, layers and head; returns (carry, logits).
+    """Returns (carry, logits) of ids[b] or ids[t, b], as run_layers takes them.
 
-    Args:
-      config: of the model.
-      run_layers: (params of some layers, their states, x) -> (states, y).
-      params: of the model.
-      carry: before.
-      ids: ids[b] or ids[t, b], as run_layers takes them.
-      key: of dropout; None drops nothing.
+    run_layers is (params of some layers, their states, x) -> (states, y).
     """
     with matmul_precision(config):
         params = cast_weights(params, config)
@@ -267,23 +243,11 @@ def cached_by_config(make: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.lru_cache(maxsize=8)
-    def make_once(key, *args):
-        return make(key.lm, *args)
+    def make_once(switches, *args):
+        return make(*args)
 
     @functools.wraps(make)
-    def get(lm, *args):
-        return make_once(_CacheKey(lm, get_switches()), *args)
+    def get(*args):
+        return make_once(get_switches(), *args)
 
     return get
-
-
-@dataclasses.dataclass(frozen=True)
-class _CacheKey:
-    """A model, compared by its config and the switches of fast paths."""
-
-    lm: LanguageModel = dataclasses.field(compare=False)
-    switches: tuple[str, ...]
-    config: ModelConfig = dataclasses.field(init=False)
-
-    def __post_init__(self):
-        object.__setattr__(self, "config", self.lm.config)

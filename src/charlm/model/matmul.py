@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Integer
 
 from charlm.model.platform import get_platform
 
+Input = Float[Array, "*b d"] | Integer[Array | np.ndarray, "*b"]  # vectors or ids
 Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
 
 # The height of the largest table whose rows a TPU takes by a matmul. From larger ones a
@@ -92,6 +93,13 @@ def embedding_lookup(
     matmul with one-hot ids is slower. A TPU takes rows of a small table by a matmul.
     """
     return _lookup(current_matmul_precision(), table, ids)
+
+
+def project_inputs(wx: Float[Array, "d n"], xs: Input) -> Float[Array, "*b n"]:
+    """Returns xs wx for inputs[.., d], or the rows of wx for ids, in the type of wx."""
+    if jnp.issubdtype(xs.dtype, jnp.integer):
+        return embedding_lookup(wx, xs)
+    return matmul_over_time(jnp.asarray(xs), wx)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -7,11 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from charlm.model.lstm import LSTMState, Params
-from charlm.model.matmul import (
-    current_matmul_precision,
-    embedding_lookup,
-    matmul_over_time,
-)
+from charlm.model.matmul import current_matmul_precision, project_inputs
 from charlm.model.platform import get_platform, is_switched_on
 
 SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
@@ -94,16 +90,11 @@ def unroll_lstm_in_vmem(
     """Return (state after the window, ys) of a padded layer, by the kernels."""
     from charlm.model.tpu_kernels import unroll_in_vmem
 
-    project = embedding_lookup if jnp.issubdtype(xs.dtype, jnp.integer) else _product
-    zs = project(params["wx"], xs)
+    zs = project_inputs(params["wx"], xs)
     # A kernel's products have no precision between bfloat16's and float32's.
     precision = None if current_matmul_precision() is None else "float32"
     unroll: Any = unroll_in_vmem
     return unroll(precision, params["wh"], params["b"], state, zs)
-
-
-def _product(wx, xs):
-    return matmul_over_time(xs, wx)
 
 
 def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:
