@@ -50,7 +50,7 @@ def test_a_padded_layer_computes_the_same_and_its_new_units_stay_zero(
     monkeypatch, one_hot
 ):
     (params, state), xs = make_layer(20, batch=B), make_inputs(one_hot, batch=B)
-    monkeypatch.setenv(tpu.SWITCH, "0")  # the scan, not the kernels
+    monkeypatch.setenv("CHARLM_PALLAS", "0")  # the scan, not the kernels
     monkeypatch.delattr(tpu, "unroll_lstm_in_vmem")
 
     def unroll_padded(params, state, xs):

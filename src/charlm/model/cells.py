@@ -2,9 +2,8 @@
 
 A layer's parameters are {"wx": [d, k h], "wh": [h, k h], "b": [k h]}: k blocks of width
 h side by side. An input x is a vector of width d, or an integer: the id of a one-hot
-vector, whose product with wx is a row of it.
-
-Products run in the type of the weights; gates, states and sums are float32.
+vector, whose product with wx is a row of it. Products run in the type of the weights;
+gates, states and sums are float32.
 """
 
 import functools
@@ -72,11 +71,8 @@ def make_cell(
 ) -> Cell:
     """Returns the Cell of equations that start from a projected input.
 
-    Args:
-      activations: (params, state, z, edit) -> (state, y, {name: array}).
-      state_type: a NamedTuple of arrays [b, h].
-      init: (key, d, h) -> params.
-      unroll: a fast path.
+    `activations` is (params, state, z, edit) -> (state, y, {name: array}), and
+    `state_type` a NamedTuple of arrays [b, h].
     """
 
     def initial_state(batch_size, features):

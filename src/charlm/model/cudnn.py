@@ -12,21 +12,16 @@ from jaxtyping import Array, Float
 
 from charlm.model.lstm import LSTMState, Params
 from charlm.model.matmul import current_matmul_precision
-from charlm.model.platform import get_platform, is_switched_on
-
-SWITCH = "CHARLM_CUDNN"  # the environment variable; 0 is off
+from charlm.model.platform import CUDNN, get_platform, is_switched_on
 
 
 def has_cudnn() -> bool:
-    """Returns whether LSTMs in float32 that are traced now run by cuDNN.
-
-    They do on an NVIDIA GPU, unless $CHARLM_CUDNN is 0: then they are the scan that
-    other platforms run.
+    """Returns whether this is an NVIDIA GPU and $CHARLM_CUDNN is not 0.
 
     Raises:
       UserError: $CHARLM_CUDNN is neither 0 nor 1.
     """
-    if not is_switched_on(SWITCH) or get_platform() != "cuda":
+    if not is_switched_on(CUDNN) or get_platform() != "cuda":
         return False
     return hasattr(jax_rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes")
 
@@ -38,15 +33,7 @@ def unroll_by_cudnn(
 
     cuDNN takes x, not ids, with the batch first. Its gates are ordered as ours, i f g
     o; its weights are one vector, each matrix as (out, in), all matrices before all
-    biases, of which it adds two.
-
-    Args:
-      layers: parameters of each layer.
-      states: of each layer, before the window.
-      xs: inputs[t, b, d] of the first layer, or ids[t, b].
-
-    Returns:
-      The states after the window, and the outputs of the last layer.
+    biases, of which it adds two. Arguments and results are those of `unroll_stack`.
     """
     d = layers[0]["wx"].shape[0]
     xs = jnp.asarray(xs)

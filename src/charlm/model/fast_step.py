@@ -17,18 +17,12 @@ PyTree = Any
 
 
 class FastStep(NamedTuple):
-    """`step` on packed weights: packed before a loop of steps, unpacked after it.
+    """`step` on packed weights: packed before a loop of steps, unpacked after it."""
 
-    Attributes:
-      pack_params: (params) -> weights, once for all loops.
-      pack_carry: (carry) -> state.
-      unpack_carry: (state) -> carry.
-      step: (weights, state, ids[b]) -> (state, logits[b, v]), as the model's.
-    """
-
-    pack_params: Callable[[PyTree], PyTree]
-    pack_carry: Callable[[PyTree], PyTree]
-    unpack_carry: Callable[[PyTree], PyTree]
+    pack_params: Callable[[PyTree], PyTree]  # params -> weights, once for all loops
+    pack_carry: Callable[[PyTree], PyTree]  # carry -> state
+    unpack_carry: Callable[[PyTree], PyTree]  # state -> carry
+    # (weights, state, ids[b]) -> (state, logits[b, v])
     step: Callable[[PyTree, PyTree, Int[Array, " b"]], tuple[PyTree, Array]]
 
 
@@ -42,20 +36,15 @@ def make_fast_step(lm: LanguageModel) -> FastStep:
     """
     if lm.config.cell != "lstm":
         return FastStep(_same, _same, _same, lm.step)
+    transpose = functools.partial(jax.tree.map, jnp.transpose)
+    pack_params = functools.partial(_pack_params, lm.config)
     return FastStep(
-        pack_params=functools.partial(_pack_params, lm.config),
-        pack_carry=_transpose,
-        unpack_carry=_transpose,
-        step=functools.partial(_step, lm.config),
+        pack_params, transpose, transpose, functools.partial(_step, lm.config)
     )
 
 
 def _same(tree):
     return tree
-
-
-def _transpose(carry):
-    return jax.tree.map(jnp.transpose, carry)
 
 
 def _pack_params(config: ModelConfig, params):
@@ -66,11 +55,8 @@ def _pack_params(config: ModelConfig, params):
         return jnp.asarray(w.T.astype(dtype))
 
     scale, _ = fused_gate_affine(config.features)
-    scaled = (
-        jax.tree.map(lambda p: p * scale, params[f"layer_{n}"])
-        for n in range(config.layers)
-    )
-    first, *others = scaled
+    layers = [params[f"layer_{n}"] for n in range(config.layers)]
+    first, *others = jax.tree.map(lambda p: p * scale, layers)
     rows = first["wx"].astype(dtype)
     if config.embedding:
         with matmul_precision(config):

@@ -1,6 +1,6 @@
 """Flax modules as cells and language models, and the other way round."""
 
-import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -55,60 +55,51 @@ def from_nnx(make: Callable[..., nnx.Module], *, vocab_size: int = 0) -> Any:
     return _from_nnx_model(make, vocab_size) if vocab_size else _from_nnx_cell(make)
 
 
-def _from_nnx_cell(make: Callable[..., nnx.Module]) -> Cell:
-    def build(d, h, key):
+def _from_nnx_cell(make: Callable[..., Any]) -> Cell:
+    def build(d, h, key=0):
         return make(in_features=d, hidden_features=h, rngs=nnx.Rngs(key))
 
     def init(key, d, h):
-        # A key for each draw: a cell keeps its stream of keys as state.
-        _, params, _ = nnx.split(build(d, h, key), nnx.Param, ...)
-        return nnx.to_pure_dict(params)
+        return _get_params(build(d, h, key))
 
     def initial_state(batch_size, h):
-        module: Any = build(1, h, jax.random.key(0))
-        carry = module.initialize_carry((batch_size, 1), nnx.Rngs(0))
+        carry = build(1, h).initialize_carry((batch_size, 1), nnx.Rngs(0))
         return jax.tree.map(jnp.array, carry)
 
     def step(params, state, x):
         h = jax.tree.leaves(state)[0].shape[-1]
-        module = nnx.eval_shape(lambda: build(x.shape[-1], h, jax.random.key(0)))
-        run = _merge(module, params)
-        return run(state, x)
+        return _merge(lambda: build(x.shape[-1], h), params)(state, x)
 
     return Cell(init=init, initial_state=initial_state, step=step)
 
 
-def _from_nnx_model(make: Callable[..., nnx.Module], vocab_size: int) -> LanguageModel:
-    def build(key):
-        module: Any = make(rngs=nnx.Rngs(key))
-        return module
-
+def _from_nnx_model(make: Callable[..., Any], vocab_size: int) -> LanguageModel:
     def init(key):
-        _, params, _ = nnx.split(build(key), nnx.Param, ...)
-        return nnx.to_pure_dict(params)
+        return _get_params(make(rngs=nnx.Rngs(key)))
 
     def initial_carry(batch_size):
-        carry = build(jax.random.key(0)).initialize_carry(batch_size)
+        carry = make(rngs=nnx.Rngs(0)).initialize_carry(batch_size)
         return jax.tree.map(jnp.array, carry)
 
     def step(params, carry, ids):
-        module = nnx.eval_shape(lambda: build(jax.random.key(0)))
-        return _merge(module, params)(carry, jnp.asarray(ids))
+        module = _merge(lambda: make(rngs=nnx.Rngs(0)), params)
+        return module(carry, jnp.asarray(ids))
 
     def unroll(params, carry, ids, key=None):
-        return jax.lax.scan(
-            lambda carry, ids: step(params, carry, ids), carry, jnp.asarray(ids)
-        )
+        return jax.lax.scan(functools.partial(step, params), carry, jnp.asarray(ids))
 
-    config = dataclasses.replace(
-        ModelConfig(vocab_size=vocab_size, dtype="float32"), cell=(init, step)
-    )
+    # The functions stand for the cell: models of other functions are other models.
+    config = ModelConfig(vocab_size=vocab_size, cell=(init, step), dtype="float32")
     return LanguageModel(config, init, initial_carry, step, unroll)
 
 
-def _merge(abstract: nnx.Module, params: PyTree) -> Any:
-    """Returns the module with `params`; its other state must not be used."""
-    graph, state, rest = nnx.split(abstract, nnx.Param, ...)
+def _get_params(module: nnx.Module) -> PyTree:
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param))
+
+
+def _merge(make: Callable[[], nnx.Module], params: PyTree) -> Any:
+    """Returns a module with `params`; its other state, as keys, must not be used."""
+    graph, state, rest = nnx.split(nnx.eval_shape(make), nnx.Param, ...)
     nnx.replace_by_pure_dict(state, params)
     return nnx.merge(graph, state, rest)
 
@@ -124,20 +115,17 @@ def to_linen(lm: LanguageModel) -> nn.Module:
 
 
 class _LinenModel(nn.Module):
-    """A LanguageModel as a linen module."""
-
     lm: LanguageModel
 
     @nn.compact
     def __call__(self, ids: Array, carry: PyTree = None) -> tuple[PyTree, Array]:
-        shapes = jax.eval_shape(self.lm.init, jax.random.key(0))
         if self.is_initializing():
-            drawn = self.lm.init(self.make_rng("params"))
-        else:
-            drawn = shapes
+            initial = self.lm.init(self.make_rng("params"))
+        else:  # Flax compares the shapes
+            initial = jax.eval_shape(self.lm.init, jax.random.key(0))
         params = {
-            name: self.param(name, lambda key, name=name: drawn[name])
-            for name in shapes
+            name: self.param(name, lambda key, value=value: value)
+            for name, value in initial.items()
         }
         carry = self.lm.initial_carry(ids.shape[1]) if carry is None else carry
         return self.lm.unroll(params, carry, ids)

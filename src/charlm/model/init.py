@@ -52,15 +52,10 @@ def draw_layer(
     d: int,
     h: int,
 ) -> dict[str, Array]:
-    """Returns initial parameters of a built-in cell's layer.
+    """Returns initial parameters of a built-in cell's layer of d inputs and h units.
 
-    Args:
-      initializer: "char_rnn" or "torch_rnn"; see make_language_model.
-      num_gates: k, the blocks of width h in each parameter.
-      forget_bias: initial bias of block 1, an LSTM's forget gate; None leaves it.
-      key: of the draw.
-      d: input width.
-      h: hidden width.
+    Each has `num_gates` blocks of width h. `forget_bias` is the bias of the second, an
+    LSTM's forget gate; None draws it as the others. See make_language_model.
     """
     wide = num_gates * h
     if initializer == "torch_rnn":

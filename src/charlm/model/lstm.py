@@ -34,16 +34,7 @@ def lstm_activations(
     """Runs c' = f c + i g, h' = o tanh(c'), from a projected input z = wx x + b.
 
     (Graves 2013, without peepholes.) The blocks of wx, wh and b are i, f, g, o, as in
-    torch.nn.LSTM and Flax.
-
-    Args:
-      params: "wh" [h, 4h].
-      state: before the step.
-      z: [.., 4h].
-      edit: (name, value) -> value, of each value before it is used.
-
-    Returns:
-      The new state, h', and the values of i, f, g, o, c, tanh_c and h by name.
+    torch.nn.LSTM and Flax. Returns the new state, h' and the values by name.
     """
     scale, shift = fused_gate_affine(state.h.shape[-1])
     z = z + matmul(state.h, params["wh"])

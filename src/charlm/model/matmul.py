@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Integer
 
 from charlm.model.platform import get_platform
 
-Input = Float[Array, "*b d"] | Integer[Array | np.ndarray, "*b"]  # vectors or ids
+Ids = Integer[Array | np.ndarray, "*b"]
+Input = Float[Array, "*b d"] | Ids
 Precision = Any  # None, or the name of one that jax.default_matmul_precision takes
 
 # The height of the largest table whose rows a TPU takes by a matmul. From larger ones a
@@ -84,9 +85,7 @@ def weight_gradient(
     return total.astype(dtype)
 
 
-def embedding_lookup(
-    table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
-) -> Float[Array, "*b n"]:
+def embedding_lookup(table: Float[Array, "v n"], ids: Ids) -> Float[Array, "*b n"]:
     """Returns table[ids]. The gradient is a scatter on a CPU, elsewhere a matmul.
 
     A GPU scatters in no fixed order, and runs must be equal to the bit. On a CPU the
@@ -113,15 +112,13 @@ def _lookup_forward(precision, table, ids):
 
 
 def _take_rows(table, ids):
-    max_rows = MAX_ONE_HOT_ROWS.get(jnp.dtype(table.dtype).name, 0)
+    max_rows = MAX_ONE_HOT_ROWS.get(table.dtype.name, 0)
     if get_platform() == "tpu" and len(table) <= max_rows:
         return take_rows_by_matmul(table, ids)
     return table[ids]
 
 
-def take_rows_by_matmul(
-    table: Float[Array, "v n"], ids: Integer[Array | np.ndarray, "*b"]
-) -> Float[Array, "*b n"]:
+def take_rows_by_matmul(table: Float[Array, "v n"], ids: Ids) -> Float[Array, "*b n"]:
     """Returns table[ids] as a matmul with the one-hot ids, exact to the bit.
 
     A TPU's matmul of float32 sums bfloat16 parts, of which HIGHEST drops none here.
@@ -143,21 +140,17 @@ _lookup.defvjp(_lookup_forward, _lookup_backward)
 
 
 def row_gradient_by_scatter(
-    height: int, ids: Integer[Array | np.ndarray, "*b"], gradient: Float[Array, "*b n"]
+    height: int, ids: Ids, gradient: Float[Array, "*b n"]
 ) -> Float[Array, "v n"]:
     """Returns the sum of the gradients of each of `height` rows, by a scatter."""
     return jnp.zeros((height, gradient.shape[-1])).at[ids].add(gradient)
 
 
 def row_gradient_by_matmul(
-    height: int,
-    ids: Integer[Array | np.ndarray, "*b"],
-    gradient: Float[Array, "*b n"],
-    precision: Precision = None,
+    height: int, ids: Ids, gradient: Float[Array, "*b n"], precision: Precision = None
 ) -> Float[Array, "v n"]:
     """Returns the sum of the gradients of each of `height` rows, by a matmul."""
     symbols = jnp.arange(height).reshape(-1, *(1 for _ in ids.shape))
     one_hot = (symbols == ids).astype(gradient.dtype)  # [v, *b], as the matmul reads it
-    leading = tuple(range(ids.ndim))
-    over = (tuple(axis + 1 for axis in leading), leading)
+    over = tuple(range(1, 1 + ids.ndim)), tuple(range(ids.ndim))
     return lax.dot_general(one_hot, gradient, (over, ((), ())), precision=precision)

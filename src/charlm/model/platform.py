@@ -10,9 +10,9 @@ from jax.extend import backend
 
 from charlm.errors import UserError
 
-_traced_for: contextvars.ContextVar[str] = contextvars.ContextVar(
-    "traced_for", default=""
-)
+# Environment variables: a fast path is off where its own is 0.
+CUDNN, PALLAS = "CHARLM_CUDNN", "CHARLM_PALLAS"
+_traced_for = contextvars.ContextVar("traced_for", default="")
 
 
 def get_platform() -> str:
@@ -46,10 +46,7 @@ def is_switched_on(variable: str) -> bool:
 
 def get_switches() -> tuple[str, ...]:
     """Returns what decides which fast paths are traced now."""
-    variables = (
-        os.environ.get(name, "1") for name in ("CHARLM_CUDNN", "CHARLM_PALLAS")
-    )
-    return get_platform(), *variables
+    return get_platform(), *(os.environ.get(name, "1") for name in (CUDNN, PALLAS))
 
 
 @contextlib.contextmanager

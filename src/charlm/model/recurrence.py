@@ -22,8 +22,8 @@ from charlm.model.matmul import (
     matmul_over_time,
     weight_gradient,
 )
-from charlm.model.platform import get_platform
-from charlm.model.tpu import has_pallas, unroll_lstm_on_tpu
+from charlm.model.platform import PALLAS, get_platform, is_switched_on
+from charlm.model.tpu import unroll_lstm_on_tpu
 
 PyTree = Any
 
@@ -34,14 +34,7 @@ def run_stack(
     states: Sequence[PyTree],
     x: Any,
 ) -> tuple[tuple[PyTree, ...], Array]:
-    """Runs layers, each on the output of the one before; returns (states, output).
-
-    Args:
-      run_layer: (params, state, x) -> (state, y).
-      params: of each layer.
-      states: of each layer.
-      x: input of the first layer.
-    """
+    """Runs layers, each on the output of the one before; returns (states, output)."""
     new_states = []
     for layer_params, state in zip(params, states, strict=True):
         state, x = run_layer(layer_params, state, x)
@@ -54,11 +47,7 @@ def unroll_stack(
 ) -> tuple[tuple[PyTree, ...], Float[Array, "t b h"]]:
     """Runs a window through a stack; returns (states, outputs of the last layer).
 
-    Args:
-      cell: of all layers.
-      params: of each layer.
-      states: of each layer, before the window.
-      xs: inputs[t, b, d] of the first layer, or ids[t, b].
+    xs are inputs[t, b, d] of the first layer, or ids[t, b].
     """
     is_lstm = cell.unroll is unroll_lstm
     if is_lstm and has_cudnn() and params[0]["wh"].dtype == jnp.float32:
@@ -85,7 +74,9 @@ def unroll_layer(
 
 def get_lstm_backend() -> str:
     """Returns how this process runs a window of an LSTM."""
-    return "cuDNN" if has_cudnn() else "Pallas" if has_pallas() else "scan"
+    if has_cudnn():
+        return "cuDNN"
+    return "Pallas" if get_platform() == "tpu" and is_switched_on(PALLAS) else "scan"
 
 
 def unroll_lstm(
@@ -109,19 +100,12 @@ def scan_lstm(
 
 
 class _Residuals(NamedTuple):
-    """Local derivatives of each step of the LSTM, which the backward loop reads.
+    """Local derivatives of each step of the LSTM, which the backward loop reads."""
 
-    Attributes:
-      slopes: [t, b, 4h], derivatives by z; before its step, the projected input.
-      dh_dc: [t, b, h], of h by c.
-      f: [t, b, h], the forget gate: of c by the previous c.
-      h: [t, b, h], the previous hidden state.
-    """
-
-    slopes: Array
-    dh_dc: Array
-    f: Array
-    h: Array
+    slopes: Array  # [t, b, 4h], by z; before its step, the projected input
+    dh_dc: Array  # [t, b, h]
+    f: Array  # [t, b, h], the forget gate: of c by the previous c
+    h: Array  # [t, b, h], the previous hidden state
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -133,40 +117,38 @@ def _scan_lstm(precision, wh, b, state, zs):
     overwrite zs, and the gradients of zs overwrite the slopes: a layer moves one array
     of [t, b, 4h]. The gradient of wh is one product after the loop.
     """
-    gates = _make_gates(precision, wh, b)
+    step = _make_step(precision, wh, b)
 
     def tick(state, z):
-        i, f, g, o = gates(state, z)
-        c = f * state.c + i * g
-        h = o * jnp.tanh(c)
-        return LSTMState(c, h), h
+        state, *_ = step(state, z)
+        return state, state.h
 
     return lax.scan(tick, state, zs)
 
 
-def _make_gates(precision, wh, b):
-    """Returns (state, z) -> (i, f, g, o), the tanh's scale folded into wh and b."""
+def _make_step(precision, wh, b):
+    """Returns (state, z) -> (state, gates, tanh_c); the tanh's scale is in wh and b."""
     scale, shift = fused_gate_affine(wh.shape[0])
     wh = wh * scale.astype(wh.dtype)
     b = 0.0 if b is None else b * scale
 
-    def gates(state, z):
+    def step(state, z):
         a = jnp.tanh(z * scale + b + matmul(state.h, wh, precision))
-        return jnp.split(a * scale + shift, 4, axis=-1)
+        i, f, g, o = gates = jnp.split(a * scale + shift, 4, axis=-1)
+        c = f * state.c + i * g
+        tanh_c = jnp.tanh(c)
+        return LSTMState(c, o * tanh_c), gates, tanh_c
 
-    return gates
+    return step
 
 
 def _lstm_forward(precision, wh, b, state, zs):
-    gates = _make_gates(precision, wh, b)
+    step = _make_step(precision, wh, b)
     length, batch, width = *zs.shape[:2], wh.shape[0]
 
     def tick(t, loop):
         state, residuals, hs = loop
-        i, f, g, o = gates(state, _at(residuals.slopes, t))
-        c = f * state.c + i * g
-        tanh_c = jnp.tanh(c)
-        h = o * tanh_c
+        (c, h), (i, f, g, o), tanh_c = step(state, _at(residuals.slopes, t))
         # dz = (dc, dc, dc, dh) slopes, and dc = ... + dh dh_dc
         slopes = (g * i * (1 - i), state.c * f * (1 - f), i * (1 - g * g), h * (1 - o))
         dh_dc = o * (1 - tanh_c * tanh_c)

@@ -25,11 +25,7 @@ MIN_ROWS = 8  # of a batch a device: fewer gain nothing (experiments/speed)
 def make_mesh(batch_size: int, *, min_rows: int = MIN_ROWS) -> Mesh:
     """Returns the devices that share a batch: the most CPU devices that divide it.
 
-    Of accelerators it is the first one.
-
-    Args:
-      batch_size: b.
-      min_rows: of the batch, which each of several devices must have.
+    Each has at least `min_rows` of it. Of accelerators it is the first one.
 
     Raises:
       UserError: this is one of several processes of jax.distributed.
@@ -59,11 +55,7 @@ def replicate(mesh: Mesh) -> NamedSharding:
 
 
 def get_memory(device: Any = None) -> int:
-    """Returns the bytes that a device can hold, or 0 where it does not say.
-
-    Args:
-      device: the first one, by default. A CPU does not say.
-    """
+    """Returns the bytes that a device, or the first, can hold; 0 if it does not say."""
     device = device or jax.local_devices()[0]
     return int((device.memory_stats() or {}).get("bytes_limit", 0))
 

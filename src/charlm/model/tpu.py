@@ -8,15 +8,9 @@ from jaxtyping import Array, Float
 
 from charlm.model.lstm import LSTMState, Params
 from charlm.model.matmul import current_matmul_precision, project_inputs
-from charlm.model.platform import get_platform, is_switched_on
+from charlm.model.platform import PALLAS, is_switched_on
 
-SWITCH = "CHARLM_PALLAS"  # the environment variable; 0 is off
 LANES = 128  # of a vector register: gates are cut at its multiples only
-
-
-def has_pallas() -> bool:
-    """Return whether LSTMs that are traced now may run by the kernels."""
-    return get_platform() == "tpu" and is_switched_on(SWITCH)
 
 
 def get_vmem() -> int:
@@ -36,20 +30,15 @@ def get_vmem() -> int:
 
 
 def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
-    """Return whether the kernels have room for a layer; see count_bytes."""
+    """Return whether the kernels have room for a layer."""
     return count_bytes(batch, width, dtype) <= get_vmem()
 
 
 def count_bytes(batch: int, width: int, dtype: Any) -> int:
-    """Return the bytes of VMEM that the kernels ask for.
+    """Return the bytes of VMEM that the kernels ask for; `dtype` is the weights'.
 
-    No more than they need, and half of it again: XLA takes its own arrays out of what
-    a kernel asks for.
-
-    Args:
-      batch: b.
-      width: h, before padding.
-      dtype: of the weights.
+    They are what the kernels need and half of it again: XLA takes its own arrays out
+    of what a kernel asks for.
     """
     size, rows = jnp.dtype(dtype).itemsize, -(-batch // 16) * 16
     width = -(-width // LANES) * LANES
@@ -68,17 +57,10 @@ def unroll_lstm_on_tpu(
     """Return (state after the window, ys), of a layer padded to whole registers.
 
     The loop is that of the kernels, if they have room for the layer and $CHARLM_PALLAS
-    is not 0, else `unroll_lstm`.
-
-    Args:
-      unroll_lstm: the scan, in the form of `unroll_lstm_in_vmem`.
-      params: of the layer.
-      state: before the window.
-      xs: inputs[t, b, d] or ids[t, b].
+    is not 0, else `unroll_lstm`. xs are inputs[t, b, d] or ids[t, b].
     """
     batch, width = state.h.shape
-    fits = is_switched_on(SWITCH) and fits_in_vmem(batch, width, params["wh"].dtype)
-    if fits:
+    if is_switched_on(PALLAS) and fits_in_vmem(batch, width, params["wh"].dtype):
         unroll_lstm = unroll_lstm_in_vmem
     last, ys = unroll_lstm(*pad_lstm(params, state), xs)
     return LSTMState(last.c[:, :width], last.h[:, :width]), ys[..., :width]
@@ -93,8 +75,7 @@ def unroll_lstm_in_vmem(
     zs = project_inputs(params["wx"], xs)
     # A kernel's products have no precision between bfloat16's and float32's.
     precision = None if current_matmul_precision() is None else "float32"
-    unroll: Any = unroll_in_vmem
-    return unroll(precision, params["wh"], params["b"], state, zs)
+    return unroll_in_vmem(precision, params["wh"], params["b"], state, zs)
 
 
 def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:

@@ -34,14 +34,8 @@ def unroll_in_vmem(
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """Return (last state, hs) of the LSTM's loop over projected inputs.
 
-    What the backward loop reads is stored in the type of wh.
-
-    Args:
-      precision: of products, as `current_matmul_precision` gives it.
-      wh: recurrent weights; h is a multiple of LANES.
-      b: bias.
-      state: before the window.
-      zs: projected inputs without the bias.
+    What the backward loop reads is stored in the type of wh. h is a multiple of LANES,
+    and zs are without the bias.
     """
     last, hs, _ = _run_forward(precision, wh, b, state, zs, store=False)
     return last, hs
@@ -196,14 +190,8 @@ def _make_blocks(length, *, reverse):
 def _call(name, kernel, inputs, outputs, aliases, length, dtype):
     """Return the function of arrays that runs `kernel` for each step of a window.
 
-    Args:
-      name: of the kernel, in profiles.
-      kernel: (blocks of inputs, blocks of outputs, c[b, h], h[b, h]) -> None.
-      inputs: their blocks, of _make_blocks.
-      outputs: theirs; the last is a state.
-      aliases: input -> the output that takes its place.
-      length: t.
-      dtype: of the weights.
+    The kernel is (*input blocks, *output blocks, c[b, h], h[b, h]) -> None; the last
+    output is a state; aliases are {input: the output that takes its place}.
     """
     rows, width = outputs[-1][1]
     return pl.pallas_call(
