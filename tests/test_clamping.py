@@ -10,7 +10,7 @@ from test_trace import TEXT, made
 
 from charlm import Vocab, make_language_model
 from charlm.evaluation.score import compute_log_probabilities
-from charlm.interpret import ablation
+from charlm.interpret import ablation, activations
 from charlm.interpret.ablation import (
     Hold,
     ablated_nats,
@@ -50,7 +50,7 @@ def by_hand(cell, lm, params, ids, clamp):
 
 @pytest.mark.parametrize("cell", MAKERS)
 def test_a_clamped_unit_is_held_at_every_step(monkeypatch, cell):
-    monkeypatch.setattr(ablation, "CHUNK_CHARS", 7)
+    monkeypatch.setattr(activations, "CHUNK_CHARS", 7)
     lm, params, vocab = made(cell, scale=2.0)
     ids = vocab.encode(TEXT)
     clamps = [Hold(0, 3, 0.9), None, Hold(1, 2, -0.7)]

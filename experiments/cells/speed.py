@@ -13,7 +13,7 @@ import jax
 from charlm import Vocab, make_language_model, open_corpus
 from charlm.corpora import fetch
 from charlm.interpret.activations import record_activations
-from charlm.interpret.labels.selection import select_labels
+from charlm.interpret.labels.labels import select_labels
 from charlm.interpret.units.baselines import last_k_baseline
 from charlm.interpret.units.selection import compute_best_scores, select_units
 from charlm.model.jax_setup import configure_jax

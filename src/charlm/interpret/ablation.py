@@ -6,6 +6,7 @@ mean, and the text is predicted again.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,11 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from charlm.interpret.activations import Activations
+from charlm.interpret.activations import Activations, read_chunks
 from charlm.model.lm import LanguageModel, cached_by_config, observe
 
 PyTree = Any
-CHUNK_CHARS = 1024  # of one dispatch
 LANES = 32  # holds computed side by side
 
 
@@ -30,7 +30,7 @@ class Hold(NamedTuple):
 
 
 class AblationEffect(NamedTuple):
-    """What clamping a unit at its mean costs, in nats per character of a text.
+    """What holding a unit at its mean costs, in nats per character of a text.
 
     Attributes:
       total: over all characters.
@@ -57,36 +57,26 @@ def ablated_nats(
 
     None holds nothing.
     """
-    rows = [
-        _compute_lanes(lm, params, ids, [*holds[start : start + LANES]])
-        for start in range(0, len(holds), LANES)
-    ]
+    starts = range(0, len(holds), LANES)
+    rows = [_compute_lanes(lm, params, ids, holds[n : n + LANES]) for n in starts]
     return np.concatenate(rows)
 
 
 def _compute_lanes(lm, params, ids, holds):
     """Returns `ablated_nats` of at most LANES holds."""
-    count = len(holds)
-    # Two shapes are compiled.
-    holds += [None] * (LANES - count if count > 8 else 8 - count)
+    lanes = LANES if len(holds) > 8 else 8  # two shapes are compiled
     mask: dict[str, np.ndarray] = {}
-    values = np.zeros(len(holds), np.float32)
+    values = np.zeros((lanes, 1), np.float32)
     for lane, hold in enumerate(holds):
         if hold is not None:
             name = f"layer_{hold.layer}/{get_state_signal(lm)}"
-            mask.setdefault(name, np.zeros((len(holds), lm.config.features), bool))
+            mask.setdefault(name, np.zeros((lanes, lm.config.features), bool))
             mask[name][lane, hold.unit] = True
             values[lane] = hold.value
-    read = get_reader(lm)
-    carry = lm.initial_carry(len(holds))
-    log_p = jnp.full((len(holds), lm.config.vocab_size), jnp.nan)
-    chunks = []
-    for start in range(0, len(ids), CHUNK_CHARS):
-        chunk = np.asarray(ids[start : start + CHUNK_CHARS], np.int32)
-        padded = np.pad(chunk, (0, CHUNK_CHARS - len(chunk)))
-        carry, log_p, nats = read(params, carry, log_p, mask, values[:, None], padded)
-        chunks.append(np.asarray(nats)[: len(chunk)])
-    return np.concatenate(chunks).T[:count]
+    read = partial(get_reader(lm), params, mask, values)
+    loop = lm.initial_carry(lanes), jnp.full((lanes, lm.config.vocab_size), jnp.nan)
+    nats = [rows for _, rows in read_chunks(read, loop, ids)]
+    return np.concatenate(nats).T[: len(holds)]
 
 
 def get_state_signal(lm: LanguageModel) -> str:
@@ -96,13 +86,13 @@ def get_state_signal(lm: LanguageModel) -> str:
 
 @cached_by_config
 def get_reader(lm: LanguageModel):
-    """Returns the compiled (params, carry, log_p, mask, values, ids[t]) -> ....
+    """Returns the compiled (params, mask, values, carry, log_p, ids[t]) -> ....
 
     mask has, by signal, which unit of each lane is held at its value.
     """
 
     @jax.jit
-    def read(params, carry, log_p, mask, values, ids):
+    def read(params, mask, values, carry, log_p, ids):
         def edit(name, value):
             return jnp.where(mask[name], values, value) if name in mask else value
 
@@ -113,8 +103,7 @@ def get_reader(lm: LanguageModel):
             carry, logits, _ = observe(lm, params, carry, same, edit)
             return (carry, jax.nn.log_softmax(logits)), nats
 
-        (carry, log_p), nats = jax.lax.scan(read_id, (carry, log_p), ids)
-        return carry, log_p, nats
+        return jax.lax.scan(read_id, (carry, log_p), ids)
 
     return read
 
@@ -122,7 +111,7 @@ def get_reader(lm: LanguageModel):
 def matched_units(
     trace: Activations, signal: str, unit: int, *, count: int
 ) -> list[int]:
-    """The `count` other units of a layer whose variance is nearest to a unit's."""
+    """Returns the `count` other units of a layer of the nearest variance."""
     deviations = trace.signals[signal].astype(np.float32).std(axis=0)
     order = np.argsort(np.abs(np.log((deviations + 1e-6) / (deviations[unit] + 1e-6))))
     return [int(other) for other in order if other != unit][:count]
@@ -132,60 +121,52 @@ def ablation_effects(
     lm: LanguageModel,
     params: PyTree,
     trace: Activations,
-    cells: Sequence[tuple[int, int]],
-    holds: Sequence[np.ndarray],
+    units: Sequence[tuple[int, int]],
+    masks: Sequence[np.ndarray],
     *,
     controls: int = 10,
 ) -> list[AblationEffect]:
-    """What clamping each of some units costs on the text of a trace.
+    """Returns what holding each of some units costs on the text of a trace.
 
     Args:
       lm: the model.
       params: its parameters.
       trace: of the text, with c (of a GRU or an RNN with h).
-      cells: (layer, unit) of each.
-      holds: holds[t] for each: whether its label holds after character t; the cost
+      units: (layer, unit) of each.
+      masks: bool[t] for each: whether its label holds after character t; the cost
         there is that of predicting character t + 1.
-      controls: other units of about the same variance that are clamped beside each.
+      controls: other units of about the same variance that are held beside each.
     """
     groups = []
-    for layer, unit in cells:
-        signal = f"layer_{layer}/{'c' if trace.cell == 'lstm' else 'h'}"
-        units = [unit, *matched_units(trace, signal, unit, count=controls)]
-        means = [float(trace.get_values(signal, u).mean()) for u in units]
-        groups.append([Hold(layer, u, m) for u, m in zip(units, means, strict=True)])
-    ids = np.asarray(trace.ids)
-    clamps = dict.fromkeys(clamp for group in groups for clamp in group)
-    plain, *nats = ablated_nats(lm, params, ids, [None, *clamps])
-    added = {c: (n - plain)[1:] for c, n in zip(clamps, nats, strict=True)}
+    for layer, unit in units:
+        signal = f"layer_{layer}/{get_state_signal(lm)}"
+        group = [unit, *matched_units(trace, signal, unit, count=controls)]
+        means = [float(trace.get_values(signal, u).mean()) for u in group]
+        groups.append([Hold(layer, u, m) for u, m in zip(group, means, strict=True)])
+    holds = dict.fromkeys(hold for group in groups for hold in group)
+    plain, *nats = ablated_nats(lm, params, np.asarray(trace.ids), [None, *holds])
+    added = {hold: (n - plain)[1:] for hold, n in zip(holds, nats, strict=True)}
     return [
-        _cost([added[clamp] for clamp in group], held[:-1].astype(bool), trace)
-        for group, held in zip(groups, holds, strict=True)
+        _compute_effect([added[hold] for hold in group], mask[:-1].astype(bool), trace)
+        for group, mask in zip(groups, masks, strict=True)
     ]
 
 
-def _cost(
-    added: list[np.ndarray], holds: np.ndarray, trace: Activations
-) -> AblationEffect:
-    """The effect of a unit, by what it and its controls add at each character."""
-    own = added[0]
+def _compute_effect(added, mask: np.ndarray, trace: Activations) -> AblationEffect:
+    """Returns a unit's effect, by what it and its controls add at each character."""
+    own, has_inside = added[0], mask.any()
     inside, *matched = (
-        float(nats[holds].mean()) if holds.any() else math.nan for nats in added
+        float(nats[mask].mean()) if has_inside else math.nan for nats in added
     )
-    compared = bool(matched) and holds.any()
+    compared = bool(matched) and has_inside
+    sums = np.bincount(trace.ids[1:], own, minlength=len(trace.vocab))
+    whole = sums[sums > 0].sum()
+    worst = [n for n in np.argsort(-sums)[:3].tolist() if sums[n] > 0]
     return AblationEffect(
         total=float(own.mean()),
         inside=inside,
-        outside=float(own[~holds].mean()) if not holds.all() else math.nan,
+        outside=float(own[~mask].mean()) if not mask.all() else math.nan,
         matched=matched,
         beaten=float(np.mean(np.asarray(matched) < inside)) if compared else math.nan,
-        symbols=_worst(own, np.asarray(trace.ids[1:]), trace.vocab),
+        symbols={trace.vocab.symbols[n]: float(sums[n] / whole) for n in worst},
     )
-
-
-def _worst(added: np.ndarray, ids: np.ndarray, vocab, count: int = 3):
-    """The symbols with the largest shares of what is added, where it is positive."""
-    sums = np.bincount(ids, added, minlength=len(vocab))
-    whole = sums[sums > 0].sum()
-    worst = [n for n in np.argsort(-sums)[:count].tolist() if sums[n] > 0]
-    return {vocab.symbols[n]: float(sums[n] / whole) for n in worst}

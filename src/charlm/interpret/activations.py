@@ -1,8 +1,10 @@
 """record_activations(model, text): what every unit does at each character of a text."""
 
-import json
+import math
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +15,10 @@ import numpy as np
 from charlm.config import CUSTOM
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.files import atomic_write
-from charlm.interpret.arrays import new_arrays, open_arrays
 from charlm.model.lm import LanguageModel, cached_by_config, observe
 
 PyTree = Any
 Model = tuple[LanguageModel, PyTree, Vocab]
-METADATA = "trace.json"
 CHUNK_CHARS = 2048  # of one dispatch
 BYTE_SCALE, WIDE_SCALE, PROBABILITY_SCALE = 1 / 127, 1 / 256, 1 / 65535
 # Signals of the built-in cells that are between -1 and 1.
@@ -86,9 +85,9 @@ def record_activations(
       text: to be read, or its ids[t].
       top_k: predictions recorded at each character.
       signals: which to record, as "h" or "f"; without any, all that the cell has.
-      folder: new or empty, where the arrays are to lie if memory does not hold them: a
-        million characters of 512 units are 512 MB a signal, and twice that for c. None
-        is memory.
+      folder: new or empty, where the arrays are to lie, each in a .npy file, if memory
+        does not hold them: a million characters of 512 units are 512 MB a signal, and
+        twice that for c. None is memory.
 
     Raises:
       UserError: the text is empty or has unseen characters or ids, the cell has no
@@ -108,40 +107,63 @@ def record_activations(
                 f"the units of this model have no {name!r}; choose among"
                 f" {', '.join(available)}"
             )
-    metadata = {
-        "cell": get_cell_name(lm),
-        "layers": lm.config.layers,
-        "features": lm.config.features,
-        "signals": {
-            name: width
-            for name, width in widths.items()
-            if not signals or name.rpartition("/")[2] in signals
-        },
-        "vocab": json.loads(vocab.to_json()),
-    }
+    names = [n for n in widths if not signals or n.rpartition("/")[2] in signals]
+    types = {name: _get_type(lm, name) for name in names}
+    shapes = {name: (types[name][0], (len(ids), widths[name])) for name in names}
     top_k = min(top_k, len(vocab))
-    arrays = new_arrays(_get_shapes(metadata, vocab, len(ids), top_k), folder)
+    others = {
+        "ids": (vocab.dtype, (len(ids),)),
+        "top_k_ids": (vocab.dtype, (len(ids), top_k)),
+        "top_k_probs": (np.dtype(np.uint16), (len(ids), top_k)),
+        "nats": (np.dtype(np.float32), (len(ids),)),
+    }
+    arrays = _make_arrays(shapes | others, folder)
     arrays["ids"][:] = ids
-    _fill(arrays, lm, params, tuple(metadata["signals"]), top_k)
-    if folder is not None:  # last: a folder that has it is whole
-        atomic_write(Path(folder) / METADATA, json.dumps(metadata) + "\n")
-    return _make_activations(metadata, vocab, arrays)
+    read = partial(get_reader(lm, tuple(names), top_k), params)
+    # Nothing predicts the first character.
+    loop = lm.initial_carry(1), jnp.full(lm.config.vocab_size, jnp.nan)
+    for part, values in read_chunks(read, loop, arrays["ids"]):
+        for name, rows in values.items():
+            arrays[name][part] = rows
+    return Activations(
+        vocab=vocab,
+        cell=get_cell_name(lm),
+        layers=lm.config.layers,
+        features=lm.config.features,
+        signals={name: arrays[name] for name in names},
+        scales={name: types[name][1] for name in names},
+        **{name: arrays[name] for name in others},
+    )
 
 
-def open_activations(folder: str | os.PathLike) -> Activations:
-    """Returns the activations that lie in a folder, memory-mapped.
-
-    Raises:
-      UserError: there are none, or not whole.
-    """
+def _make_arrays(
+    shapes: dict[str, tuple[np.dtype, tuple[int, ...]]],
+    folder: str | os.PathLike | None,
+) -> dict[str, np.ndarray]:
+    """Returns new arrays of these types and shapes, by name, in a folder or memory."""
+    if folder is None:
+        return {name: np.empty(shape, dtype) for name, (dtype, shape) in shapes.items()}
+    folder = Path(folder)
+    needed = sum(dtype.itemsize * math.prod(shape) for dtype, shape in shapes.values())
     try:
-        text = (Path(folder) / METADATA).read_text(encoding="utf-8")
-        metadata = json.loads(text)
-        vocab = Vocab.from_json(json.dumps(metadata["vocab"]))
-        names = _get_shapes(metadata, vocab, 0, 0)
-        return _make_activations(metadata, vocab, open_arrays(folder, names))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder} holds no whole trace: {error}") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty; name a new folder")
+        free = shutil.disk_usage(folder).free
+        if needed > free:  # a mapped file fails too late
+            raise UserError(
+                f"{folder} has room for {free / 1e9:.1f} GB and {needed / 1e9:.1f} GB"
+                " are needed; name a folder on a larger disk, or keep fewer signals"
+            )
+        paths = {name: folder / f"{name.replace('/', '.')}.npy" for name in shapes}
+        return {
+            name: np.lib.format.open_memmap(paths[name], "w+", dtype, shape)
+            for name, (dtype, shape) in shapes.items()
+        }
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); name another folder"
+        ) from error
 
 
 def list_signals(lm: LanguageModel, params: PyTree) -> dict[str, int]:
@@ -159,57 +181,29 @@ def get_cell_name(lm: LanguageModel) -> str:
     return lm.config.cell if isinstance(lm.config.cell, str) else CUSTOM
 
 
-def _get_type(cell: str, name: str) -> tuple[np.dtype, float]:
+def _get_type(lm: LanguageModel, name: str) -> tuple[np.dtype, float]:
     """Returns the integer type of a signal, and its scale."""
-    bounded = cell != CUSTOM and name.rpartition("/")[2] in BOUNDED
-    if bounded:
+    if get_cell_name(lm) != CUSTOM and name.rpartition("/")[2] in BOUNDED:
         return np.dtype(np.int8), BYTE_SCALE
     return np.dtype(np.int16), WIDE_SCALE
 
 
-def _get_shapes(metadata, vocab: Vocab, length: int, top_k: int):
-    """Returns (type, shape) of each array."""
-    shapes = {
-        name: (_get_type(metadata["cell"], name)[0], (length, width))
-        for name, width in metadata["signals"].items()
-    }
-    return shapes | {
-        "ids": (vocab.dtype, (length,)),
-        "top_k_ids": (vocab.dtype, (length, top_k)),
-        "top_k_probs": (np.dtype(np.uint16), (length, top_k)),
-        "nats": (np.dtype(np.float32), (length,)),
-    }
+def read_chunks(
+    read: Callable, loop: PyTree, ids: np.ndarray
+) -> Iterator[tuple[slice, PyTree]]:
+    """Yields a part of ids[t] and arrays[t] there, chunk by chunk.
 
-
-def _make_activations(metadata, vocab: Vocab, arrays) -> Activations:
-    cell, names = metadata["cell"], metadata["signals"]
-    return Activations(
-        vocab=vocab,
-        cell=cell,
-        layers=metadata["layers"],
-        features=metadata["features"],
-        ids=arrays["ids"],
-        signals={name: arrays[name] for name in names},
-        scales={name: _get_type(cell, name)[1] for name in names},
-        top_k_ids=arrays["top_k_ids"],
-        top_k_probs=arrays["top_k_probs"],
-        nats=arrays["nats"],
-    )
-
-
-def _fill(arrays, lm, params, names: tuple[str, ...], top_k: int) -> None:
-    """Reads ids, chunk by chunk, and writes their activations into the arrays."""
-    ids, read = arrays["ids"], get_reader(lm, names, top_k)
-    carry = lm.initial_carry(1)
-    # Nothing predicts the first character.
-    log_p = jnp.full(lm.config.vocab_size, jnp.nan)
+    Args:
+      read: (*loop, ids[t]) -> (loop, arrays[t]), compiled.
+      loop: (carry, log_p) before the text.
+      ids: of the text.
+    """
     for start in range(0, len(ids), CHUNK_CHARS):
-        chunk = np.asarray(ids[start : start + CHUNK_CHARS])
+        chunk = np.asarray(ids[start : start + CHUNK_CHARS], np.int32)
         count = len(chunk)
-        padded = np.pad(chunk, (0, CHUNK_CHARS - count)).astype(np.int32)
-        (carry, log_p), values = read(params, carry, log_p, padded)
-        for name, rows in values.items():
-            arrays[name][start : start + count] = np.asarray(rows)[:count]
+        loop, values = read(*loop, np.pad(chunk, (0, CHUNK_CHARS - count)))
+        rows = jax.tree.map(lambda x, n=count: np.asarray(x)[:n], values)
+        yield slice(start, start + count), rows
 
 
 @cached_by_config
@@ -236,6 +230,6 @@ def get_reader(lm: LanguageModel, names: tuple[str, ...], top_k: int):
 
 def _quantize(lm: LanguageModel, name: str, values):
     """Returns values as the integers of their signal, clipped to their type."""
-    dtype, scale = _get_type(get_cell_name(lm), name)
+    dtype, scale = _get_type(lm, name)
     limits = np.iinfo(dtype)
     return jnp.clip(jnp.round(values / scale), limits.min, limits.max).astype(dtype)

@@ -1,9 +1,9 @@
-"""The table of labels: what each says of every character of a text.
+"""The labels of a text: what holds at each of its characters.
 
 Whatever the text is (prose, a play, C, Python, TeX, a wiki's XML), all are computed.
 values[t] is of the point just after character t was read, and depends on the
-characters up to t alone, which is all that a recurrent net has read there. Labels that
-are `ahead` depend on what follows instead.
+characters up to t alone, which is all that a recurrent net has read there. Only "left
+in line" and the labels of an end within some characters depend on what follows.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,10 @@ from charlm.interpret.labels.positions import (
 )
 from charlm.interpret.labels.spans import Spans, find_matches, merge_spans
 
+MIN_SHARE = 0.002  # of the characters
+MIN_CHANGES = 10  # rises, and as many falls
+MIN_CLOSED_SHARE = 0.75  # of the spans; the text is of another kind if fewer are closed
+
 
 class Label(NamedTuple):
     """A label of the t characters of a text.
@@ -32,20 +36,16 @@ class Label(NamedTuple):
       values: float32[t]; 0 or 1 unless it is graded.
       graded: whether it has more values than these two.
       where: bool[t], the characters at which it is defined; None is all.
-      about: what it says, in one sentence.
       post: whether "The Unreasonable Effectiveness of Recurrent Neural Networks", or
         "Visualizing and Understanding Recurrent Networks" (Karpathy, Johnson and Li,
         2015) shows a unit that follows it.
-      ahead: whether it depends on what follows, and not on what was read.
     """
 
     name: str
     values: np.ndarray
     graded: bool = False
     where: np.ndarray | None = None
-    about: str = ""
     post: bool = False
-    ahead: bool = False
 
 
 class Text(str):
@@ -58,101 +58,62 @@ class Text(str):
 
     def depth(self, openers: str) -> np.ndarray:
         """Returns int[t]: how many brackets with these openers are open."""
-        return merge_spans(*(self.brackets[o] for o in openers)).compute_depth(
-            len(self)
-        )
+        parts = (self.brackets[opener] for opener in openers)
+        return merge_spans(*parts).compute_depth(len(self))
 
 
 # fmt: off
-RULES: list[tuple[str, Callable[[Text], np.ndarray | Spans], bool, bool, bool, str]] = [
-    # Name, function, graded, post, ahead, about. A function returns the values[t]; or
-    # Spans, inside which the label holds, or, if it is graded, is the position.
-    ("position in line", lambda t: since_event(find_characters(t, "\n")),
-     True, True, False, "Characters read since the line began."),
-    ("left in line", lambda t: until_event(find_characters(t, "\n")) - 1,
-     True, True, True, "Characters that follow before the line's end."),
-    ("line end within 5", lambda t: positions.is_before(t, "\n", 5), False, True, True,
-     "The line ends among the next 5 characters."),
-    ("line end within 10", lambda t: positions.is_before(t, "\n", 10),
-     False, True, True, "The line ends among the next 10 characters."),
-    ("line of paragraph", positions.line_of_paragraph, True, False, False,
-     "Lines since the last blank one."),
-    ("indentation", positions.indentation, True, False, False,
-     "Columns of white space with which the line begins; a tab is eight."),
-    ("in indentation", positions.is_indentation, False, False, False,
-     "In the white space with which the line begins."),
-    ("# line", lambda t: positions.line_begins_with(t, "#"), False, False, False,
-     "In a line that begins with #."),
-    ("list line", lambda t: positions.line_begins_with(t, "*:"), False, False, False,
-     "In a line that begins with * or :, as in a wiki's lists."),
-    ("table line", lambda t: positions.line_begins_with(t, "|!"), False, False, False,
-     "In a line that begins with | or !, as in a wiki's tables."),
-    ("heading", positions.is_heading, False, False, False,
-     "In a line that begins with two signs =, as a wiki's headings do."),
-    ("speaker's line", lambda t: find_matches(t, spans.SPEAKER_LINE),
-     False, False, False,
-     "In a play: in the first line after a blank one, a name with a colon."),
-    ("in word", positions.is_word, False, False, False,
-     "A letter, a digit or _."),
-    ("position in word", lambda t: since_event(~positions.is_word(t)),
-     True, False, False, "Letters, digits and _ of the word so far; 0 outside words."),
-    ("capitalised word", positions.is_capitalized, False, False, False,
-     "In a word that begins with a capital."),
-    ("in capitals", positions.is_in_capitals, False, False, False,
-     "In a word of which two capitals and no small letters were read."),
-    ("in number", lambda t: find_class(t, str.isdecimal), False, False, False,
-     "A digit."),
-    ("position in sentence", positions.position_in_sentence, True, False, False,
-     "Characters since the white space after a . ! or ?, or since a blank line."),
-    ("sentence end within 5", lambda t: positions.is_before(t, ".!?", 5),
-     False, False, True, "A . ! or ? is among the next 5 characters."),
-    ("inside quotes", lambda t: t.quotations, False, True, False,
-     "Between double quotes, straight, curly, TeX's or &quot;."),
-    ("length of quotation", lambda t: t.quotations, True, False, False,
-     "Characters since the double quote, inside of one."),
-    ("inside single quotes", lambda t: find_matches(t, spans.SINGLE_QUOTES),
-     False, False, False, "Between single quotes of one line."),
-    ("inside string", lambda t: t.tokens.strings, False, True, False,
-     "Between double quotes of one line, as a program's string."),
-    ("inside comment", lambda t: merge_spans(t.tokens.blocks, t.tokens.lines),
-     False, True, False,
-     "In a comment: /* */, <!-- -->, or from //, # or % to the line's end."),
-    ("inside block comment", lambda t: t.tokens.blocks, False, True, False,
-     "Between /* */ or <!-- -->."),
-    ("inside line comment", lambda t: t.tokens.lines, False, True, False,
-     "From //, # or TeX's % to the line's end."),
-    ("inside docstring", lambda t: t.tokens.docstrings, False, True, False,
-     "Between three double quotes."),
-    ("comment or string", lambda t: merge_spans(*t.tokens[:4]), False, True, False,
-     "In a comment, a string or a docstring."),
-    ("depth of brackets", lambda t: t.depth("([{" + CONDITION), True, True, False,
-     "How many brackets ( [ { are open, outside comments and strings."),
-    ("depth of ( )", lambda t: t.depth("(" + CONDITION), True, True, False,
-     "How many brackets ( are open, outside comments and strings."),
-    ("depth of { }", lambda t: t.depth("{"), True, True, False,
-     "How many braces { are open, outside comments and strings."),
-    ("inside ( )", lambda t: t.depth("(" + CONDITION) > 0, False, False, False,
-     "Between ( and ), outside comments and strings."),
-    ("inside [ ]", lambda t: t.depth("[") > 0, False, False, False,
-     "Between [ and ], outside comments and strings."),
-    ("inside { }", lambda t: t.depth("{") > 0, False, False, False,
-     "Between { and }, outside comments and strings."),
-    ("condition of if",
-     lambda t: merge_spans(t.brackets[CONDITION], t.brackets[BARE_CONDITION]),
-     False, True, False,
-     "In the brackets after an if, or between Python's if and its colon."),
-    ("inside [[ ]]", lambda t: t.links, False, True, False,
-     "In a wiki's link."),
-    ("position in [[ ]]", lambda t: t.links, True, True, False,
-     "Characters since the link began, in a wiki's link."),
-    ("inside {{ }}", lambda t: spans.find_nested(t, spans.TEMPLATE),
-     False, False, False, "In a wiki's template."),
-    ("in URL", lambda t: find_matches(t, spans.URL), False, True, False,
-     "In a web address."),
-    ("inside < >", lambda t: find_matches(t, spans.TAG), False, False, False,
-     "In a tag, whose < may be written &lt;."),
-    ("italic or bold", lambda t: find_matches(t, spans.ITALICS), False, False, False,
-     "Between two or three apostrophes, as in a wiki."),
+RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | Spans]]] = [
+    # Name, graded, post, function. A function returns the values[t]; or Spans, inside
+    # which the label holds, or, if it is graded, is the position.
+    ("position in line", True, True, lambda t: since_event(find_characters(t, "\n"))),
+    ("left in line", True, True, lambda t: until_event(find_characters(t, "\n")) - 1),
+    ("line end within 5", False, True, lambda t: positions.is_before(t, "\n", 5)),
+    ("line end within 10", False, True, lambda t: positions.is_before(t, "\n", 10)),
+    ("line of paragraph", True, False, positions.line_of_paragraph),
+    ("indentation", True, False, positions.indentation),
+    ("in indentation", False, False, positions.is_indentation),
+    ("# line", False, False, lambda t: positions.line_begins_with(t, "#")),
+    # As in a wiki's lists, tables and headings.
+    ("list line", False, False, lambda t: positions.line_begins_with(t, "*:")),
+    ("table line", False, False, lambda t: positions.line_begins_with(t, "|!")),
+    ("heading", False, False, positions.is_heading),
+    # Of a play: the first line after a blank one, a name with a colon.
+    ("speaker's line", False, False, lambda t: find_matches(t, spans.SPEAKER_LINE)),
+    ("in word", False, False, positions.is_word),
+    ("position in word", True, False, lambda t: since_event(~positions.is_word(t))),
+    ("capitalised word", False, False, positions.is_capitalized),
+    ("in capitals", False, False, positions.is_in_capitals),
+    ("in number", False, False, lambda t: find_class(t, str.isdecimal)),
+    ("position in sentence", True, False, positions.position_in_sentence),
+    ("sentence end within 5", False, False, lambda t: positions.is_before(t, ".!?", 5)),
+    ("inside quotes", False, True, lambda t: t.quotations),
+    ("length of quotation", True, False, lambda t: t.quotations),
+    ("inside single quotes", False, False,
+     lambda t: find_matches(t, spans.SINGLE_QUOTES)),
+    ("inside string", False, True, lambda t: t.tokens.strings),
+    ("inside comment", False, True,
+     lambda t: merge_spans(t.tokens.blocks, t.tokens.lines)),
+    ("inside block comment", False, True, lambda t: t.tokens.blocks),
+    ("inside line comment", False, True, lambda t: t.tokens.lines),
+    ("inside docstring", False, True, lambda t: t.tokens.docstrings),
+    ("comment or string", False, True, lambda t: merge_spans(*t.tokens[:4])),
+    # Brackets are those outside comments and strings.
+    ("depth of brackets", True, True, lambda t: t.depth("([{" + CONDITION)),
+    ("depth of ( )", True, True, lambda t: t.depth("(" + CONDITION)),
+    ("depth of { }", True, True, lambda t: t.depth("{")),
+    ("inside ( )", False, False, lambda t: t.depth("(" + CONDITION) > 0),
+    ("inside [ ]", False, False, lambda t: t.depth("[") > 0),
+    ("inside { }", False, False, lambda t: t.depth("{") > 0),
+    ("condition of if", False, True,
+     lambda t: merge_spans(t.brackets[CONDITION], t.brackets[BARE_CONDITION])),
+    # A wiki's links and templates.
+    ("inside [[ ]]", False, True, lambda t: t.links),
+    ("position in [[ ]]", True, True, lambda t: t.links),
+    ("inside {{ }}", False, False, lambda t: spans.find_nested(t, spans.TEMPLATE)),
+    ("in URL", False, True, lambda t: find_matches(t, spans.URL)),
+    ("inside < >", False, False, lambda t: find_matches(t, spans.TAG)),
+    ("italic or bold", False, False, lambda t: find_matches(t, spans.ITALICS)),
 ]
 # fmt: on
 
@@ -168,11 +129,38 @@ def compute_labels(text: str) -> Iterator[tuple[Label, float]]:
     """
     # A net reads the two characters of \r\n, and its line goes on until the second.
     text = Text(text.replace("\r", " "))
-    for name, function, graded, post, ahead, about in RULES:
+    for name, graded, post, function in RULES:
         values, where, closed_share = function(text), None, 1.0
         if isinstance(values, Spans):
             inside = values.compute_depth(len(text)) > 0
             where, closed_share = inside if graded else None, values.closed_share
             values = inside * values.compute_position(len(text)) if graded else inside
-        values = values.astype(np.float32)
-        yield Label(name, values, graded, where, about, post, ahead), closed_share
+        yield Label(name, values.astype(np.float32), graded, where, post), closed_share
+
+
+def select_labels(text: str) -> list[Label]:
+    """Returns the labels that tell characters of a text apart.
+
+    Left out are labels that have a single value at all but 0.2 % of the characters
+    where they are defined, that are defined at fewer than 0.2 % of all, that rise or
+    fall fewer than 10 times, that equal an earlier one, and those of which a quarter of
+    the spans are not closed: so in prose a % begins no comment.
+    """
+    selection: list[Label] = []
+    for label, closed_share in compute_labels(text):
+        is_new = not any(np.array_equal(label.values, o.values) for o in selection)
+        if closed_share >= MIN_CLOSED_SHARE and is_frequent(label) and is_new:
+            selection.append(label)
+    return selection
+
+
+def is_frequent(label: Label) -> bool:
+    """Returns whether a label has more than one value, and changes often enough."""
+    values = label.values if label.where is None else label.values[label.where]
+    if len(values) < max(MIN_SHARE * len(label.values), 1):
+        return False
+    _, counts = np.unique(values, return_counts=True)
+    steps = np.diff(values)
+    changes = min(np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
+    is_varied = counts.max() <= (1 - MIN_SHARE) * len(values)
+    return bool(is_varied and changes >= MIN_CHANGES)

@@ -18,8 +18,7 @@ from charlm.interpret.activations import (
     list_signals,
     record_activations,
 )
-from charlm.interpret.labels.labels import Label
-from charlm.interpret.labels.selection import select_labels
+from charlm.interpret.labels.labels import Label, select_labels
 from charlm.interpret.units.baselines import last_k_baseline
 from charlm.interpret.units.selection import (
     UnitResult,
