@@ -1,17 +1,19 @@
 """What the tests of the page share: small nets, their pages, and what a person sees."""
 
+import base64
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations, record_activations
 from charlm.interpret.viewer import html
 from charlm.interpret.viewer.listed_units import ListedUnit
-from charlm.interpret.viewer.quantize import dequantize, quantize
+from charlm.interpret.viewer.quantize import quantize
 from charlm.model.lm import make_language_model
 
 LINES = ["The cat sat,", '"I ran to the sea," he said.', "\tif (a) { b; }", ""]
@@ -26,6 +28,23 @@ RESULTS = [
     ListedUnit(1, 3, "tanh_c", "inside <b>quotes</b>", 0.93, True),
     ListedUnit(0, 5, "h", "position in the line", -0.71, False),
 ]
+
+
+def dequantize(model):
+    """Returns the float32 parameters of a page's model, as rounded."""
+
+    def decode(text, dtype):
+        return np.frombuffer(base64.b64decode(text), dtype)
+
+    def dequantize_array(data):
+        if isinstance(data, str):
+            return jnp.asarray(decode(data, "<f4").astype(np.float32))
+        ints = decode(data["ints"], "<i2").reshape(data["shape"][::-1])
+        scale = decode(data["scale"], "<f4").astype(np.float32)
+        return jnp.asarray(ints.T.astype(np.float32) * scale)
+
+    is_array = lambda data: isinstance(data, str) or "ints" in data  # noqa: E731
+    return jax.tree.map(dequantize_array, model["params"], is_leaf=is_array)
 
 
 def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):

@@ -22,7 +22,7 @@ def read_table(path, name):
 def test_its_files_are_what_lstmvis_opens(tmp_path, cell):
     activations = make_net(cell=cell)[2]
     folder = tmp_path / "cats"
-    write_lstmvis(activations, folder, name="cats")
+    write_lstmvis(activations, folder)
     project = json.loads((folder / "lstm.yml").read_text())  # JSON is a kind of YAML
     files, sequence = project["files"], project["word_sequence"]
     symbols = {}
@@ -55,5 +55,5 @@ def test_every_symbol_is_one_word_of_one_line():
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(UserError, match="is not empty"):
-        write_lstmvis(make_net()[2], tmp_path, name="x")
+        write_lstmvis(make_net()[2], tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]

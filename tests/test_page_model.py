@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pages import dequantize
 
 import charlm
 from charlm.errors import UserError
-from charlm.interpret.viewer.quantize import dequantize, quantize
+from charlm.interpret.viewer.quantize import quantize
 from charlm.interpret.viewer.template import read_static
 from charlm.model.cells import MAKERS
 

@@ -15,18 +15,16 @@ from charlm import Vocab, make_language_model
 from charlm.errors import UserError
 from charlm.interpret.activations import record_activations
 from charlm.interpret.labels.labels import Label
-from charlm.interpret.units.auc import (
-    compute_scores,
-    get_rows,
-    make_target,
-    rank_units,
-)
 from charlm.interpret.units.baselines import last_k_baseline
-from charlm.interpret.units.permutation_test import (
+from charlm.interpret.units.scores import (
     MIN_CHARS,
     MIN_SHIFT,
+    compute_scores,
     compute_thresholds,
+    get_rows,
     get_shifts,
+    make_target,
+    rank_units,
 )
 from charlm.interpret.units.selection import (
     UnitResult,
@@ -114,7 +112,7 @@ def test_ranks_in_blocks_are_those_of_one(monkeypatch):
     [whole] = rank_units(units)
     shifts = [0, 3, 39, 17]
     expected = compute_scores(whole, target, shifts)
-    monkeypatch.setattr("charlm.interpret.units.auc.CHUNK_BYTES", 4 * 40 * 3)
+    monkeypatch.setattr("charlm.interpret.units.scores.CHUNK_BYTES", 4 * 40 * 3)
     blocks = [compute_scores(ranks, target, shifts) for ranks in rank_units(units)]
     assert len(blocks) == 3
     np.testing.assert_allclose(np.concatenate(blocks), expected, atol=1e-6)

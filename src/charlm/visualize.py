@@ -13,11 +13,9 @@ from pathlib import Path
 from absl import flags
 
 from charlm.cli.app import run_app
-from charlm.config import ModelConfig
 from charlm.errors import UserError
 
 MAX_ROWS = 20  # of the table of units
-
 
 FLAGS = {
     "workdir": ("", "directory of the training run"),
@@ -57,6 +55,8 @@ def visualize(options: flags.FlagValues) -> None:
     if options.lstmvis:
         write_activations(model, text[: options.characters], options.lstmvis)
     if options.output:
+        net = config.model
+        source = Path(options.text).name or f"the {options.split} text"
         page = show(
             model,
             text,
@@ -64,9 +64,8 @@ def visualize(options: flags.FlagValues) -> None:
             search=options.search,
             start=options.start,
             title=options.title or Path(options.workdir).resolve().name,
-            about=describe_run(
-                config.model, restored.step, options.text, options.split
-            ),
+            about=f"{net.layers} x {net.features} {str(net.cell).upper()} after"
+            f" {restored.step:,} steps of training, reading {source}.",
         )
         write(options.output, page.html)
         report(page, options.output, options.cells)
@@ -87,23 +86,14 @@ def check(options) -> None:
             raise UserError(f"--{name}={path} {why}; give the path of a file")
 
 
-def describe_run(model: ModelConfig, step: int, text: str, split: str) -> str:
-    """Returns a sentence on the model and the text."""
-    source = Path(text).name or f"the {split} text"
-    return (
-        f"{model.layers} x {model.features} {str(model.cell).upper()} after"
-        f" {step:,} steps of training, reading {source}."
-    )
-
-
 def write_activations(model, text, folder: str) -> None:
     """Writes activations for LSTMVis."""
-    from charlm.interpret.activations import get_cell_name, record_activations
+    from charlm.interpret.ablation import get_state_signal
+    from charlm.interpret.activations import record_activations
     from charlm.interpret.viewer.lstmvis import write_lstmvis
 
-    signals = ("h", "c") if get_cell_name(model.lm) == "lstm" else ("h",)
-    activations = record_activations(model, text, signals=signals)
-    write_lstmvis(activations, folder, name=Path(folder).resolve().name)
+    signals = ("h", get_state_signal(model.lm))
+    write_lstmvis(record_activations(model, text, signals=signals), folder)
     print(f"{folder}: {len(text):,} characters for LSTMVis")
 
 
@@ -120,29 +110,24 @@ def write(path: str, text: str) -> None:
 
 def report(page, output: str, cells: str) -> None:
     """Prints what the page holds, and which units passed the controls."""
-    from charlm.interpret.units.selection import (
-        as_records,
-        compute_interpretable_shares,
-    )
+    from charlm.interpret.units import selection
     from charlm.interpret.viewer.html import read_sizes
     from charlm.interpret.viewer.listed_units import MIN_SEARCH
 
     units = page.results.by_unit if page.results else []
     passed = [result for result in units if result.passed]
-    for result in passed[:MAX_ROWS]:
-        print(
-            f"{result.signal:>12} {result.unit:>4}  {result.score:+.3f}  {result.label}"
-        )
+    for signal, unit, label, score, *_ in passed[:MAX_ROWS]:
+        print(f"{signal:>12} {unit:>4}  {score:+.3f}  {label}")
     if page.results is None:
         print(f"no search for units: the text, or --search, is below {MIN_SEARCH:,}")
     elif not units:
         print("no unit was scored: no label changes often enough in this text")
     else:
-        shares = compute_interpretable_shares(page.results).items()
+        shares = selection.compute_interpretable_shares(page.results).items()
         text = ", ".join(f"{share:.1%} at {bar}" for bar, share in shares)
         print(f"units that passed all controls on held-out text: {text} or more")
     if cells:
-        write(cells, json.dumps(as_records(units), indent=1) + "\n")
+        write(cells, json.dumps(selection.as_records(units), indent=1) + "\n")
     sizes = read_sizes(page.html).items()
     parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in sizes)
     print(f"{output}: {len(page.html) / 1e6:.1f} MB ({parts}); open it in a browser")

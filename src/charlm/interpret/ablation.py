@@ -30,23 +30,15 @@ class Hold(NamedTuple):
 
 
 class AblationEffect(NamedTuple):
-    """What holding a unit at its mean costs, in nats per character of a text.
+    """What holding a unit at its mean costs, in nats per character of a text."""
 
-    Attributes:
-      total: over all characters.
-      inside: of those that follow where the unit's label holds; nan if it never does.
-      outside: of the others; nan if there are none.
-      matched: inside too, of other units of about the same variance.
-      beaten: the share of those that cost less there; nan if there are no others.
-      symbols: the symbols whose prediction suffers most, and their shares of the whole
-        loss that is added.
-    """
-
-    total: float
-    inside: float
-    outside: float
-    matched: list[float]
-    beaten: float
+    total: float  # over all characters
+    inside: float  # of those that follow where the unit's label holds; nan: it does not
+    outside: float  # of the others; nan if there are none
+    matched: list[float]  # inside too, of other units of about the same variance
+    beaten: float  # the share of those that cost less there; nan if there are no others
+    # The symbols whose prediction suffers most, and their shares of the whole loss that
+    # is added.
     symbols: dict[str, float]
 
 
@@ -57,26 +49,23 @@ def ablated_nats(
 
     None holds nothing.
     """
-    starts = range(0, len(holds), LANES)
-    rows = [_compute_lanes(lm, params, ids, holds[n : n + LANES]) for n in starts]
+    rows = []
+    for start in range(0, len(holds), LANES):
+        some = holds[start : start + LANES]
+        lanes = LANES if len(some) > 8 else 8  # two shapes are compiled
+        mask: dict[str, np.ndarray] = {}
+        values = np.zeros((lanes, 1), np.float32)
+        for lane, hold in enumerate(some):
+            if hold is not None:
+                name = f"layer_{hold.layer}/{get_state_signal(lm)}"
+                mask.setdefault(name, np.zeros((lanes, lm.config.features), bool))
+                mask[name][lane, hold.unit] = True
+                values[lane] = hold.value
+        read = partial(get_reader(lm), params, mask, values)
+        loop = lm.initial_carry(lanes), jnp.full((lanes, lm.config.vocab_size), jnp.nan)
+        nats = [chunk for _, chunk in read_chunks(read, loop, ids)]
+        rows.append(np.concatenate(nats).T[: len(some)])
     return np.concatenate(rows)
-
-
-def _compute_lanes(lm, params, ids, holds):
-    """Returns `ablated_nats` of at most LANES holds."""
-    lanes = LANES if len(holds) > 8 else 8  # two shapes are compiled
-    mask: dict[str, np.ndarray] = {}
-    values = np.zeros((lanes, 1), np.float32)
-    for lane, hold in enumerate(holds):
-        if hold is not None:
-            name = f"layer_{hold.layer}/{get_state_signal(lm)}"
-            mask.setdefault(name, np.zeros((lanes, lm.config.features), bool))
-            mask[name][lane, hold.unit] = True
-            values[lane] = hold.value
-    read = partial(get_reader(lm), params, mask, values)
-    loop = lm.initial_carry(lanes), jnp.full((lanes, lm.config.vocab_size), jnp.nan)
-    nats = [rows for _, rows in read_chunks(read, loop, ids)]
-    return np.concatenate(nats).T[: len(holds)]
 
 
 def get_state_signal(lm: LanguageModel) -> str:
@@ -88,7 +77,7 @@ def get_state_signal(lm: LanguageModel) -> str:
 def get_reader(lm: LanguageModel):
     """Returns the compiled (params, mask, values, carry, log_p, ids[t]) -> ....
 
-    mask has, by signal, which unit of each lane is held at its value.
+    mask[b, h] has, by signal, which unit of each lane is held at values[b, 1].
     """
 
     @jax.jit
@@ -129,9 +118,8 @@ def ablation_effects(
     """Returns what holding each of some units costs on the text of a trace.
 
     Args:
-      lm: the model.
-      params: its parameters.
-      trace: of the text, with c (of a GRU or an RNN with h).
+      lm: the model; `params` are its parameters.
+      trace: of the text, with the state signal.
       units: (layer, unit) of each.
       masks: bool[t] for each: whether its label holds after character t; the cost
         there is that of predicting character t + 1.

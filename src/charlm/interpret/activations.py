@@ -108,18 +108,17 @@ def record_activations(
                 f" {', '.join(available)}"
             )
     names = [n for n in widths if not signals or n.rpartition("/")[2] in signals]
-    types = {name: _get_type(lm, name) for name in names}
-    shapes = {name: (types[name][0], (len(ids), widths[name])) for name in names}
-    top_k = min(top_k, len(vocab))
+    t, k = len(ids), min(top_k, len(vocab))
+    shapes = {name: (_get_type(lm, name)[0], (t, widths[name])) for name in names}
     others = {
-        "ids": (vocab.dtype, (len(ids),)),
-        "top_k_ids": (vocab.dtype, (len(ids), top_k)),
-        "top_k_probs": (np.dtype(np.uint16), (len(ids), top_k)),
-        "nats": (np.dtype(np.float32), (len(ids),)),
+        "ids": (vocab.dtype, (t,)),
+        "top_k_ids": (vocab.dtype, (t, k)),
+        "top_k_probs": (np.dtype(np.uint16), (t, k)),
+        "nats": (np.dtype(np.float32), (t,)),
     }
     arrays = _make_arrays(shapes | others, folder)
     arrays["ids"][:] = ids
-    read = partial(get_reader(lm, tuple(names), top_k), params)
+    read = partial(get_reader(lm, tuple(names), k), params)
     # Nothing predicts the first character.
     loop = lm.initial_carry(1), jnp.full(lm.config.vocab_size, jnp.nan)
     for part, values in read_chunks(read, loop, arrays["ids"]):
@@ -131,7 +130,7 @@ def record_activations(
         layers=lm.config.layers,
         features=lm.config.features,
         signals={name: arrays[name] for name in names},
-        scales={name: types[name][1] for name in names},
+        scales={name: _get_type(lm, name)[1] for name in names},
         **{name: arrays[name] for name in others},
     )
 
@@ -145,6 +144,7 @@ def _make_arrays(
         return {name: np.empty(shape, dtype) for name, (dtype, shape) in shapes.items()}
     folder = Path(folder)
     needed = sum(dtype.itemsize * math.prod(shape) for dtype, shape in shapes.values())
+    arrays = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -155,11 +155,10 @@ def _make_arrays(
                 f"{folder} has room for {free / 1e9:.1f} GB and {needed / 1e9:.1f} GB"
                 " are needed; name a folder on a larger disk, or keep fewer signals"
             )
-        paths = {name: folder / f"{name.replace('/', '.')}.npy" for name in shapes}
-        return {
-            name: np.lib.format.open_memmap(paths[name], "w+", dtype, shape)
-            for name, (dtype, shape) in shapes.items()
-        }
+        for name, (dtype, shape) in shapes.items():
+            path = folder / f"{name.replace('/', '.')}.npy"
+            arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        return arrays
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written ({error.strerror}); name another folder"
@@ -168,11 +167,8 @@ def _make_arrays(
 
 def list_signals(lm: LanguageModel, params: PyTree) -> dict[str, int]:
     """Returns the signals of a model with their widths, {"layer_0/h": h}."""
-    ids = jnp.zeros(1, jnp.int32)
-    carry = lm.initial_carry(1)
-    _, _, values = jax.eval_shape(
-        lambda p, c, i: observe(lm, p, c, i), params, carry, ids
-    )
+    inputs = params, lm.initial_carry(1), jnp.zeros(1, jnp.int32)
+    _, _, values = jax.eval_shape(partial(observe, lm), *inputs)
     return {name: value.shape[1] for name, value in values.items() if value.ndim == 2}
 
 
@@ -191,12 +187,9 @@ def _get_type(lm: LanguageModel, name: str) -> tuple[np.dtype, float]:
 def read_chunks(
     read: Callable, loop: PyTree, ids: np.ndarray
 ) -> Iterator[tuple[slice, PyTree]]:
-    """Yields a part of ids[t] and arrays[t] there, chunk by chunk.
+    """Yields each part of ids[t] and arrays[t] there, by read(*loop, part).
 
-    Args:
-      read: (*loop, ids[t]) -> (loop, arrays[t]), compiled.
-      loop: (carry, log_p) before the text.
-      ids: of the text.
+    The loop is (carry, log_p); read returns the next one and the arrays.
     """
     for start in range(0, len(ids), CHUNK_CHARS):
         chunk = np.asarray(ids[start : start + CHUNK_CHARS], np.int32)

@@ -9,7 +9,7 @@ or two blank lines, close all.
 import re
 
 from charlm.interpret.labels.patterns import BLANK_LINE, MAX_NESTING
-from charlm.interpret.labels.spans import Spans
+from charlm.interpret.labels.spans import Span
 
 TOKEN = re.compile(
     rf"""
@@ -25,7 +25,7 @@ CONDITION, BARE_CONDITION = "i", "?"  # openers of an if: with brackets, and wit
 OPENERS = {")": "(" + CONDITION, "]": "["}
 
 
-def match_brackets(code: str) -> dict[str, Spans]:
+def match_brackets(code: str) -> dict[str, list[Span]]:
     """Returns the spans of each opener: ( [ { CONDITION and BARE_CONDITION.
 
     The condition of an if is in the brackets after it or, as in Python, goes to the
@@ -35,7 +35,7 @@ def match_brackets(code: str) -> dict[str, Spans]:
     Args:
       code: a text; its comments and strings hold no brackets.
     """
-    spans = {opener: Spans([], [], []) for opener in "([{" + CONDITION + BARE_CONDITION}
+    spans: dict[str, list[Span]] = {o: [] for o in "([{" + CONDITION + BARE_CONDITION}
     # The openers and starts of what is open, in a frame for each open brace, which
     # comes first in it. The first frame has no brace.
     frames: list[list[tuple[str, int]]] = [[]]
@@ -43,7 +43,7 @@ def match_brackets(code: str) -> dict[str, Spans]:
     def close(frame: list[tuple[str, int]], depth: int, end: int, closed=False):
         """Closes all of a frame but the outermost `depth`; `closed` is of the first."""
         for opener, start in frame[depth:]:
-            spans[opener].add(start, end, closed)
+            spans[opener].append((start, end, closed))
             closed = False
         del frame[depth:]
 
@@ -79,5 +79,5 @@ def match_brackets(code: str) -> dict[str, Spans]:
                     close(frame, n, last, True)
                     break
     for opener, start in sum(frames, []):
-        spans[opener].add(start, len(code))
+        spans[opener].append((start, len(code), True))
     return spans

@@ -21,7 +21,12 @@ from charlm.interpret.labels.positions import (
     since_event,
     until_event,
 )
-from charlm.interpret.labels.spans import Spans, find_matches, merge_spans
+from charlm.interpret.labels.spans import (
+    Span,
+    compute_depth,
+    compute_position,
+    find_matches,
+)
 
 MIN_SHARE = 0.002  # of the characters
 MIN_CHANGES = 10  # rises, and as many falls
@@ -29,22 +34,15 @@ MIN_CLOSED_SHARE = 0.75  # of the spans; the text is of another kind if fewer ar
 
 
 class Label(NamedTuple):
-    """A label of the t characters of a text.
+    """A label of the t characters of a text."""
 
-    Attributes:
-      name: short, as "inside quotes".
-      values: float32[t]; 0 or 1 unless it is graded.
-      graded: whether it has more values than these two.
-      where: bool[t], the characters at which it is defined; None is all.
-      post: whether "The Unreasonable Effectiveness of Recurrent Neural Networks", or
-        "Visualizing and Understanding Recurrent Networks" (Karpathy, Johnson and Li,
-        2015) shows a unit that follows it.
-    """
-
-    name: str
-    values: np.ndarray
-    graded: bool = False
-    where: np.ndarray | None = None
+    name: str  # short, as "inside quotes"
+    values: np.ndarray  # float32[t]; 0 or 1 unless it is graded
+    graded: bool = False  # whether it has more values than these two
+    where: np.ndarray | None = None  # bool[t], where it is defined; None is all
+    # Whether a unit that follows it is shown in "The Unreasonable Effectiveness of
+    # Recurrent Neural Networks" or "Visualizing and Understanding Recurrent Networks"
+    # (Karpathy, Johnson and Li, 2015).
     post: bool = False
 
 
@@ -58,13 +56,13 @@ class Text(str):
 
     def depth(self, openers: str) -> np.ndarray:
         """Returns int[t]: how many brackets with these openers are open."""
-        parts = (self.brackets[opener] for opener in openers)
-        return merge_spans(*parts).compute_depth(len(self))
+        brackets = sum((self.brackets[opener] for opener in openers), [])
+        return compute_depth(brackets, len(self))
 
 
 # fmt: off
-RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | Spans]]] = [
-    # Name, graded, post, function. A function returns the values[t]; or Spans, inside
+RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | list[Span]]]] = [
+    # Name, graded, post, function. A function returns the values[t]; or spans, inside
     # which the label holds, or, if it is graded, is the position.
     ("position in line", True, True, lambda t: since_event(find_characters(t, "\n"))),
     ("left in line", True, True, lambda t: until_event(find_characters(t, "\n")) - 1),
@@ -92,12 +90,11 @@ RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | Spans]]] = [
     ("inside single quotes", False, False,
      lambda t: find_matches(t, spans.SINGLE_QUOTES)),
     ("inside string", False, True, lambda t: t.tokens.strings),
-    ("inside comment", False, True,
-     lambda t: merge_spans(t.tokens.blocks, t.tokens.lines)),
+    ("inside comment", False, True, lambda t: t.tokens.blocks + t.tokens.lines),
     ("inside block comment", False, True, lambda t: t.tokens.blocks),
     ("inside line comment", False, True, lambda t: t.tokens.lines),
     ("inside docstring", False, True, lambda t: t.tokens.docstrings),
-    ("comment or string", False, True, lambda t: merge_spans(*t.tokens[:4])),
+    ("comment or string", False, True, lambda t: sum(t.tokens[:4], [])),
     # Brackets are those outside comments and strings.
     ("depth of brackets", True, True, lambda t: t.depth("([{" + CONDITION)),
     ("depth of ( )", True, True, lambda t: t.depth("(" + CONDITION)),
@@ -106,7 +103,7 @@ RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | Spans]]] = [
     ("inside [ ]", False, False, lambda t: t.depth("[") > 0),
     ("inside { }", False, False, lambda t: t.depth("{") > 0),
     ("condition of if", False, True,
-     lambda t: merge_spans(t.brackets[CONDITION], t.brackets[BARE_CONDITION])),
+     lambda t: t.brackets[CONDITION] + t.brackets[BARE_CONDITION]),
     # A wiki's links and templates.
     ("inside [[ ]]", False, True, lambda t: t.links),
     ("position in [[ ]]", True, True, lambda t: t.links),
@@ -131,10 +128,12 @@ def compute_labels(text: str) -> Iterator[tuple[Label, float]]:
     text = Text(text.replace("\r", " "))
     for name, graded, post, function in RULES:
         values, where, closed_share = function(text), None, 1.0
-        if isinstance(values, Spans):
-            inside = values.compute_depth(len(text)) > 0
-            where, closed_share = inside if graded else None, values.closed_share
-            values = inside * values.compute_position(len(text)) if graded else inside
+        if isinstance(values, list):
+            found, values = values, compute_depth(values, len(text)) > 0
+            if found:
+                closed_share = sum(closed for *_, closed in found) / len(found)
+            if graded:
+                where, values = values, values * compute_position(found, len(text))
         yield Label(name, values.astype(np.float32), graded, where, post), closed_share
 
 

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from charlm.interpret.labels.patterns import DOUBLE_QUOTED
-from charlm.interpret.labels.spans import Spans
+from charlm.interpret.labels.spans import Span
 
 TOKEN = re.compile(
     rf"""
@@ -36,28 +36,20 @@ MAX_PREFIX_CHARS = 200  # of a line, before what may begin a comment
 
 
 class Tokens(NamedTuple):
-    """Comments and strings of a text, and the rest.
+    """Comments and strings of a text, and the rest."""
 
-    Attributes:
-      blocks: comments /* */ and <!-- -->, escaped or not.
-      lines: comments to the end of the line, from // or # or TeX's %.
-      docstrings: between three double quotes.
-      strings: between double quotes, on one line.
-      code: the text with a ~ for each character of them, but for comments from # and
-        %, which are code in other languages.
-    """
-
-    blocks: Spans
-    lines: Spans
-    docstrings: Spans
-    strings: Spans
+    blocks: list[Span]  # comments /* */ and <!-- -->, escaped or not
+    lines: list[Span]  # comments to the end of the line, from // or # or TeX's %
+    docstrings: list[Span]  # between three double quotes
+    strings: list[Span]  # between double quotes, on one line
+    # The text with a ~ for each character of them, but for comments from # and %, which
+    # are code in other languages.
     code: str
 
 
 def lex(text: str) -> Tokens:
     """Returns the comments and strings of a text."""
-    blocks, lines, docstrings, strings = (Spans([], [], []) for _ in range(4))
-    code: list[str] = []
+    blocks, lines, docstrings, strings, code = [], [], [], [], []
     position = code_start = 0
     while match := TOKEN.search(text, position):
         start, position, is_code = match.start(), match.end(), False
@@ -69,11 +61,11 @@ def lex(text: str) -> Tokens:
                     continue
                 newline = text.find("\n", position - 1)
                 end = newline if newline >= 0 else len(text)
-                lines.add(position - (name != "hash"), end)
+                lines.append((position - (name != "hash"), end, True))
                 position, is_code = end, name != "slashes"
             case "string":
                 closed = text.startswith('"', position)
-                strings.add(start, position, closed or position == len(text))
+                strings.append((start, position, closed or position == len(text)))
                 if match[0] == '"' and text.startswith('""', position):
                     position = add_block(docstrings, text, "docstring", position + 2)
                 else:
@@ -87,7 +79,7 @@ def lex(text: str) -> Tokens:
     return Tokens(blocks, lines, docstrings, strings, "".join(code))
 
 
-def add_block(spans: Spans, text: str, name: str, start: int) -> int:
+def add_block(spans: list[Span], text: str, name: str, start: int) -> int:
     """Adds a block whose opener ends at `start`; returns where the block ends.
 
     CLOSERS has the closer of the block by its name.
@@ -95,9 +87,9 @@ def add_block(spans: Spans, text: str, name: str, start: int) -> int:
     limit = min(start + MAX_BLOCK_CHARS, len(text))
     closer = CLOSERS[name].search(text, start, limit)
     if closer:
-        spans.add(start - 1, closer.end() - 1)
+        spans.append((start - 1, closer.end() - 1, True))
         return closer.end()
-    spans.add(start - 1, limit, limit == len(text))
+    spans.append((start - 1, limit, limit == len(text)))
     return limit
 
 

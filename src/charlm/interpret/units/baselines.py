@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from charlm.interpret.labels.labels import Label
-from charlm.interpret.units.auc import make_target, rank_values
+from charlm.interpret.units.scores import make_target, rank_values
 
 MAX_SYMBOLS = 127  # the commonest symbols, which have weights of their own
 

@@ -1,19 +1,15 @@
 """study(model, text): which units of a network follow which labels."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from charlm.data.vocab import Vocab
-from charlm.interpret.ablation import (
-    AblationEffect,
-    ablation_effects,
-    get_state_signal,
-)
+from charlm.interpret.ablation import AblationEffect, ablation_effects, get_state_signal
 from charlm.interpret.activations import (
     Activations,
+    Model,
     get_cell_name,
     list_signals,
     record_activations,
@@ -26,31 +22,20 @@ from charlm.interpret.units.selection import (
     compute_best_scores,
     select_units,
 )
-from charlm.model.lm import LanguageModel
 
-PyTree = Any
-Model = tuple[LanguageModel, PyTree, Vocab]
 ABLATION_CHARS = 10_000  # on which ablated units are compared
 MIN_ABLATION_SCORE = 0.5  # on the second half; units below it are not ablated
 
 
 class Study(NamedTuple):
-    """What the units of a network follow, and those of its untrained control.
-
-    Attributes:
-      activations: on the text.
-      labels: of the text.
-      results: of the network.
-      untrained_control: of a network of the same shape that never learned; None if not
-        computed.
-      ablations: by result, the effect of ablating its unit, of the labels' own units
-        that passed with MIN_ABLATION_SCORE or more; none if not computed.
-    """
+    """What the units of a network follow in a text."""
 
     activations: Activations
     labels: list[Label]
     results: UnitResults
-    untrained_control: UnitResults | None
+    untrained_control: UnitResults | None  # of a network of this shape; None: not asked
+    # By result, the effect of ablating its unit, of the labels' own units that passed
+    # with MIN_ABLATION_SCORE or more; none if not asked for.
     ablations: dict[UnitResult, AblationEffect]
 
 
@@ -60,7 +45,6 @@ def study(
     *,
     signals: Sequence[str] = (),
     candidates: int = 3,
-    seed: int = 0,
     thorough: bool = True,
 ) -> Study:
     """Returns which units of a network follow which labels of a text.
@@ -71,7 +55,6 @@ def study(
       signals: that are scored, as "h" or "f"; none is all. Instead of tanh c, c is,
         which has the same ranks.
       candidates: units of each label that are judged, the best of the first half.
-      seed: of the shifts of labels, and of the untrained control's weights.
       thorough: whether units are ablated, and the untrained control, which sets a limit
         in any case, is searched as the network is.
 
@@ -80,31 +63,30 @@ def study(
         such signal.
     """
     lm, params, vocab = model
-    available = dict.fromkeys(s.rpartition("/")[2] for s in list_signals(lm, params))
+    signals = signals or [s.rpartition("/")[2] for s in list_signals(lm, params)]
     same_ranks = {"tanh_c": "c"} if get_cell_name(lm) == "lstm" else {}
-    names = dict.fromkeys(same_ranks.get(s, s) for s in signals or available)
-    untrained_model = (lm, lm.init(jax.random.key(seed)), vocab)
+    names = dict.fromkeys(same_ranks.get(s, s) for s in signals)
+    untrained_model = (lm, lm.init(jax.random.key(0)), vocab)
     untrained = record_activations(untrained_model, text, signals=[*names])
     ids, labels = untrained.ids, select_labels(untrained.text)
     context = last_k_baseline(np.asarray(ids), labels)
     best = compute_best_scores(untrained.signals, labels)
-    options = {"candidates": candidates, "seed": seed, "context": context}
+    options = {"candidates": candidates, "context": context}
     control = select_units(untrained.signals, labels, **options) if thorough else None
     del untrained  # two activations at a time are more than a laptop may hold
-    state = {get_state_signal(lm)} if thorough else set()
-    activations = record_activations(model, ids, signals=[*state.union(names)])
+    # The state too, for its means, at which units are held.
+    needed = [*names, get_state_signal(lm)]
+    activations = record_activations(model, ids, signals=needed)
     units = activations.signals.items()
     scored = {name: u for name, u in units if name.rpartition("/")[2] in names}
     results = select_units(scored, labels, untrained=best, **options)
-    ablations = {}
-    if thorough:
-        ablations = ablate_units(lm, params, activations, labels, results.by_label)
+    by_label = results.by_label if thorough else []
+    ablations = ablate_units(model, activations, labels, by_label)
     return Study(activations, labels, results, control, ablations)
 
 
 def ablate_units(
-    lm: LanguageModel,
-    params: PyTree,
+    model: Model,
     activations: Activations,
     labels: Sequence[Label],
     results: Sequence[UnitResult],
@@ -117,34 +99,31 @@ def ablate_units(
     passed = [r for r in results if r.passed and abs(r.score) >= MIN_ABLATION_SCORE]
     if not passed:
         return {}
-    names = {result.label for result in passed}
-    masks = {label.name: get_mask(label) for label in labels if label.name in names}
-    part = choose_part([*masks.values()], len(activations.ids))
-    effects = ablation_effects(
-        lm,
-        params,
-        slice_activations(activations, part),
-        [(result.layer, result.unit) for result in passed],
-        [masks[result.label][part] for result in passed],
-    )
+    masks = {label.name: get_mask(label) for label in labels}
+    part = choose_part([masks[result.label] for result in passed])
+    units = [(result.layer, result.unit) for result in passed]
+    parts = [masks[result.label][part] for result in passed]
+    trace = slice_activations(activations, part)
+    effects = ablation_effects(*model[:2], trace, units, parts)
     return dict(zip(passed, effects, strict=True))
 
 
-def choose_part(masks: Sequence[np.ndarray], length: int) -> slice:
+def choose_part(masks: Sequence[np.ndarray]) -> slice:
     """Returns ABLATION_CHARS of the second half in which every label holds somewhere.
 
     Of all such parts it is the one where the label that holds, or fails to hold, least
     often does so most often: the effect is to be seen where each label holds.
     """
-    last = max(length - ABLATION_CHARS, length // 2)
-    starts = range(length // 2, last + 1, ABLATION_CHARS // 4)
+    half = len(masks[0]) // 2
+    last = max(len(masks[0]) - ABLATION_CHARS, half)
+    starts = range(half, last + 1, ABLATION_CHARS // 4)
 
-    def get_least_share(start: int) -> float:
-        shares = [mask[start : start + ABLATION_CHARS].mean() for mask in masks]
-        return min((min(share, 1 - share) for share in shares), default=0.0)
+    def get_least_share(part: slice) -> float:
+        shares = [mask[part].mean() for mask in masks]
+        return min(min(share, 1 - share) for share in shares)
 
-    start = max(starts, key=get_least_share)
-    return slice(start, start + ABLATION_CHARS)
+    parts = (slice(start, start + ABLATION_CHARS) for start in starts)
+    return max(parts, key=get_least_share)
 
 
 def get_mask(label: Label) -> np.ndarray:
@@ -155,10 +134,8 @@ def get_mask(label: Label) -> np.ndarray:
 
 def slice_activations(activations: Activations, part: slice) -> Activations:
     """Returns the activations on a part of the text, read with all before it."""
+    names = ("ids", "top_k_ids", "top_k_probs", "nats")
     return activations._replace(
-        ids=activations.ids[part],
         signals={name: rows[part] for name, rows in activations.signals.items()},
-        top_k_ids=activations.top_k_ids[part],
-        top_k_probs=activations.top_k_probs[part],
-        nats=activations.nats[part],
+        **{name: getattr(activations, name)[part] for name in names},
     )

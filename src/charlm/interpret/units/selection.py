@@ -13,7 +13,7 @@ from jaxtyping import Integer
 
 from charlm.errors import UserError
 from charlm.interpret.labels.labels import Label
-from charlm.interpret.units.permutation_test import (
+from charlm.interpret.units.scores import (
     MIN_CHARS,
     compute_thresholds,
     explain_unfit,
@@ -28,30 +28,17 @@ TOLERANCE = 1e-4  # of scores: those of labels that are predicted for certain ar
 
 
 class UnitResult(NamedTuple):
-    """A unit and a label, chosen on the first half of a text.
+    """A unit and a label, chosen on the first half of a text."""
 
-    Attributes:
-      signal: as "layer_0/c".
-      unit: its number.
-      label: the label's name.
-      score: on the second half, 2 AUC - 1 or Spearman's rho.
-      chosen_score: the same on the first half, on which it was chosen.
-      threshold: the |score| that chance exceeds on any label with p <= ALPHA.
-      untrained: |score| of the best untrained unit; nan if unknown.
-      context: |score| of the last characters alone; nan if unknown.
-      passed: whether the score has the sign of chosen_score, and is above all three in
-        size.
-    """
-
-    signal: str
+    signal: str  # as "layer_0/c"
     unit: int
     label: str
-    score: float
-    chosen_score: float
-    threshold: float
-    untrained: float
-    context: float
-    passed: bool
+    score: float  # on the second half, 2 AUC - 1 or Spearman's rho
+    chosen_score: float  # the same on the first half, on which it was chosen
+    threshold: float  # the |score| that chance exceeds on any label with p <= ALPHA
+    untrained: float  # |score| of the best untrained unit; nan if unknown
+    context: float  # |score| of the last characters alone; nan if unknown
+    passed: bool  # if the score has chosen_score's sign, and exceeds all three in size
 
     @property
     def layer(self) -> int:
@@ -60,20 +47,12 @@ class UnitResult(NamedTuple):
 
 
 class UnitResults(NamedTuple):
-    """The results of `select_units`.
+    """The results of `select_units`: those that passed and high scores first."""
 
-    Attributes:
-      by_unit: for each unit of each signal its own label; passed ones and high scores
-        first.
-      by_label: for each label its own units, in the same order.
-      unfit_labels: labels that could not be scored: {name: why}.
-      widths: units of each layer, {"layer_0": h}.
-    """
-
-    by_unit: list[UnitResult]
-    by_label: list[UnitResult]
-    unfit_labels: dict[str, str]
-    widths: dict[str, int]
+    by_unit: list[UnitResult]  # for each unit of each signal its own label
+    by_label: list[UnitResult]  # for each label its own units
+    unfit_labels: dict[str, str]  # that could not be scored: {name: why}
+    widths: dict[str, int]  # units of each layer, {"layer_0": h}
 
 
 def select_units(
@@ -93,17 +72,15 @@ def select_units(
 
     It is compared with the largest |score| on the second half of all units of all
     signals, while all labels are shifted round: with units that know nothing of the
-    labels, the chance that any pair exceeds its threshold is about ALPHA. What can pass
-    is less, a pair or two of each unit, chosen elsewhere, that keeps its sign: so the
-    verdicts are conservative. On short texts they need to be: there few shifts differ
-    for slow units and rare labels, thresholds by themselves are somewhat low, and what
-    passes is about as much as ALPHA says.
+    labels, the chance that any pair exceeds its threshold is about ALPHA. Only a pair
+    or two of each unit, chosen elsewhere, that keeps its sign can pass, so the verdicts
+    are conservative. On short texts, where few shifts differ for slow units and rare
+    labels, thresholds are somewhat low, and what passes is about what ALPHA says.
 
     Args:
-      signals: integers[t, h] by name, as in Activations; of signals whose values rise
-        together, as c and tanh c, give one.
-      labels: of the same text.
-      seed: of the shifts.
+      signals: as in Activations; of those whose values rise together, as c and tanh c,
+        give one.
+      labels: of the same text; `seed` is of their shifts.
       candidates: how many units a label has, the best of the first half; of each the
         signal that is best there.
       untrained: `compute_best_scores` of an untrained network of this size, by label.
@@ -153,30 +130,27 @@ def select_units(
 
 
 def compute_best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
-    """Returns, by label, the |score| on one half of the best unit of the other.
+    """Returns, by fit label, the |score| on one half of the best unit of the other.
 
-    Of an untrained network it is a control. Labels that could not be scored are
-    missing.
+    Of an untrained network it is a control.
 
     Raises:
       UserError: as `select_units`.
     """
     first, second, fit, _ = _check(signals, labels)
-    no_shifts = np.empty(0)
-    chosen = np.abs(score_signals(signals, fit, first, no_shifts).units).argmax(axis=0)
-    held_out = np.abs(score_signals(signals, fit, second, no_shifts).units)
-    return {
-        label.name: float(held_out[row, n])
-        for n, (label, row) in enumerate(zip(fit, chosen, strict=True))
-    }
+    chosen, held_out = (
+        np.abs(score_signals(signals, fit, half, np.empty(0)).units)
+        for half in (first, second)
+    )
+    rows = chosen.argmax(axis=0)
+    return {x.name: float(held_out[rows[n], n]) for n, x in enumerate(fit)}
 
 
 def _check(
     signals: Signals, labels: Sequence[Label]
 ) -> tuple[slice, slice, list[Label], dict[str, str]]:
     """Returns both halves of the text, the fit labels, and why the others are unfit."""
-    lengths = {len(units) for units in signals.values()}
-    lengths |= {len(label.values) for label in labels}
+    lengths = {len(x) for x in (*signals.values(), *(label.values for label in labels))}
     if not signals or len(lengths) > 1:
         raise UserError(
             f"signals and labels of {sorted(lengths)} characters; give signals, and all"
@@ -191,13 +165,9 @@ def _check(
     halves = slice(0, t // 2), slice(t // 2, t)
     if len({label.name for label in labels}) < len(labels):
         raise UserError("two labels have the same name; give each its own")
-    unfit = {
-        label.name: reason
-        for label in labels
-        for half in halves
-        if (reason := explain_unfit(label, half))
-    }
-    return *halves, [each for each in labels if each.name not in unfit], unfit
+    reasons = ((x.name, explain_unfit(x, half)) for x in labels for half in halves)
+    unfit = {name: reason for name, reason in reasons if reason}
+    return *halves, [label for label in labels if label.name not in unfit], unfit
 
 
 def exceeds(score: float, limit: float) -> bool:
@@ -210,8 +180,8 @@ def compute_interpretable_shares(
 ) -> dict[float, float]:
     """Returns, by bar, the share of units of which a signal passed with that |score|.
 
-    A unit counts once, however many of its signals pass. Each is judged on its own
-    label. Karpathy's post calls about 5 % of cells interpretable.
+    Each signal is judged on its own label. Karpathy's post calls about 5 % of cells
+    interpretable.
     """
     count = sum(results.widths.values())
     passed = [each for each in results.by_unit if each.passed]

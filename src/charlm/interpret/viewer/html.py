@@ -15,7 +15,6 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import Activations
-from charlm.interpret.viewer.initial_view import choose_initial_view
 from charlm.interpret.viewer.listed_units import MIN_SEARCH, ListedUnit
 from charlm.interpret.viewer.quantize import check_cell, encode
 from charlm.interpret.viewer.template import as_json, fill, make_document, read_static
@@ -34,6 +33,7 @@ SIGNALS = {
 STORED_SIGNALS = {"lstm": ("h", "tanh_c"), "gru": ("h", "n"), "rnn": ("h",)}
 REQUIRED_SIGNALS = {"lstm": ("h", "c"), "gru": ("h", "n"), "rnn": ("h",)}
 ZERO_CODE, LEVELS = 94, 32  # the character of the value 0, and how many lead to 1
+SCREEN_CHARS = 600  # about half of what a screen shows
 STATE_INTERVAL = 256  # characters between two states from which the page can go on
 CONTROL_NAMES = {9: "tab", 10: "newline", 13: "carriage return"}
 
@@ -55,8 +55,7 @@ def make_html(
       model: that wrote them, as charlm.interpret.viewer.quantize returns it.
       unit_results: what units follow, the best first: the page opens with the first.
         None: no units were searched for.
-      title: its heading.
-      about: a sentence beneath it.
+      title: its heading; `about` is a sentence beneath it.
       start: the character that is marked when it opens; None: one where the unit
         varies most.
 
@@ -65,7 +64,7 @@ def make_html(
         is not in the text, or the model or a result belongs to another one.
     """
     _check(activations, model, unit_results or (), start)
-    view = choose_initial_view(activations, unit_results or (), start)
+    view = _choose_initial_view(activations, unit_results or (), start)
     results = unit_results and [result._asdict() for result in unit_results]
     data = _make_data(activations) | {"title": title, "about": about}
     data |= {"initialView": view, "unitResults": results, "minSearch": MIN_SEARCH}
@@ -97,7 +96,7 @@ def make_html(
 
 
 def read_sizes(page: str) -> dict[str, int]:
-    """Bytes of the parts of a page: "text", "values" of the units, "model", "page"."""
+    """Returns bytes of the "text", "values" of units, "model" and rest of a "page"."""
     [sizes] = re.findall(r'<script type="text/plain" id="sizes">(.*?)<', page)
     return json.loads(sizes)
 
@@ -128,8 +127,43 @@ def _check(activations: Activations, model, unit_results, start: int | None) -> 
             )
 
 
+def _choose_initial_view(
+    activations: Activations, unit_results: Sequence[ListedUnit], start: int | None
+) -> dict[str, Any]:
+    """Returns what is shown first, and "at", the character that is marked."""
+    if unit_results:
+        layer, unit, signal = unit_results[0][:3]
+    else:  # the unit of the top layer that moves most
+        layer = activations.layers - 1
+        signal = "tanh_c" if activations.cell == "lstm" else "h"
+        h = np.asarray(activations.signals[f"layer_{layer}/h"])
+        unit = int(h.std(axis=0, dtype=np.float32).argmax())
+    if start is None:
+        # The activations need not have the gates; h stands for them.
+        name = "c" if signal in ("tanh_c", "c") else "h"
+        values = activations.get_values(f"layer_{layer}/{name}", unit)
+        start = _find_active_position(np.tanh(values) if name == "c" else values)
+    return {"layer": layer, "unit": unit, "signal": signal, "at": start}
+
+
+def _find_active_position(values: np.ndarray) -> int:
+    """Returns the position of a jump, early in SCREEN_CHARS values that vary most.
+
+    Early, because a page shows twice as much after the marked character as before it;
+    the first SCREEN_CHARS, of all whose variance is within a tenth of the largest.
+    """
+    width = min(SCREEN_CHARS, len(values))
+    sums = np.cumsum(np.stack([values, values**2]), axis=1, dtype=np.float64)
+    sums = np.pad(sums, ((0, 0), (1, 0)))
+    mean, square = (sums[:, width:] - sums[:, :-width]) / width
+    variance = square - mean**2
+    begin = int(np.argmax(variance >= 0.9 * variance.max()))
+    early = values[begin : begin + max(1, width // 3)]
+    return begin + int(np.argmax(np.abs(np.diff(early, prepend=early[:1]))))
+
+
 def _make_data(activations: Activations) -> dict[str, Any]:
-    """What data.js reads of the activations."""
+    """Returns what data.js reads of the activations."""
     vocab, memory = activations.vocab, "c" if activations.cell == "lstm" else "h"
     names = [f"layer_{n}/{memory}" for n in range(activations.layers)]
     rows = [(activations.signals[key], activations.scales[key]) for key in names]
@@ -156,7 +190,7 @@ def _make_data(activations: Activations) -> dict[str, Any]:
 
 
 def _symbol_name(code: int, vocab: Vocab) -> str:
-    """A symbol's name: "latin small letter q", "newline", "byte 0xff"."""
+    """Returns a symbol's name: "latin small letter q", "newline", "byte 0xff"."""
     if vocab.unit == "byte" and code > 127:
         return f"byte 0x{code:02x}"
     name = unicodedata.name(chr(code), "control or unnamed").lower()
@@ -164,7 +198,7 @@ def _symbol_name(code: int, vocab: Vocab) -> str:
 
 
 def _encode_values(activations: Activations, layer: int, name: str) -> str:
-    """All values of a stored signal, unit after unit, a character each.
+    """Returns all values of a stored signal, unit after unit, a character each.
 
     The character is chr(94 + round(32 value)): from ">" of -1 to "~" of 1, so that none
     of them means anything to HTML.
@@ -180,12 +214,12 @@ def _encode_values(activations: Activations, layer: int, name: str) -> str:
 
 
 def _encode_states(activations: Activations) -> dict[str, str]:
-    """The state after each STATE_INTERVAL characters, integers[n, l, h]."""
-    dtypes = {"h": "<i1"} | ({"c": "<i2"} if activations.cell == "lstm" else {})
+    """Returns the state after each STATE_INTERVAL characters, integers[n, l, h]."""
+    dtypes = {"h": "<i1", "c": "<i2"} if activations.cell == "lstm" else {"h": "<i1"}
     every = slice(STATE_INTERVAL - 1, None, STATE_INTERVAL)
     states = {}
     for name, dtype in dtypes.items():
-        layers = [f"layer_{n}/{name}" for n in range(activations.layers)]
-        rows = np.stack([activations.signals[key][every] for key in layers], axis=1)
+        keys = [f"layer_{n}/{name}" for n in range(activations.layers)]
+        rows = np.stack([activations.signals[key][every] for key in keys], axis=1)
         states[name] = encode(rows, dtype)
     return states

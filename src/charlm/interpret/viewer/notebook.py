@@ -1,35 +1,25 @@
 """show(model, text): the page of a text, in a notebook or as HTML."""
 
 import html
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.interpret.activations import get_cell_name, record_activations
+from charlm.interpret.activations import Model, get_cell_name, record_activations
 from charlm.interpret.units.pipeline import slice_activations, study
 from charlm.interpret.units.selection import UnitResults
 from charlm.interpret.viewer.html import REQUIRED_SIGNALS, make_html
 from charlm.interpret.viewer.listed_units import MIN_SEARCH, rank_listed_units
 from charlm.interpret.viewer.quantize import check_cell, quantize
-from charlm.model.lm import LanguageModel
-
-Model = tuple[LanguageModel, Any, Vocab]
 
 
 class Page(NamedTuple):
-    """A page; a notebook shows it where it is the last value of a cell.
+    """A page; a notebook shows it where it is the last value of a cell."""
 
-    Attributes:
-      html: the page, a whole file.
-      results: of the search for units; None if there was none.
-      height: of its frame in a notebook, in pixels.
-    """
-
-    html: str
-    results: UnitResults | None
-    height: int
+    html: str  # a whole file
+    results: UnitResults | None  # of the search for units; None if there was none
+    height: int  # of its frame in a notebook, in pixels
 
     def _repr_html_(self) -> str:
         return (

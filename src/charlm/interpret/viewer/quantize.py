@@ -10,13 +10,12 @@ import base64
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from charlm.errors import UserError
 
 PyTree = Any
-CELLS = ("lstm", "gru", "rnn")  # that static/model.js runs
+CELLS = ("lstm", "gru", "rnn")  # which static/model.js runs
 MAX_INT = 32767  # the largest integer of a column
 
 
@@ -34,14 +33,9 @@ def quantize(params: PyTree, *, cell: str) -> dict[str, Any]:
 
     A weight is off by no more than its column's largest divided by 65534.
 
-    Args:
-      params: of the model.
-      cell: "lstm", "gru" or "rnn".
-
     Returns:
-      cell, layers, features h, vocab_size v and embedding e (0: characters are read
-      one-hot), and under "params" the parameters, nested and named as they are, each as
-      this file's head says.
+      The sizes (an embedding of 0: characters are read one-hot), and under "params" the
+      parameters, nested and named as they are, each as this file's head says.
 
     Raises:
       UserError: the page does not run the cell, or a parameter is not finite.
@@ -55,13 +49,6 @@ def quantize(params: PyTree, *, cell: str) -> dict[str, Any]:
         "embedding": int(params["embed"].shape[1]) if "embed" in params else 0,
         "params": jax.tree.map(_quantize_array, params),
     }
-
-
-def dequantize(model: dict[str, Any]) -> PyTree:
-    """Returns the float32 parameters of a quantized model, as rounded."""
-    params = model["params"]
-    is_array = lambda data: isinstance(data, str) or "ints" in data  # noqa: E731
-    return jax.tree.map(_dequantize_array, params, is_leaf=is_array)
 
 
 def _quantize_array(array) -> dict[str, Any] | str:
@@ -81,18 +68,6 @@ def _quantize_array(array) -> dict[str, Any] | str:
     }
 
 
-def _dequantize_array(data: dict[str, Any] | str):
-    if isinstance(data, str):
-        return jnp.asarray(_decode(data, "<f4").astype(np.float32))
-    ints = _decode(data["ints"], "<i2").reshape(data["shape"][::-1])
-    scale = _decode(data["scale"], "<f4").astype(np.float32)
-    return jnp.asarray(ints.T.astype(np.float32) * scale)
-
-
 def encode(values: np.ndarray, dtype: str) -> str:
-    """The base64 of an array."""
+    """Returns the base64 of an array."""
     return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")
-
-
-def _decode(text: str, dtype: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), dtype)

@@ -11,12 +11,10 @@ STATIC = Path(__file__).parent / "static"
 
 
 def make_document(*, title: str, css: str, body: str) -> str:
-    """An HTML file that asks for nothing from elsewhere, in light and dark.
+    """Returns an HTML file that asks for nothing from elsewhere, in light and dark.
 
-    Args:
-      title: as text.
-      css: rules, after those of base.css, which names the colors and fonts.
-      body: as HTML.
+    The title is text, the body HTML; css follows base.css, which names the colors and
+    fonts.
     """
     css = read_static("base.css") + css
     values = {"title": html.escape(title), "css": css, "body": body}
@@ -24,7 +22,7 @@ def make_document(*, title: str, css: str, body: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with each {{name}} replaced by its value."""
+    """Returns the template with each {{name}} replaced by its value."""
     # In one pass: a value may itself contain a {{name}}.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
 
@@ -34,7 +32,7 @@ def read_static(name: str) -> str:
 
 
 def as_json(data: Any) -> str:
-    """JSON that cannot end the script element it stands in, nor begin another."""
+    """Returns JSON that cannot end the script element it stands in, nor begin one."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
