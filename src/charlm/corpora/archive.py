@@ -1,4 +1,8 @@
-"""join(...): one text of the files in an archive, which is never unpacked."""
+"""join(...): one text of the files in an archive, which is never unpacked.
+
+Python's own ways to unpack (shutil.unpack_archive, tarfile's filters) bound no size
+and take names for paths.
+"""
 
 import bz2
 import codecs
@@ -23,7 +27,7 @@ OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 def by_name(name: str) -> bytes:
     """Sorts names byte by byte."""
-    # Names come decoded. Bytes that were not UTF-8 are surrogates in them.
+    # Bytes that were not UTF-8 are surrogates in a name.
     return name.encode("utf-8", "surrogateescape")
 
 
@@ -98,10 +102,9 @@ def _read_tar(file, keep, max_bytes) -> Iterator[tuple[str, Any]]:
     start = file.peek(6)
     openers = [OPENERS[magic] for magic in OPENERS if start.startswith(magic)]
     source: Any = _Bounded(openers[0](file) if openers else file, max_bytes)
-    # One encoding everywhere, so that the order is the same everywhere.
-    with tarfile.open(
-        fileobj=source, mode="r|", tarinfo=_Header, encoding="utf-8"
-    ) as tar:
+    # One encoding, so that the order of names is the same everywhere.
+    options: dict[str, Any] = {"tarinfo": _Header, "encoding": "utf-8"}
+    with tarfile.open(fileobj=source, mode="r|", **options) as tar:
         while member := tar.next():
             tar.members = []  # pyright: ignore  # else it remembers them all
             if not 0 <= member.size <= max_bytes:  # it would look for their end
@@ -156,14 +159,12 @@ class _Header(tarfile.TarInfo):
 
 def _copy_utf8(source, start: int, end: int, target) -> None:
     """Appends bytes of `source` to `target`, unless they are not UTF-8."""
-    decoder, position = codecs.getincrementaldecoder("utf-8")(), target.tell()
+    position = target.tell()
     source.seek(start)
+    sizes = (min(end - n, CHUNK_BYTES) for n in range(start, end, CHUNK_BYTES))
     try:
-        while start < end:
-            chunk = source.read(min(end - start, CHUNK_BYTES))
-            start += len(chunk)
-            decoder.decode(chunk, start == end)
-            target.write(chunk)
+        for text in codecs.iterdecode(map(source.read, sizes), "utf-8"):
+            target.write(text.encode())
     except UnicodeDecodeError:
         target.seek(position)
         target.truncate()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from charlm.corpora.archive import by_hash
+from charlm.corpora.archive import by_hash, by_name
 from charlm.errors import UserError
 
 PREFIX_BYTES = 4_154_399  # of enwik8, where it cannot be had whole
@@ -18,28 +18,18 @@ class FromUrl(NamedTuple):
 
 
 class FromArchive(NamedTuple):
-    """Files of an archive, one after another.
+    """Files of an archive, one after another."""
 
-    Attributes:
-      file: the archive's place below a data folder.
-      url: its address; empty if there is no lasting one.
-      max_archive_bytes: the largest size of the archive.
-      sha256: of the archive; empty if its bytes change while its files do not. Then
-        that of the text decides.
-      keep: whether a file of this name is part of the text.
-      sort_key: what the names are sorted by.
-      max_bytes: the largest size to which it unpacks.
-      postprocess: changes a small text once it is joined.
-    """
-
-    file: str
-    url: str
-    max_archive_bytes: int
-    sha256: str
-    keep: Callable[[str], bool]
-    sort_key: Callable[[str], bytes]
-    max_bytes: int
-    postprocess: Callable[[str], str] | None = None
+    file: str  # the archive's place below a data folder
+    keep: Callable[[str], bool]  # whether a file of this name is part of the text
+    url: str = ""  # empty if the archive has no lasting address
+    # Of the archive; empty if its bytes change while its files do not. Then the
+    # SHA-256 of the text decides.
+    sha256: str = ""
+    sort_key: Callable[[str], bytes] = by_name
+    max_archive_bytes: int = 200_000_000
+    max_bytes: int = 500_000_000  # the largest size to which it unpacks
+    postprocess: Callable[[str], str] | None = None  # changes the text, once joined
 
 
 class FromCorpus(NamedTuple):
@@ -62,12 +52,12 @@ class Crawled(NamedTuple):
 
 
 def is_c(name: str) -> bool:
-    """Says whether a file is C: .c or .h."""
+    """Returns whether a file is C."""
     return name.endswith((".c", ".h"))
 
 
 def is_c_of_kernel(name: str) -> bool:
-    """Says whether a file is C of the folder kernel/ of a release, at any depth."""
+    """Returns whether a file is C and below the folder kernel/ of a release."""
     return is_c(name) and PurePosixPath(name).parts[1:2] == ("kernel",)
 
 

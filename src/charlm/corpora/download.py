@@ -1,7 +1,10 @@
-"""download(...): the file of an address, verified, and whole or absent."""
+"""download(...): the file of an address, verified, and whole or absent.
+
+No library of downloads is used: pooch, for one, neither continues a broken download nor
+bounds it.
+"""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -34,7 +37,7 @@ def download(
       target: the file's place.
       name: of the file in messages.
       max_bytes: no more are written.
-      sha256: in hexadecimal. Empty if it is not known: then nothing is verified.
+      sha256: in hexadecimal; "" verifies nothing.
       hint: ends the message of a failure, and says where else the file may be.
 
     Raises:
@@ -47,16 +50,12 @@ def download(
                 return
             if not sha256:  # nothing would tell of what file a part is
                 part.unlink(missing_ok=True)
-            is_resumed = part.exists()
-            _receive_all(url, part, max_bytes, on_progress)
-            if is_resumed and file_sha256(part) != sha256:  # a part of another file
-                part.unlink()
+            for _ in range(1 + part.exists()):  # that may be a part of another file
                 _receive_all(url, part, max_bytes, on_progress)
-            actual = file_sha256(part)
-            if sha256 not in ("", actual):
+                if sha256 in ("", actual := file_sha256(part)):
+                    return commit(part, target)
                 part.unlink()
-                raise ValueError(f"its SHA-256 is {actual}, not {sha256}")
-            commit(part, target)
+            raise ValueError(f"its SHA-256 is {actual}, not {sha256}")
     except (*NETWORK_ERRORS, ValueError) as error:
         note = f", {size:,} bytes are kept" if (size := _get_size(part)) else ""
         raise UserError(
@@ -82,9 +81,7 @@ def _get_size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _receive_all(
-    url: str, part: Path, max_bytes: int, on_progress: Callable[[int, int], None]
-) -> None:
+def _receive_all(url, part, max_bytes, on_progress) -> None:
     """Receives a file to its end. Tries again if the connection breaks on the way."""
     start = _get_size(part)
     for pause in (*PAUSES, None):

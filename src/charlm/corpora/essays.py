@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 import requests
@@ -36,8 +36,7 @@ def collect(
     error says which.
 
     Args:
-      index: the address of a page with links; those to other pages of its folder that
-        are named *.html are the essays.
+      index: the address of a page that links to the essays.
       target: the file to write.
       folder: keeps the pages that have arrived, so that a later call goes on from
         there; the caller removes it.
@@ -55,6 +54,7 @@ def collect(
     # do not.
     try:
         from resiliparse.extract.html2text import extract_plain_text  # pyright: ignore
+        from resiliparse.parse.html import HTMLTree
     except ImportError as error:
         raise UserError(
             "taking text out of web pages needs Resiliparse: pip install '.[corpora]'"
@@ -73,8 +73,9 @@ def collect(
     try:
         read = _make_reader(index, pause)
         page = read(index)
-        essays = find_essays(page.url, _list_links(_decode(page)))
-        with progress_bar(name, unit="pages") as on_progress:
+        links = HTMLTree.parse(_decode(page)).document.query_selector_all("a[href]")
+        essays = find_essays(page.url, [str(link["href"]) for link in links])
+        with progress_bar(name, in_bytes=False) as on_progress:
             for n, (essay, url) in enumerate(essays.items(), 1):
                 try:
                     texts.append(get_text(folder / essay, url))
@@ -99,20 +100,19 @@ def collect(
 
 
 def find_essays(index: str, links: list[str]) -> dict[str, str]:
-    """Returns {name: address} of the links to other pages of the index's folder.
+    """Returns {name: address} of the links to other *.html of the index's folder.
 
     Raises:
       ValueError: there are none, or too many.
     """
-    base, essays = urlsplit(index), {}
-    base_folder, _, base_name = base.path.rpartition("/")
+    essays, (base_folder, _, base_name) = {}, urlsplit(index).path.rpartition("/")
     for link in links:
         try:
-            url = urlsplit(urljoin(index, link.strip()))
+            url = urljoin(index, link.strip())
+            folder, _, name = urlsplit(url).path.rpartition("/")
         except ValueError:  # no address
             continue
-        folder, _, name = url.path.rpartition("/")
-        is_near = _get_site(url) == _get_site(base) and folder == base_folder
+        is_near = _get_site(url) == _get_site(index) and folder == base_folder
         is_plain = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.html", name)
         if is_near and is_plain and name not in ("index.html", base_name):
             essays[name] = urljoin(index, name)
@@ -121,17 +121,9 @@ def find_essays(index: str, links: list[str]) -> dict[str, str]:
     return essays
 
 
-def _list_links(html: str) -> list[str]:
-    """Returns the links of a page."""
-    from resiliparse.parse.html import HTMLTree
-
-    body = HTMLTree.parse(html).body
-    return [str(a["href"]) for a in body.query_selector_all("a[href]")] if body else []
-
-
-def _get_site(url: SplitResult) -> str:
-    """Returns the host and port of a web address, without www."""
-    return url.netloc.removeprefix("www.") if url.scheme in ("http", "https") else ""
+def _get_site(url: str) -> str:
+    """Returns the host and port of an address, without www."""
+    return urlsplit(url).netloc.removeprefix("www.")
 
 
 def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]:
@@ -142,10 +134,8 @@ def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]
     """
     url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
     robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
-    if robots.status_code in (401, 403) or robots.status_code >= 500:
-        rules.parse(["User-agent: *", "Disallow: /"])
-    else:
-        rules.parse(robots.text.splitlines() if robots.ok else [])
+    rules.disallow_all = robots.status_code in (401, 403, *range(500, 600))
+    rules.parse(robots.text.splitlines() if robots.ok else [])
     pause = max(pause, float(rules.crawl_delay("charlm") or 0))
 
     def read(url: str) -> requests.Response:
@@ -153,7 +143,7 @@ def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]
             raise ValueError("its robots.txt does not allow it")
         time.sleep(pause)
         page = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
-        if _get_site(urlsplit(page.url)) != _get_site(urlsplit(index)):
+        if _get_site(page.url) != _get_site(index):
             raise ValueError(f"it leads off the site, to {page.url}")
         if page.status_code in (404, 410):
             raise ValueError(f"HTTP {page.status_code}")

@@ -8,7 +8,7 @@ never replaced, and never used as the corpus of that name.
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from charlm.corpora.archive import join
 from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
@@ -31,7 +31,8 @@ def fetch(name: str) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source.origin, FromUrl):
-            _download(name, source, target, source.size, source.sha256)
+            url, size, sha256 = source.origin.url, source.size, source.sha256
+            _download(name, url, target, max_bytes=size, sha256=sha256)
         else:
             _make(name, source, target)
     except OSError as error:
@@ -45,18 +46,16 @@ def find(name: str) -> Path | None:
     Raises:
       UserError: no such name, or another file is in its place.
     """
-    source, others = get_source(name), []
-    for path in _find_files(source.file):
-        if _is_known(path, source):
-            return path
-        others.append(path)
-    if others:
+    source = get_source(name)
+    paths = list(_find_files(source.file))
+    known = next((path for path in paths if _is_known(path, source)), None)
+    if paths and not known:
         raise UserError(
-            f"{others[0]} is not the {name} that is known: its SHA-256 is"
-            f" {file_sha256(others[0])}, not {source.sha256}; another release, or a"
-            f" part of it? use it as it is with data.path={others[0]}, or move it away"
+            f"{paths[0]} is not the {name} that is known: its SHA-256 is"
+            f" {file_sha256(paths[0])}, not {source.sha256}; another release, or a"
+            f" part of it? use it as it is with data.path={paths[0]}, or move it away"
         )
-    return None
+    return known
 
 
 def join_archive(name: str, archive: Path, target: Path) -> None:
@@ -94,9 +93,10 @@ def get_source(name: str) -> Source:
     return SOURCES[name]
 
 
-def _get_folders() -> list[Path]:
-    data = os.environ.get("CHARLM_DATA")
-    return [*([Path(data)] if data else []), get_cache_folder() / "data"]
+def _get_folders() -> tuple[Path, Path]:
+    """Returns $CHARLM_DATA, if it is set, and the cache's folder."""
+    cache = get_cache_folder() / "data"
+    return Path(os.environ.get("CHARLM_DATA") or cache), cache
 
 
 def _find_files(file: str) -> Iterator[Path]:
@@ -107,28 +107,21 @@ def _find_files(file: str) -> Iterator[Path]:
 
 def _get_writable_folder() -> Path:
     """Returns $CHARLM_DATA if it can be written, else the cache's folder."""
-    *others, cache = _get_folders()
-    for folder in others:
-        # Root may write anywhere; a folder that is marked as read-only is meant so.
-        is_marked = folder.is_dir() and folder.stat().st_mode & 0o222
-        if is_marked and os.access(folder, os.W_OK):
-            return folder
-    return cache
+    data, cache = _get_folders()
+    # Root may write anywhere; a folder that is marked as read-only is meant so.
+    is_marked = data.is_dir() and data.stat().st_mode & 0o222
+    return data if is_marked and os.access(data, os.W_OK) else cache
 
 
 def _is_known(path: Path, source: Source) -> bool:
     return source.sha256 in ("", file_sha256(path))
 
 
-def _download(
-    name: str, source: Source, target: Path, max_bytes: int, sha256: str
-) -> None:
+def _download(name: str, url: str, target: Path, **expected) -> None:
     """Downloads a corpus, or the archive that it is made of."""
     from charlm.corpora.download import download  # loads requests, seldom needed
 
-    assert isinstance(source.origin, FromUrl | FromArchive)
-    url, hint = source.origin.url, _get_hint(source)
-    download(url, target, name=name, max_bytes=max_bytes, sha256=sha256, hint=hint)
+    download(url, target, name=name, hint=_get_hint(SOURCES[name]), **expected)
 
 
 def _get_hint(source: Source) -> str:
@@ -141,14 +134,14 @@ def _get_hint(source: Source) -> str:
 
 def _make(name: str, source: Source, target: Path) -> None:
     """Makes a corpus, whole or not at all, of an archive, another corpus or a site."""
-    leftovers = []
+    leftover = None
     with lock_file(Path(f"{target}.lock")):
         if target.is_file() and _is_known(target, source):
             return  # another process has made it
         with atomic_file(target) as part:
             match source.origin:
                 case FromArchive() as origin:
-                    leftovers = _join_known(name, source, origin, part)
+                    leftover = _join_known(name, origin, part)
                 case FromCorpus(corpus, build):
                     build(fetch(corpus), part)
                 case Generated(build):
@@ -156,24 +149,22 @@ def _make(name: str, source: Source, target: Path) -> None:
                 case Crawled(url):
                     from charlm.corpora.essays import collect
 
-                    leftovers = [Path(f"{target}.pages")]
+                    leftover = Path(f"{target}.pages")
                     hint = f", or save a text of your own as {target}"
                     hint += _get_hint(source)
-                    collect(url, part, folder=leftovers[0], name=name, hint=hint)
-        for path in leftovers:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    collect(url, part, folder=leftover, name=name, hint=hint)
+        if leftover:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _join_known(
-    name: str, source: Source, origin: FromArchive, part: Path
-) -> list[Path]:
+def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
     """Joins a corpus from its archive, which is downloaded if it is not there.
 
     Returns the archive if it can be removed: it was downloaded, and no other corpus is
     to be made of it.
     """
-    path = next(_find_files(origin.file), None)
-    archive = path or part.with_name(PurePosixPath(origin.file).name)
+    path, source = next(_find_files(origin.file), None), SOURCES[name]
+    archive = path or part.with_name(Path(origin.file).name)
     is_verified = path or origin.sha256
     advice = (
         f"move it away, or use it as it is: python -m charlm.corpora join {name}"
@@ -190,7 +181,8 @@ def _join_known(
             f" {archive}{_get_hint(source)}"
         )
     if not path:
-        _download(name, source, archive, origin.max_archive_bytes, origin.sha256)
+        size, sha256 = origin.max_archive_bytes, origin.sha256
+        _download(name, origin.url, archive, max_bytes=size, sha256=sha256)
     try:
         _join(name, origin, archive, part)
         if not _is_known(part, source):
@@ -202,14 +194,9 @@ def _join_known(
         if not is_verified:
             archive.unlink()
         raise
-    is_shared = any(
-        isinstance(other.origin, FromArchive)
-        and other.origin.file == origin.file
-        and not any(_find_files(other.file))
-        for other in SOURCES.values()
-        if other is not source
-    )
-    return [] if path or is_shared else [archive]
+    others = (SOURCES[n] for n in SOURCES if n != name)
+    files = [s.file for s in others if getattr(s.origin, "file", "") == origin.file]
+    return archive if not path and all(any(_find_files(f)) for f in files) else None
 
 
 def _join(name: str, origin: FromArchive, archive: Path, target: Path) -> None:

@@ -3,31 +3,24 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 
 @contextlib.contextmanager
 def progress_bar(
-    label: str, *, unit: Literal["bytes", "pages"] = "bytes"
+    label: str, *, in_bytes: bool = True
 ) -> Iterator[Callable[[int, int], None]]:
-    """Gives on_progress(done, total), which moves the bar. At the end it disappears.
-
-    Args:
-      label: the words before the bar.
-      unit: of `done` and `total`.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich import console
+    """Gives on_progress(done, total), which moves the bar. At the end it disappears."""
     from rich import progress as rich
+    from rich.console import Console
 
-    columns = {
-        "bytes": (rich.DownloadColumn(), rich.TransferSpeedColumn()),
-        "pages": (rich.MofNCompleteColumn(), rich.TimeRemainingColumn()),
-    }[unit]
-    stderr = console.Console(stderr=True)
-    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *columns)
-    with rich.Progress(*columns, console=stderr, transient=True) as bar:
+    units = [rich.DownloadColumn(), rich.TransferSpeedColumn()]
+    if not in_bytes:
+        units = [rich.MofNCompleteColumn(), rich.TimeRemainingColumn()]
+    with rich.Progress(
+        *(rich.TextColumn("{task.description}"), rich.BarColumn(), *units),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

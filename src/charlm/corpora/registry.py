@@ -1,37 +1,23 @@
-"""The named corpora: what each is, its license, and where it comes from.
-
-Each is downloaded, joined from an archive's files, made of another corpus, built from
-what is here, or fetched page by page. Where its bytes are known, so is their SHA-256.
-"""
+"""The named corpora: what each is, its license, and where it comes from."""
 
 import platform
 from typing import NamedTuple
 
 from charlm.corpora import builders
-from charlm.corpora.archive import by_hash, by_name
+from charlm.corpora.archive import by_hash
 from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
 
 
 class Source(NamedTuple):
-    """A named corpus.
-
-    Attributes:
-      about: what it is, in a line.
-      license: under which it stands.
-      file: its place below a data folder.
-      origin: where it comes from.
-      rule: by which it is made of that; empty if it is the file of an address.
-      size: bytes; 0 if they are not known beforehand.
-      sha256: empty if it is not known beforehand.
-    """
+    """A named corpus."""
 
     about: str
     license: str
-    file: str
+    file: str  # its place below a data folder
     origin: FromUrl | FromArchive | FromCorpus | Generated | Crawled
-    rule: str = ""
-    size: int = 0
-    sha256: str = ""
+    rule: str = ""  # by which it is made of its origin
+    size: int = 0  # bytes; 0 if they are not known beforehand
+    sha256: str = ""  # likewise
 
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/char-rnn"
@@ -40,7 +26,6 @@ NLTK_COMMIT = "5db857e6f7df11eabb5e5665836db9ec8df07e28"
 LINUX = FromArchive(
     file="linux/linux-4.0.tar.xz",
     url="https://cdn.kernel.org/pub/linux/kernel/v4.x/linux-4.0.tar.xz",
-    max_archive_bytes=100_000_000,  # a bound: it is about 80 MB
     # As Arch Linux and OpenEmbedded have it.
     sha256="0f2f7d44979bc8f71c4fc5d3308c03499c26a824dd311fdf6eef4dee0d7d5991",
     keep=builders.is_c,
@@ -107,11 +92,8 @@ SOURCES = {
         origin=FromArchive(
             file="wikipedia/enwik8.zip",
             url="http://mattmahoney.net/dc/enwik8.zip",
-            max_archive_bytes=36_445_475,
             sha256="547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc",
             keep=lambda name: name == "enwik8",
-            sort_key=by_name,
-            max_bytes=100_000_000,
         ),
         rule="the archive's one file",
         size=100_000_000,
@@ -133,11 +115,7 @@ SOURCES = {
         origin=FromArchive(
             file=f"latex/stacks-project-{STACKS_COMMIT}.tar.gz",
             url=f"https://github.com/stacks/stacks-project/archive/{STACKS_COMMIT}.tar.gz",
-            max_archive_bytes=50_000_000,
-            sha256="",
             keep=lambda name: name.endswith(".tex") and name.count("/") == 1,
-            sort_key=by_name,
-            max_bytes=500_000_000,
         ),
         rule="every .tex of the project's top folder, by name",
         size=27_680_851,
@@ -165,11 +143,7 @@ SOURCES = {
         file="linux/kernel.txt",
         origin=FromArchive(
             file="linux/linux-source-6.1.tar.xz",
-            url="",
-            max_archive_bytes=200_000_000,
-            sha256="",
             keep=builders.is_c_of_kernel,
-            sort_key=by_name,
             max_bytes=4_000_000_000,
         ),
         rule="every .c and .h below kernel/, by path, of the linux-source-6.1.tar.xz in"
@@ -185,11 +159,8 @@ SOURCES = {
             file="names/names.zip",
             url="https://raw.githubusercontent.com/nltk/nltk_data/"
             f"{NLTK_COMMIT}/packages/corpora/names.zip",
-            max_archive_bytes=1_000_000,
-            sha256="",
             keep=lambda name: name in ("names/male.txt", "names/female.txt"),
             sort_key=lambda name: b"1" if name == "names/male.txt" else b"2",
-            max_bytes=1_000_000,
             postprocess=builders.drop_blank_lines,
         ),
         rule="male.txt, then female.txt, without blank lines and spaces at the ends",
