@@ -89,7 +89,7 @@ def commit(temporary: Path, path: Path) -> None:
 
 def write_checksums(folder: Path) -> None:
     """Puts all files of a folder on the disk, and their sums into its SHA256SUMS."""
-    names = sorted(p.relative_to(folder).as_posix() for p in _list_files(folder))
+    names = sorted(_list_files(folder) - {CHECKSUMS})
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
     atomic_write(folder / CHECKSUMS, "".join(lines))
     for path in [*folder.rglob("*"), folder, folder.parent]:
@@ -103,9 +103,10 @@ def changed_files(folder: Path, *, only: str = "") -> list[str]:
       folder: its files and those below it are read.
       only: the one file to read; by default all.
     """
-    special = [p for p in folder.rglob("*") if not (p.is_file() or p.is_dir())]
+    present = _list_files(folder)
+    special = sorted(name for name in present if not (folder / name).is_file())
     if special:  # reading a pipe, say, would not end
-        return [special[0].relative_to(folder).as_posix()]
+        return special
     try:
         if (folder / CHECKSUMS).stat().st_size > MAX_CHECKSUMS_BYTES:
             return [CHECKSUMS]
@@ -114,7 +115,6 @@ def changed_files(folder: Path, *, only: str = "") -> list[str]:
         return []
     except (OSError, ValueError):
         return [CHECKSUMS]
-    present = {p.relative_to(folder).as_posix() for p in _list_files(folder)}
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
     if not sums or not set(sums) <= present:  # more are another program's
         return sorted(set(sums) - present) or [CHECKSUMS]
@@ -123,10 +123,10 @@ def changed_files(folder: Path, *, only: str = "") -> list[str]:
     return [name for name in sums if file_sha256(folder / name) != sums[name]]
 
 
-def _list_files(folder: Path) -> list[Path]:
-    """Returns all files below a folder except its own SHA256SUMS."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if path != folder / CHECKSUMS]
+def _list_files(folder: Path) -> set[str]:
+    """Returns the names of all below a folder that are no folders."""
+    paths = (path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix() for path in paths}
 
 
 def _sync(path: Path) -> None:

@@ -60,7 +60,7 @@ def open_corpus(
       UserError: no such file, not a text in that encoding, or fewer than 2 symbols.
     """
     path = Path(path)
-    check_text(path)
+    _check_text(path)
     encoding = _normalize_encoding(encoding) if unit == "char" else ""
     sha256, folder = file_sha256(path), Path(cache or get_cache_folder() / "encoded")
 
@@ -82,7 +82,7 @@ def open_corpus(
     return encode(extra_symbols)
 
 
-def check_text(path: Path) -> None:
+def _check_text(path: Path) -> None:
     """Raises UserError unless `path` is a file that can be read and is not empty."""
     try:
         if path.is_dir():
@@ -116,23 +116,18 @@ def split_slices(length: int, split: Sequence[Any]) -> dict[str, slice]:
             f"data.split is {tuple(sizes)}; give the shares of train, valid and test,"
             " as in (0.9, 0.05, 0.05), or their exact sizes"
         )
+    ends = np.cumsum(sizes + [0] * (3 - len(sizes))).tolist()
     if all(type(size) is int for size in sizes) and sizes != [1]:
-        ends = np.cumsum(sizes).tolist()
         if ends[-1] > length:
             raise UserError(
                 f"data.split asks for {ends[-1]} characters; the text has {length}"
             )
     else:
-        if sum(sizes) > 1 + 1e-9:
+        if ends[-1] > 1 + 1e-9:
             raise UserError(f"data.split is {tuple(sizes)}: the shares exceed 1")
         # Rounded before cut: 0.7 + 0.2 is 0.8999... and would lose a character.
-        ends = [int(round(length * float(end), 6)) for end in np.cumsum(sizes)]
-    ends += [ends[-1]] * (3 - len(ends))
-    starts = [0, *ends]
-    return {
-        name: slice(start, end)
-        for name, start, end in zip(SPLITS, starts, ends, strict=False)
-    }
+        ends = [int(round(length * end, 6)) for end in ends]
+    return dict(zip(SPLITS, map(slice, [0, *ends], ends), strict=True))
 
 
 def _normalize_encoding(encoding: str) -> str:
@@ -156,25 +151,22 @@ def _read_codes(path: Path, unit: Unit, encoding: str) -> Iterator[np.ndarray]:
                 yield np.frombuffer(data, np.uint8)
             return
         decoder = codecs.getincrementaldecoder(encoding)()
-        position, is_last, is_first = 0, False, True
-        while not is_last:
+        data, is_first = b" ", True
+        while data:
+            position = file.tell() - len(decoder.getstate()[0])
             data = file.read(CHUNK_BYTES)
-            is_last = not data
-            pending = decoder.getstate()[0]
             try:
-                text = decoder.decode(data, is_last)
+                text = decoder.decode(data, final=not data)
                 if is_first and text:
                     text, is_first = text.removeprefix(BOM), False
-                codes = text.encode("utf-32-le")
+                yield np.frombuffer(text.encode("utf-32-le"), "<u4")
             except UnicodeError as error:
-                start = position - len(pending) + getattr(error, "start", 0)
+                position += getattr(error, "start", 0)
                 raise UserError(
-                    f"{path} is not {encoding}: byte {start} cannot be decoded; convert"
-                    " it, or set data.encoding, or data.unit=byte to learn the bytes"
+                    f"{path} is not {encoding}: byte {position} cannot be decoded;"
+                    " convert it, or set data.encoding, or data.unit=byte to learn the"
+                    " bytes"
                 ) from error
-            position += len(data)
-            if codes:
-                yield np.frombuffer(codes, "<u4")
 
 
 def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:

@@ -13,17 +13,11 @@ from charlm.errors import UserError
 
 
 class Batch(NamedTuple):
-    """One window of every stream.
-
-    Attributes:
-      inputs: ids of the characters read.
-      targets: ids of the characters that follow them.
-      reset: whether the stream starts from the zero carry here.
-    """
+    """One window of every stream: ids, and those of the characters that follow them."""
 
     inputs: Int[Array | np.ndarray, "t b"]
     targets: Int[Array | np.ndarray, "t b"]
-    reset: Bool[Array | np.ndarray, " b"]
+    reset: Bool[Array | np.ndarray, " b"]  # whether a stream starts from the zero carry
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,8 +67,7 @@ class Streams:
 
     def read(self, i: int) -> Integer[np.ndarray, "n b"]:
         """Returns ids[t + 1, b]: the window of step i and the character after it."""
-        starts = np.arange(self.batch_size) * self.steps_per_epoch * self.seq_length
-        return self.ids[self._indices(np, starts, i)]
+        return self.ids[self._get_indices(np, i)]
 
     def batch(self, window: Integer[Array, "n b"], i: Int[Array, ""]) -> Batch:
         """Returns the batch of step i from what `read` returns; for use inside jit."""
@@ -83,11 +76,11 @@ class Streams:
 
     def device_batch(self, ids: Integer[Array, " n"], i: Int[Array, ""]) -> Batch:
         """Returns the batch of step i from ids on the device; for use inside jit."""
-        starts = jnp.arange(self.batch_size) * (self.steps_per_epoch * self.seq_length)
-        return self.batch(ids[self._indices(jnp, starts, i)], i)
+        return self.batch(ids[self._get_indices(jnp, i)], i)
 
-    def _indices(self, xp, starts, i):
+    def _get_indices(self, xp, i):
         """Returns indices[t + 1, b] into the text of the window of step i."""
+        starts = xp.arange(self.batch_size) * (self.steps_per_epoch * self.seq_length)
         offset = i % self.steps_per_epoch * self.seq_length
         return offset + starts[None, :] + xp.arange(self.seq_length + 1)[:, None]
 

@@ -40,7 +40,7 @@ class Vocab:
     @classmethod
     def of(cls, text: str | bytes, unit: Unit = "char") -> "Vocab":
         """The vocabulary of all symbols in `text`."""
-        return cls(unit, tuple(np.unique(codes_of(text, unit)).tolist()))
+        return cls(unit, tuple(np.unique(_get_codes(text, unit)).tolist()))
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -58,7 +58,7 @@ class Vocab:
         return np.min_scalar_type(len(self.codes) - 1)
 
     @functools.cached_property
-    def _id_of_code(self) -> np.ndarray:
+    def _ids(self) -> np.ndarray:
         table = np.full(self.codes[-1] + 2, -1, np.int32)
         table[list(self.codes)] = np.arange(len(self.codes))
         return table
@@ -66,7 +66,7 @@ class Vocab:
     def ids_of(self, codes: np.ndarray) -> np.ndarray:
         """ids[n] of codes[n]; -1 where the code is not in the vocabulary."""
         # Clipped to the table's last place, which is no symbol's.
-        return np.take(self._id_of_code, codes, mode="clip")
+        return np.take(self._ids, codes, mode="clip")
 
     def encode(self, text: str | bytes, *, what: str = "the text") -> np.ndarray:
         """ids[n] of `text`, in the smallest integer type.
@@ -75,10 +75,10 @@ class Vocab:
           UserError: names the symbols that are not in the vocabulary, and where the
             first of each stands.
         """
-        codes = codes_of(text, self.unit)
+        codes = _get_codes(text, self.unit)
         ids = self.ids_of(codes)
         if (ids < 0).any():
-            raise UserError(self._unseen(codes, np.flatnonzero(ids < 0), what))
+            raise UserError(self._describe_unseen(codes, ids < 0, what))
         return ids.astype(self.dtype)
 
     def translate(self, ids: np.ndarray, vocab: "Vocab", *, what: str) -> np.ndarray:
@@ -91,25 +91,27 @@ class Vocab:
             return ids
         codes = np.asarray(vocab.codes)
         table = self.ids_of(codes) if vocab.unit == self.unit else -np.ones_like(codes)
-        missing = np.isin(ids, np.flatnonzero(table < 0))
-        if missing.any():
-            raise UserError(self._unseen(codes[ids], np.flatnonzero(missing), what))
+        unseen = (table < 0)[ids]
+        if unseen.any():
+            raise UserError(self._describe_unseen(codes[ids], unseen, what))
         return table.astype(self.dtype)[ids]
 
-    def _unseen(self, codes: np.ndarray, places: np.ndarray, what: str) -> str:
-        first: dict[int, int] = {}
-        for place in places.tolist():
-            first.setdefault(int(codes[place]), place)
-        shown = []
-        for code, place in list(first.items())[:5]:
-            before = codes[:place] == ord("\n")
-            line = int(before.sum()) + 1
-            column = place - (int(np.flatnonzero(before)[-1]) if line > 1 else -1)
-            shown.append(f"{name_of(code, self.unit)} at line {line}, column {column}")
+    def _describe_unseen(self, codes: np.ndarray, unseen: np.ndarray, what: str) -> str:
+        positions = np.flatnonzero(unseen)
+        first = np.unique(codes[positions], return_index=True)[1]
+        symbols = []
+        for position in positions[np.sort(first)[:5]]:
+            code, is_char = int(codes[position]), self.unit == "char"
+            symbol = (
+                f"{chr(code)!r} (U+{code:04X})" if is_char else f"byte 0x{code:02x}"
+            )
+            starts = np.append(0, np.flatnonzero(codes[:position] == ord("\n")) + 1)
+            column = position - starts[-1] + 1
+            symbols.append(f"{symbol} at line {len(starts)}, column {column}")
         more = f" and {len(first) - 5} more" if len(first) > 5 else ""
         kind = "characters" if self.unit == "char" else "bytes"
         return (
-            f"{what} has {kind} that the model has never seen: {'; '.join(shown)}"
+            f"{what} has {kind} that the model has never seen: {'; '.join(symbols)}"
             f"{more}; leave them out or write others in their place"
         )
 
@@ -135,7 +137,7 @@ class Vocab:
 
     def to_json(self) -> str:
         """A JSON object: the unit, and the symbols as text (bytes: as numbers)."""
-        symbols = self.symbols if self.unit == "char" else list(self.codes)
+        symbols = self.symbols if self.unit == "char" else self.codes
         return json.dumps({"unit": self.unit, "symbols": symbols}, indent=1)
 
     @classmethod
@@ -146,30 +148,22 @@ class Vocab:
           UserError: the text is not such a vocabulary.
         """
         try:
-            read = json.loads(text)
-            unit, symbols = read["unit"], read["symbols"]
-            codes = [ord(s) for s in symbols] if unit == "char" else symbols
+            value = json.loads(text)
+            unit, symbols = value["unit"], value["symbols"]
+            codes = map(ord, symbols) if unit == "char" else symbols
             return cls(unit, tuple(int(code) for code in codes))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UserError(f"not a vocabulary: {error}") from error
 
 
-def codes_of(text: str | bytes, unit: Unit) -> np.ndarray:
+def _get_codes(text: str | bytes, unit: Unit) -> np.ndarray:
     """codes[n] of `text`: Unicode code points, or bytes (of a str: its UTF-8)."""
     if unit == "byte":
         # surrogateescape: how Python keeps the bytes of a command line.
-        data = (
-            text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
-        )
+        is_bytes = isinstance(text, bytes)
+        data = text if is_bytes else text.encode(errors="surrogateescape")
         return np.frombuffer(data, np.uint8)
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     # surrogatepass: a lone surrogate (from a broken prompt) is reported as unseen.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
-def name_of(code: int, unit: Unit) -> str:
-    """A symbol as a message names it: 'é' (U+00E9), or byte 0xe9."""
-    if unit == "byte":
-        return f"byte 0x{code:02x}"
-    return f"{chr(code)!r} (U+{code:04X})"
