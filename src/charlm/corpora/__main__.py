@@ -39,7 +39,7 @@ def run(words: list[str]) -> None:
 
 
 def _describe(name: str, source: Source) -> str:
-    """Returns all there is to say of a corpus, a line for each fact."""
+    """Returns a line for each fact about a corpus."""
     origin, size = source.origin, source.size
     try:
         path = fetch.find(name)

@@ -64,7 +64,6 @@ def join(
 
     Raises:
       UserError: it is damaged, unpacks to more, or has no text that is kept.
-      OSError: `target` cannot be written.
     """
     with tempfile.TemporaryFile(dir=target.parent) as spool, target.open("wb") as file:
         spans: dict[str, tuple[int, int]] = {}

@@ -94,11 +94,8 @@ def write_python_stdlib(target: Path) -> None:
 
 
 def list_stdlib_files(stdlib: Path) -> Iterator[Path]:
-    """Returns the standard library's sources, without tests, in the order of a hash."""
+    """Yields the standard library's sources, without tests, in the order of a hash."""
     skipped = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
-    names = [
-        path.relative_to(stdlib).as_posix()
-        for path in stdlib.rglob("*.py")
-        if skipped.isdisjoint(path.relative_to(stdlib).parts[:-1])
-    ]
+    paths = (path.relative_to(stdlib) for path in stdlib.rglob("*.py"))
+    names = (p.as_posix() for p in paths if skipped.isdisjoint(p.parts[:-1]))
     return (stdlib / name for name in sorted(names, key=by_hash))

@@ -1,7 +1,6 @@
 """download(...): the file of an address, verified, and whole or absent.
 
-No library of downloads is used: pooch, for one, neither continues a broken download nor
-bounds it.
+pooch 1.9 would do less: it neither continues a broken download nor bounds its size.
 """
 
 import time
@@ -39,9 +38,6 @@ def download(
       max_bytes: no more are written.
       sha256: in hexadecimal; "" verifies nothing.
       hint: ends the message of a failure, and says where else the file may be.
-
-    Raises:
-      UserError: no answer, another file, or `target` cannot be written.
     """
     part = Path(f"{target}.part")
     try:

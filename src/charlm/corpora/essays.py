@@ -43,11 +43,6 @@ def collect(
       name: of the text in messages.
       pause: seconds between two requests, unless robots.txt asks for more.
       hint: ends the message of a failure, and says where else the text may be.
-
-    Raises:
-      UserError: the site cannot be read, forbids it or has changed, or Resiliparse is
-        not installed.
-      OSError: a page or `target` cannot be written.
     """
     # It keeps the paragraphs of pages that are laid out by tables, <font> and <br><br>,
     # as this site's are. trafilatura, justext, html2text, inscriptis and Beautiful Soup
@@ -100,11 +95,7 @@ def collect(
 
 
 def find_essays(index: str, links: list[str]) -> dict[str, str]:
-    """Returns {name: address} of the links to other *.html of the index's folder.
-
-    Raises:
-      ValueError: there are none, or too many.
-    """
+    """Returns {name: address} of the links to other *.html of the index's folder."""
     essays, (base_folder, _, base_name) = {}, urlsplit(index).path.rpartition("/")
     for link in links:
         try:
@@ -127,11 +118,7 @@ def _get_site(url: str) -> str:
 
 
 def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]:
-    """Returns read(address): a page of the site of `index`, if robots.txt allows it.
-
-    `read` raises ValueError for a page that is not to be had, and one of NETWORK_ERRORS
-    if asking again later may help.
-    """
+    """Returns read(address): a page of the site of `index`, if robots.txt allows it."""
     url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
     robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
     rules.disallow_all = robots.status_code in (401, 403, *range(500, 600))
@@ -142,6 +129,7 @@ def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]
         if not rules.can_fetch("charlm", url):
             raise ValueError("its robots.txt does not allow it")
         time.sleep(pause)
+        # NETWORK_ERRORS may pass; ValueErrors are of this page alone.
         page = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
         if _get_site(page.url) != _get_site(index):
             raise ValueError(f"it leads off the site, to {page.url}")

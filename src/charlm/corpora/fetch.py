@@ -41,11 +41,7 @@ def fetch(name: str) -> Path:
 
 
 def find(name: str) -> Path | None:
-    """Returns the file of a named corpus, or None if it is not there.
-
-    Raises:
-      UserError: no such name, or another file is in its place.
-    """
+    """Returns the file of a named corpus, or None if there is none in its place."""
     source = get_source(name)
     paths = list(_find_files(source.file))
     known = next((path for path in paths if _is_known(path, source)), None)
@@ -59,12 +55,7 @@ def find(name: str) -> Path | None:
 
 
 def join_archive(name: str, archive: Path, target: Path) -> None:
-    """Writes the text that the rule of a corpus makes of another release's archive.
-
-    Raises:
-      UserError: the corpus is not made of an archive, that is none, or there is a file
-        at `target` already.
-    """
+    """Writes the text that the rule of a corpus makes of another release's archive."""
     origin = get_source(name).origin
     if not isinstance(origin, FromArchive):
         names = [n for n in SOURCES if isinstance(SOURCES[n].origin, FromArchive)]
@@ -80,11 +71,7 @@ def join_archive(name: str, archive: Path, target: Path) -> None:
 
 
 def get_source(name: str) -> Source:
-    """Returns the entry of a name.
-
-    Raises:
-      UserError: there is none.
-    """
+    """Returns the entry of a name. Raises UserError if there is none."""
     if name not in SOURCES:
         raise UserError(
             f"there is no corpus {name!r}; there are {', '.join(SOURCES)}, and any file"
@@ -158,11 +145,7 @@ def _make(name: str, source: Source, target: Path) -> None:
 
 
 def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
-    """Joins a corpus from its archive, which is downloaded if it is not there.
-
-    Returns the archive if it can be removed: it was downloaded, and no other corpus is
-    to be made of it.
-    """
+    """Joins a corpus from its archive, and returns that if it can be removed."""
     path, source = next(_find_files(origin.file), None), SOURCES[name]
     archive = path or part.with_name(Path(origin.file).name)
     is_verified = path or origin.sha256
@@ -170,19 +153,20 @@ def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
         f"move it away, or use it as it is: python -m charlm.corpora join {name}"
         f" {archive} FILE, and data.path=FILE"
     )
-    if path and origin.sha256 not in ("", actual := file_sha256(path)):
-        raise UserError(
-            f"{path} is not the archive that is known: its SHA-256 is {actual}, not"
-            f" {origin.sha256}; {advice}"
-        )
-    if not path and not origin.url:
+    if path:
+        if origin.sha256 not in ("", actual := file_sha256(path)):
+            raise UserError(
+                f"{path} is not the archive that is known: its SHA-256 is {actual}, not"
+                f" {origin.sha256}; {advice}"
+            )
+    elif origin.url:
+        size, sha256 = origin.max_archive_bytes, origin.sha256
+        _download(name, origin.url, archive, max_bytes=size, sha256=sha256)
+    else:
         raise UserError(
             f"{name} has no lasting address; it is {source.rule}: save that archive as"
             f" {archive}{_get_hint(source)}"
         )
-    if not path:
-        size, sha256 = origin.max_archive_bytes, origin.sha256
-        _download(name, origin.url, archive, max_bytes=size, sha256=sha256)
     try:
         _join(name, origin, archive, part)
         if not _is_known(part, source):
@@ -194,6 +178,7 @@ def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
         if not is_verified:
             archive.unlink()
         raise
+    # Kept if it was here already, or if another corpus is still to be made of it.
     others = (SOURCES[n] for n in SOURCES if n != name)
     files = [s.file for s in others if getattr(s.origin, "file", "") == origin.file]
     return archive if not path and all(any(_find_files(f)) for f in files) else None

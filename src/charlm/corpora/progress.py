@@ -4,15 +4,15 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from rich import progress as rich
+from rich.console import Console
+
 
 @contextlib.contextmanager
 def progress_bar(
     label: str, *, in_bytes: bool = True
 ) -> Iterator[Callable[[int, int], None]]:
     """Gives on_progress(done, total), which moves the bar. At the end it disappears."""
-    from rich import progress as rich
-    from rich.console import Console
-
     units = [rich.DownloadColumn(), rich.TransferSpeedColumn()]
     if not in_bytes:
         units = [rich.MofNCompleteColumn(), rich.TimeRemainingColumn()]
