@@ -124,7 +124,7 @@ def test_an_entry_says_all_that_there_is_to_say(name):
     if isinstance(origin, FromArchive):
         # Without either, whatever came would be taken.
         assert source.sha256 or origin.url and len(origin.sha256) == 64
-        assert 0 < origin.max_archive_bytes <= origin.max_bytes
+        assert 0 < fetch.MAX_ARCHIVE_BYTES <= origin.max_bytes
         assert Path(origin.file).parent == Path(source.file).parent
     if (
         isinstance(origin, FromUrl | Crawled)

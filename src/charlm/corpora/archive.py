@@ -51,19 +51,15 @@ def join(
 ) -> None:
     """Writes files of an archive to `target`, one after another.
 
-    Files that are not UTF-8 are left out. Names only select and sort the files. Memory
-    holds a few chunks and all kept names; the disk holds, for a while, the text twice.
-
-    Args:
-      archive: .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, recognized by its first bytes.
-      target: the file to write.
-      keep: whether a file of this name is part of the text.
-      sort_key: what the names are sorted by.
-      max_bytes: the largest size to which the archive may unpack.
-      on_progress: called with the bytes of the archive that are read, and all of them.
+    The archive is a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, recognized by its first
+    bytes. Names only select (`keep`) and sort (`sort_key`) the files; those that are
+    not UTF-8 are left out. Memory holds a few chunks and all kept names; the disk
+    holds, for a while, the text twice. `on_progress` gets the bytes of the archive that
+    are read, and all of them.
 
     Raises:
-      UserError: it is damaged, unpacks to more, or has no text that is kept.
+      UserError: it is damaged, unpacks to more than `max_bytes`, or has no text that is
+        kept.
     """
     with tempfile.TemporaryFile(dir=target.parent) as spool, target.open("wb") as file:
         spans: dict[str, tuple[int, int]] = {}

@@ -23,11 +23,10 @@ class FromArchive(NamedTuple):
     file: str  # the archive's place below a data folder
     keep: Callable[[str], bool]  # whether a file of this name is part of the text
     url: str = ""  # empty if the archive has no lasting address
-    # Of the archive; empty if its bytes change while its files do not. Then the
-    # SHA-256 of the text decides.
+    # Empty if the archive's bytes change while its files do not. Then that of the text
+    # decides.
     sha256: str = ""
     sort_key: Callable[[str], bytes] = by_name
-    max_archive_bytes: int = 200_000_000
     max_bytes: int = 500_000_000  # the largest size to which it unpacks
     postprocess: Callable[[str], str] | None = None  # changes the text, once joined
 

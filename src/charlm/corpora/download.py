@@ -46,6 +46,7 @@ def download(
                 return
             if not sha256:  # nothing would tell of what file a part is
                 part.unlink(missing_ok=True)
+            actual = ""
             for _ in range(1 + part.exists()):  # that may be a part of another file
                 _receive_all(url, part, max_bytes, on_progress)
                 if sha256 in ("", actual := file_sha256(part)):

@@ -49,7 +49,6 @@ def collect(
     # do not.
     try:
         from resiliparse.extract.html2text import extract_plain_text  # pyright: ignore
-        from resiliparse.parse.html import HTMLTree
     except ImportError as error:
         raise UserError(
             "taking text out of web pages needs Resiliparse: pip install '.[corpora]'"
@@ -68,8 +67,7 @@ def collect(
     try:
         read = _make_reader(index, pause)
         page = read(index)
-        links = HTMLTree.parse(_decode(page)).document.query_selector_all("a[href]")
-        essays = find_essays(page.url, [str(link["href"]) for link in links])
+        essays = find_essays(page.url, _list_links(_decode(page)))
         with progress_bar(name, in_bytes=False) as on_progress:
             for n, (essay, url) in enumerate(essays.items(), 1):
                 try:
@@ -112,6 +110,14 @@ def find_essays(index: str, links: list[str]) -> dict[str, str]:
     return essays
 
 
+def _list_links(html: str) -> list[str]:
+    """Returns the links of a page, whose nodes must not outlive their thread."""
+    from resiliparse.parse.html import HTMLTree
+
+    body = HTMLTree.parse(html).body
+    return [str(a["href"]) for a in body.query_selector_all("a[href]")] if body else []
+
+
 def _get_site(url: str) -> str:
     """Returns the host and port of an address, without www."""
     return urlsplit(url).netloc.removeprefix("www.")
@@ -121,8 +127,9 @@ def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]
     """Returns read(address): a page of the site of `index`, if robots.txt allows it."""
     url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
     robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
-    rules.disallow_all = robots.status_code in (401, 403, *range(500, 600))
-    rules.parse(robots.text.splitlines() if robots.ok else [])
+    is_closed = robots.status_code in (401, 403) or robots.status_code >= 500
+    text = "User-agent: *\nDisallow: /" if is_closed else robots.text * robots.ok
+    rules.parse(text.splitlines())
     pause = max(pause, float(rules.crawl_delay("charlm") or 0))
 
     def read(url: str) -> requests.Response:

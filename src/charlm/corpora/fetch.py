@@ -7,7 +7,6 @@ never replaced, and never used as the corpus of that name.
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from charlm.corpora.archive import join
@@ -16,6 +15,8 @@ from charlm.corpora.progress import progress_bar
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
 from charlm.files import atomic_file, file_sha256, get_cache_folder, lock_file
+
+MAX_ARCHIVE_BYTES = 200_000_000
 
 
 def fetch(name: str) -> Path:
@@ -31,8 +32,7 @@ def fetch(name: str) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source.origin, FromUrl):
-            url, size, sha256 = source.origin.url, source.size, source.sha256
-            _download(name, url, target, max_bytes=size, sha256=sha256)
+            _download(name, source.origin.url, target, source.size, source.sha256)
         else:
             _make(name, source, target)
     except OSError as error:
@@ -43,15 +43,11 @@ def fetch(name: str) -> Path:
 def find(name: str) -> Path | None:
     """Returns the file of a named corpus, or None if there is none in its place."""
     source = get_source(name)
-    paths = list(_find_files(source.file))
-    known = next((path for path in paths if _is_known(path, source)), None)
-    if paths and not known:
-        raise UserError(
-            f"{paths[0]} is not the {name} that is known: its SHA-256 is"
-            f" {file_sha256(paths[0])}, not {source.sha256}; another release, or a"
-            f" part of it? use it as it is with data.path={paths[0]}, or move it away"
-        )
-    return known
+    advice = (
+        "another release, or a part of it? use it as it is with data.path={path}, or"
+        " move it away"
+    )
+    return _find_known(source.file, source.sha256, name, advice)
 
 
 def join_archive(name: str, archive: Path, target: Path) -> None:
@@ -86,10 +82,18 @@ def _get_folders() -> tuple[Path, Path]:
     return Path(os.environ.get("CHARLM_DATA") or cache), cache
 
 
-def _find_files(file: str) -> Iterator[Path]:
-    """Yields where a file is, below the data folders."""
-    paths = (folder / file for folder in _get_folders())
-    return (path for path in paths if path.is_file())
+def _find_known(file: str, sha256="", name="", advice="") -> Path | None:
+    """Returns where a file with this SHA-256 is; "" takes any."""
+    paths = [folder / file for folder in _get_folders() if (folder / file).is_file()]
+    for path in paths:
+        if sha256 in ("", file_sha256(path)):
+            return path
+    if paths:
+        raise UserError(
+            f"{paths[0]} is not the {name} that is known: its SHA-256 is"
+            f" {file_sha256(paths[0])}, not {sha256}; {advice.format(path=paths[0])}"
+        )
+    return None
 
 
 def _get_writable_folder() -> Path:
@@ -100,15 +104,12 @@ def _get_writable_folder() -> Path:
     return data if is_marked and os.access(data, os.W_OK) else cache
 
 
-def _is_known(path: Path, source: Source) -> bool:
-    return source.sha256 in ("", file_sha256(path))
-
-
-def _download(name: str, url: str, target: Path, **expected) -> None:
+def _download(name: str, url: str, target: Path, max_bytes: int, sha256: str) -> None:
     """Downloads a corpus, or the archive that it is made of."""
     from charlm.corpora.download import download  # loads requests, seldom needed
 
-    download(url, target, name=name, hint=_get_hint(SOURCES[name]), **expected)
+    hint = _get_hint(SOURCES[name])
+    download(url, target, name=name, max_bytes=max_bytes, sha256=sha256, hint=hint)
 
 
 def _get_hint(source: Source) -> str:
@@ -123,7 +124,7 @@ def _make(name: str, source: Source, target: Path) -> None:
     """Makes a corpus, whole or not at all, of an archive, another corpus or a site."""
     leftover = None
     with lock_file(Path(f"{target}.lock")):
-        if target.is_file() and _is_known(target, source):
+        if find(name):
             return  # another process has made it
         with atomic_file(target) as part:
             match source.origin:
@@ -146,31 +147,26 @@ def _make(name: str, source: Source, target: Path) -> None:
 
 def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
     """Joins a corpus from its archive, and returns that if it can be removed."""
-    path, source = next(_find_files(origin.file), None), SOURCES[name]
-    archive = path or part.with_name(Path(origin.file).name)
-    is_verified = path or origin.sha256
     advice = (
         f"move it away, or use it as it is: python -m charlm.corpora join {name}"
-        f" {archive} FILE, and data.path=FILE"
+        " {path} FILE, and data.path=FILE"
     )
-    if path:
-        if origin.sha256 not in ("", actual := file_sha256(path)):
-            raise UserError(
-                f"{path} is not the archive that is known: its SHA-256 is {actual}, not"
-                f" {origin.sha256}; {advice}"
-            )
-    elif origin.url:
-        size, sha256 = origin.max_archive_bytes, origin.sha256
-        _download(name, origin.url, archive, max_bytes=size, sha256=sha256)
-    else:
+    path = _find_known(origin.file, origin.sha256, "archive", advice)
+    source = SOURCES[name]
+    archive = path or part.with_name(Path(origin.file).name)
+    is_verified = path or origin.sha256
+    if not path and not origin.url:
         raise UserError(
             f"{name} has no lasting address; it is {source.rule}: save that archive as"
             f" {archive}{_get_hint(source)}"
         )
+    if not path:
+        _download(name, origin.url, archive, MAX_ARCHIVE_BYTES, origin.sha256)
     try:
         _join(name, origin, archive, part)
-        if not _is_known(part, source):
+        if source.sha256 not in ("", file_sha256(part)):
             advice = advice if is_verified else "it has been removed; try again"
+            advice = advice.format(path=archive)
             raise UserError(
                 f"{archive} does not hold the {name} that is known; {advice}"
             )
@@ -179,9 +175,10 @@ def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
             archive.unlink()
         raise
     # Kept if it was here already, or if another corpus is still to be made of it.
-    others = (SOURCES[n] for n in SOURCES if n != name)
+    others = [SOURCES[n] for n in SOURCES if n != name]
     files = [s.file for s in others if getattr(s.origin, "file", "") == origin.file]
-    return archive if not path and all(any(_find_files(f)) for f in files) else None
+    is_needed = path or not all(_find_known(file) for file in files)
+    return None if is_needed else archive
 
 
 def _join(name: str, origin: FromArchive, archive: Path, target: Path) -> None:

@@ -44,9 +44,8 @@ def open_corpus(
 ) -> Corpus:
     """Returns the corpus of a text file, which is encoded at the first use.
 
-    The result is kept in a cache. An entry is named by the file's SHA-256, so that
-    another content is another entry; it appears complete, by a rename, or not at all.
-    Line ends are kept as they are. A byte order mark at the start is dropped from
+    The result is kept in a cache, whose entries are named by the file's SHA-256. Line
+    ends are kept as they are. A byte order mark at the start is dropped from
     characters, not from bytes.
 
     Args:
@@ -61,7 +60,8 @@ def open_corpus(
     """
     path = Path(path)
     _check_text(path)
-    encoding = _normalize_encoding(encoding) if unit == "char" else ""
+    # A byte is the character of Latin-1 with its number.
+    encoding = _normalize_encoding(encoding) if unit == "char" else "latin-1"
     sha256, folder = file_sha256(path), Path(cache or get_cache_folder() / "encoded")
 
     def encode(extra: Vocab | None) -> Corpus:
@@ -143,16 +143,12 @@ def _normalize_encoding(encoding: str) -> str:
     return name
 
 
-def _read_codes(path: Path, unit: Unit, encoding: str) -> Iterator[np.ndarray]:
-    """Yields the codes of a file, a chunk at a time."""
+def _read_codes(path: Path, encoding: str) -> Iterator[np.ndarray]:
+    """Yields the code points of a file, a chunk at a time."""
     with path.open("rb") as file:
-        if unit == "byte":
-            while data := file.read(CHUNK_BYTES):
-                yield np.frombuffer(data, np.uint8)
-            return
         decoder = codecs.getincrementaldecoder(encoding)()
-        data, is_first = b" ", True
-        while data:
+        data, is_first = None, True
+        while data != b"":  # decoded as well: its end may be missing
             position = file.tell() - len(decoder.getstate()[0])
             data = file.read(CHUNK_BYTES)
             try:
@@ -173,7 +169,7 @@ def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:
     """Encodes a text into an entry of the cache, unless another process has."""
     occurs = np.zeros(MAX_CODE[unit] + 1, bool)
     length = 0
-    for codes in _read_codes(path, unit, encoding):
+    for codes in _read_codes(path, encoding):
         occurs[codes] = True
         length += len(codes)
     if length < 2:
@@ -190,7 +186,7 @@ def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:
                 shutil.rmtree(old, ignore_errors=True)
             folder.mkdir()
             try:
-                _write_ids(folder, path, unit, encoding, vocab, length)
+                _write_ids(folder, path, encoding, vocab, length)
                 if file_sha256(path) != sha256:
                     raise UserError(f"{path} changed while it was read; try again")
                 folder.rename(entry)
@@ -203,13 +199,13 @@ def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:
         ) from error
 
 
-def _write_ids(folder, path, unit, encoding, vocab, length) -> None:
+def _write_ids(folder, path, encoding, vocab, length) -> None:
     """Writes ids[length] and the vocabulary of a text into a folder."""
     with (folder / "ids.npy").open("wb") as file:
         header = {"descr": vocab.dtype.str, "fortran_order": False}
         np.lib.format.write_array_header_1_0(file, {**header, "shape": (length,)})
         # Written, not assigned to a memory map, whose pages count as ours.
-        for codes in _read_codes(path, unit, encoding):
+        for codes in _read_codes(path, encoding):
             file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
     (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
     write_checksums(folder)
