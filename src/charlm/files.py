@@ -26,15 +26,11 @@ def get_cache_folder() -> Path:
 def lock_file(path: Path, *, timeout: float = -1) -> Iterator[None]:
     """Holds the lock file `path`, and removes it at the end.
 
-    The lock of a process that was killed keeps nobody out.
-
-    Args:
-      path: the lock file; its folder is made if it is missing.
-      timeout: seconds to wait for another holder; -1 waits without an end.
+    The lock of a process that was killed keeps nobody out. The file's folder is made if
+    it is missing.
 
     Raises:
-      filelock.Timeout: another process holds it.
-      OSError: it cannot be written.
+      filelock.Timeout: another holds it for `timeout` seconds; -1 waits without an end.
     """
     # A soft lock is a file that is there: that of a dead process on another machine
     # would keep everybody out.
@@ -97,11 +93,9 @@ def write_checksums(folder: Path) -> None:
 
 
 def changed_files(folder: Path, *, only: str = "") -> list[str]:
-    """Returns the files that differ from SHA256SUMS; [] if the folder has none.
+    """Returns the files, or `only` that file, that differ from a folder's SHA256SUMS.
 
-    Args:
-      folder: its files and those below it are read.
-      only: the one file to read; by default all.
+    Without SHA256SUMS it returns [].
     """
     present = _list_files(folder)
     special = sorted(name for name in present if not (folder / name).is_file())
@@ -118,9 +112,8 @@ def changed_files(folder: Path, *, only: str = "") -> list[str]:
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
     if not sums or not set(sums) <= present:  # more are another program's
         return sorted(set(sums) - present) or [CHECKSUMS]
-    if only:
-        sums = {only: sums.get(only)}
-    return [name for name in sums if file_sha256(folder / name) != sums[name]]
+    names = [only] if only else list(sums)
+    return [name for name in names if file_sha256(folder / name) != sums.get(name)]
 
 
 def _list_files(folder: Path) -> set[str]:

@@ -105,9 +105,6 @@ def split_slices(length: int, split: Sequence[Any]) -> dict[str, slice]:
       length: symbols in the text.
       split: up to three shares of it (floats with a sum of at most 1) or exact sizes
         (ints with a sum of at most `length`), in that order.
-
-    Raises:
-      UserError: the split does not fit.
     """
     sizes = list(split)
     numbers = all(type(size) in (int, float) and size >= 0 for size in sizes)
@@ -147,14 +144,14 @@ def _read_codes(path: Path, encoding: str) -> Iterator[np.ndarray]:
     """Yields the code points of a file, a chunk at a time."""
     with path.open("rb") as file:
         decoder = codecs.getincrementaldecoder(encoding)()
-        data, is_first = None, True
+        data, is_start = None, True
         while data != b"":  # decoded as well: its end may be missing
             position = file.tell() - len(decoder.getstate()[0])
             data = file.read(CHUNK_BYTES)
             try:
                 text = decoder.decode(data, final=not data)
-                if is_first and text:
-                    text, is_first = text.removeprefix(BOM), False
+                if is_start and text:
+                    text, is_start = text.removeprefix(BOM), False
                 yield np.frombuffer(text.encode("utf-32-le"), "<u4")
             except UnicodeError as error:
                 position += getattr(error, "start", 0)
@@ -167,8 +164,7 @@ def _read_codes(path: Path, encoding: str) -> Iterator[np.ndarray]:
 
 def _write_entry(entry, path, unit, encoding, extra_symbols, sha256) -> None:
     """Encodes a text into an entry of the cache, unless another process has."""
-    occurs = np.zeros(MAX_CODE[unit] + 1, bool)
-    length = 0
+    occurs, length = np.zeros(MAX_CODE[unit] + 1, bool), 0
     for codes in _read_codes(path, encoding):
         occurs[codes] = True
         length += len(codes)
