@@ -99,7 +99,7 @@ def page_opener(new_page, folder):
 
 
 class Glyph(NamedTuple):
-    """A piece of text as it is seen: its colours, lines and place on the screen."""
+    """A piece of text as it is seen: its colors, lines and place on the screen."""
 
     text: str
     background: tuple[int, ...]

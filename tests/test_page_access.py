@@ -38,7 +38,7 @@ def test_what_is_written_on_a_color_can_be_read(open_page, scheme):
     page = open_page(net, "#unit=0&signal=h", scheme=scheme)
     pairs = []
     for by, count in [("unit", 65), ("chance", 33), ("surprise", 33)]:
-        get_control(page, "colour by").select_option(by)
+        get_control(page, "color by").select_option(by)
         glyphs = read_characters(page)
         pairs += [(glyph.background, glyph.ink) for glyph in glyphs]
         assert len({glyph.background for glyph in glyphs}) == count
@@ -99,7 +99,7 @@ def test_words_and_edges_stand_out_from_their_ground(net, open_page, scheme):
 # The accessible names of all that takes the focus, in the order of the page.
 ORDER = [
     "Dark", "Keys", "unit", "Previous unit", "Next unit", "layer", "signal",
-    "colour by", "Text", "The text.", "inside <b>quotes</b>", "position in the line",
+    "color by", "Text", "The text.", "inside <b>quotes</b>", "position in the line",
     ("layer 0,", "layer 1,"), "Select from here", "Drop the selection", "after",
     "temperature", "seed", "length", "hold", "The value at which the unit is held",
     "Write", "Continue the text from the marked character",

@@ -172,7 +172,7 @@ def test_a_link_restores_the_view(net, open_page):
     page = open_page(net, link)
     assert read_choice(page) == (1, 2, "h") and read_position(page) == 70
     assert page.get_by_role("radio", name="Guesses").is_checked()
-    assert get_control(page, "colour by").input_value() == "chance"
+    assert get_control(page, "color by").input_value() == "chance"
     assert get_control(page, "signal").input_value() == "h"
     dark = "getComputedStyle(document.documentElement).backgroundColor"
     assert page.evaluate(dark) == "rgb(22, 21, 19)"

@@ -61,7 +61,7 @@ def test_surprise_and_chance_color_too(net, open_page):
     nats = net[2].nats[1:40]
     levels = read_levels(read_characters(page)[1:40], SURPRISE_SCALE)
     np.testing.assert_allclose(levels, 32 * np.minimum(nats, 6) / 6, atol=0.51)
-    get_control(page, "colour by").select_option("chance")
+    get_control(page, "color by").select_option("chance")
     levels = read_levels(read_characters(page)[1:40], CHANCE_SCALE)
     np.testing.assert_allclose(levels, 32 * np.exp(-nats) ** 0.6, atol=0.52)
 

@@ -19,27 +19,22 @@ const Colors = (() => {
   const STEPS = { unit: 2 * HALF, chance: HALF, surprise: HALF };
   const MAX_NATS = 6;
 
-  const mix = (a, b, share) => a.map((x, n) => Math.round(x + (b[n] - x) * share));
-  const css = (color) => `rgb(${color.join(" ")})`;
-
-  /** Relative luminance, and the contrast of two, as WCAG 2 defines them. */
-  const luminance = (color) => {
-    const [r, g, b] = color.map((x) => {
-      const s = x / 255;
-      return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
-    });
+  /** Relative luminance, and the contrast of two colors, as WCAG 2 defines them. */
+  function luminance(color) {
+    const [r, g, b] = color.map((x) => x / 255)
+      .map((s) => (s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const contrast = (a, b) => {
-    const [x, y] = [luminance(a), luminance(b)];
-    return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
-  };
+  }
+  function contrast(...colors) {
+    const [low, high] = colors.map(luminance).sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  }
 
   /** The color of a class, in a scheme. */
   function color(scheme, by, step) {
-    const { paper, off, on, [by]: full } = SCHEMES[scheme];
-    if (by !== "unit") return mix(paper, full, step / HALF);
-    return mix(paper, step < HALF ? off : on, Math.abs(step - HALF) / HALF);
+    const { paper, off, on, [by]: full = step < HALF ? off : on } = SCHEMES[scheme];
+    const share = by === "unit" ? Math.abs(step - HALF) / HALF : step / HALF;
+    return paper.map((x, n) => Math.round(x + (full[n] - x) * share));
   }
 
   /** The ink of the page while it can be read, as WCAG asks; one of black and white
@@ -50,36 +45,30 @@ const Colors = (() => {
     return contrast(BLACK, background) > contrast(WHITE, background) ? BLACK : WHITE;
   }
 
-  function rule(by, step) {
-    const backgrounds = ["light", "dark"].map((scheme) => color(scheme, by, step));
-    const inks = [inkOn("light", backgrounds[0]), inkOn("dark", backgrounds[1])];
-    return `.${by}-${step}{background:light-dark(${backgrounds.map(css)});` +
-      `color:light-dark(${inks.map(css)})}`;
-  }
-
-  for (const [by, last] of Object.entries(STEPS)) {
-    const rules = Array.from({ length: last + 1 }, (_, step) => rule(by, step));
-    add(document.head, "style", "", rules.join(""));
-  }
+  const css = (color) => `rgb(${color.join(" ")})`;
+  let rules = "";
+  for (const by in STEPS)
+    for (let step = 0; step <= STEPS[by]; step++) {
+      const backgrounds = ["light", "dark"].map((scheme) => color(scheme, by, step));
+      const inks = [inkOn("light", backgrounds[0]), inkOn("dark", backgrounds[1])];
+      rules += `.${by}-${step}{background:light-dark(${backgrounds.map(css)});` +
+        `color:light-dark(${inks.map(css)})}`;
+    }
+  add(document.head, "style", "", rules);
 
   const unitClass = (level) => `unit-${level + HALF}`;
   // A chance of 0.05 must still be seen, so the color rises faster at first.
   const chanceClass = (p) => `chance-${Math.round(HALF * p ** 0.6)}`;
-  const surpriseClass = (nats) =>
-    `surprise-${Math.round((HALF * Math.min(nats, MAX_NATS)) / MAX_NATS)}`;
 
   /** The class of a character by its chance or surprise; "" if nothing foretold it. */
   function natsClass(by, nats) {
     if (nats == null) return "";
-    return by === "chance" ? chanceClass(Math.exp(-nats)) : surpriseClass(nats);
+    if (by === "chance") return chanceClass(Math.exp(-nats));
+    return `surprise-${Math.round((HALF * Math.min(nats, MAX_NATS)) / MAX_NATS)}`;
   }
 
   /** The class of a bar: one color for what is below 0, one for the rest. */
   const signClass = (value) => unitClass(value < 0 ? -24 : 24);
 
-  const isDark = () =>
-    (document.documentElement.dataset.scheme ??
-      (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-
-  return { color, css, STEPS, MAX_NATS, unitClass, chanceClass, natsClass, signClass, isDark };
+  return { STEPS, MAX_NATS, unitClass, chanceClass, natsClass, signClass };
 })();

@@ -9,46 +9,33 @@ const Data = (() => {
   const { cell, layers, features, vocab, stateInterval } = data;
   const idsByCode = new Map(vocab.codes.map((code, id) => [code, id]));
   const signals = {};
+  let loadedModel;
+  const model = () => (loadedModel ??= Charlm.makeModel(readJSON("weights")));
 
   /** The text of a signal of a layer; "" while the page is still being read. */
   function signal(layer, name) {
-    const id = `layer_${layer}/${name}`;
-    if (signals[id]) return signals[id];
-    const text = readText(id);
+    const id = `layer_${layer}/${name}`, text = signals[id] ?? readText(id);
     return text.length === length * features ? (signals[id] = text) : "";
   }
 
-  const level = (layer, name, unit, t) =>
-    signal(layer, name).charCodeAt(unit * length + t) - 94;
-
-  /** Values of one unit in 1/32, written to an array [t], which is returned. */
-  function levels(layer, name, unit, array = new Int8Array(length)) {
-    const text = signal(layer, name);
-    for (let t = 0, n = unit * length; t < length; t++, n++) array[t] = text.charCodeAt(n) - 94;
+  /** Values of one unit in 1/32, from moment `begin` and before `end`. */
+  function levels(layer, name, unit, begin = 0, end = length) {
+    const text = signal(layer, name), array = new Int8Array(end - begin);
+    for (let t = 0, n = unit * length + begin; t < array.length; t++, n++)
+      array[t] = text.charCodeAt(n) - 94;
     return array;
   }
 
-  let loadedModel, loadedStates;
-  const model = () => (loadedModel ??= Charlm.makeModel(readJSON("weights")));
-
-  function states() {
-    if (!loadedStates) {
-      const { h, c } = readJSON("states");
-      loadedStates = { h: Charlm.decode(h, Int8Array), c: c && Charlm.decode(c, Int16Array) };
-    }
-    return loadedStates;
-  }
-
-  /** The last state stored at or before moment t: { state, next }, next yet to be read. */
+  /** The last state stored before symbol t is read, and the first that is to be read. */
   function stateBefore(t) {
-    const state = Charlm.makeState(model()), count = Math.floor((t + 1) / stateInterval);
-    if (count) {
-      const { h, c } = states();
-      for (let layer = 0, n = (count - 1) * layers * features; layer < layers; layer++)
-        for (let u = 0; u < features; u++, n++) {
-          state[layer].h[u] = h[n] / 127;
-          if (c) state[layer].c[u] = c[n] / 256;
-        }
+    const state = Charlm.makeState(model()), count = Math.floor(t / stateInterval);
+    const stored = readJSON("states");
+    for (const name of count ? Object.keys(state[0]) : []) {
+      const ints = Charlm.decode(stored[name], name === "c" ? Int16Array : Int8Array);
+      let n = (count - 1) * layers * features;
+      for (const layer of state)
+        for (let u = 0; u < features; u++, n++)
+          layer[name][u] = ints[n] / (name === "c" ? 256 : 127);
     }
     return { state, next: count * stateInterval };
   }
@@ -57,13 +44,12 @@ const Data = (() => {
   function encode(text) {
     const codes = vocab.unit === "byte" ? [...new TextEncoder().encode(text)]
       : Array.from(text, (character) => character.codePointAt(0));
-    const unknown = new Set(codes.filter((code) => !idsByCode.has(code)));
-    const ids = codes.filter((code) => !unknown.has(code)).map((code) => idsByCode.get(code));
-    return { ids, unknown: [...unknown] };
+    const unknown = [...new Set(codes)].filter((code) => !idsByCode.has(code));
+    return { ids: codes.map((code) => idsByCode.get(code)), unknown };
   }
 
   return {
-    ...data, length, signal, level, levels, model, stateBefore, encode,
+    ...data, length, signal, levels, model, stateBefore, encode,
     sizes: readJSON("sizes"), newline: idsByCode.get(10), space: idsByCode.get(32),
     memory: cell === "lstm" ? "c" : "h", // what an LSTM, or another, remembers by
     isComplete: () => document.readyState !== "loading",

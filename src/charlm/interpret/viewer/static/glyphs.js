@@ -7,8 +7,6 @@ const Glyphs = (() => {
   const WIDE = new RegExp(
     "[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}" +
     "\\p{Emoji_Presentation}\\u3000-\\u303f\\uff01-\\uff60\\uffe0-\\uffe6]", "u");
-  const MARK = /\p{M}/u;
-  const SPACE = /\p{Zs}/u;
   // Not the pictures of U+2400, for which few machines have a font.
   const CONTROLS = ("NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 " +
     "DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US").split(" ");
@@ -21,17 +19,16 @@ const Glyphs = (() => {
   /** { text, columns, className }: "faint" is what stands for a space, "hex" the name or
       number of what cannot be shown, "" the character itself. */
   function makeGlyph(code) {
-    if (code in ARROWS) return { text: ARROWS[code], columns: 1, className: "faint" };
+    const glyph = (text, columns = 1, className = "") => ({ text, columns, className });
+    if (code in ARROWS) return glyph(ARROWS[code], 1, "faint");
     if (code === 32) return BLANK;
-    if (code < 32) return { text: CONTROLS[code], columns: 2, className: "hex" };
-    if (code >= 127 && (unit === "byte" || code < 160))
-      return { text: hex(code), columns: 2, className: "hex" };
+    if (code < 32) return glyph(CONTROLS[code], 2, "hex");
+    if (code >= 127 && (unit === "byte" || code < 160)) return glyph(hex(code), 2, "hex");
     const text = String.fromCodePoint(code);
-    if (SPACE.test(text)) return { text: "␣", columns: 1, className: "faint" };
-    if (HIDDEN.test(text))
-      return { text: hex(code), columns: code > 0xffff ? 5 : 4, className: "hex" };
-    if (MARK.test(text)) return { text: "◌" + text, columns: 1, className: "" };
-    return { text, columns: WIDE.test(text) ? 2 : 1, className: "" };
+    if (/\p{Zs}/u.test(text)) return glyph("␣", 1, "faint");
+    if (HIDDEN.test(text)) return glyph(hex(code), code > 0xffff ? 5 : 4, "hex");
+    if (/\p{M}/u.test(text)) return glyph("◌" + text);
+    return glyph(text, WIDE.test(text) ? 2 : 1);
   }
 
   const glyphs = codes.map(makeGlyph);

@@ -14,10 +14,9 @@ const Inspect = (() => {
   }
 
   function showExpected(t) {
-    const list = byId("expected");
-    list.replaceChildren();
+    byId("expected").replaceChildren();
     for (let n = t * guessCount; n < (t + 1) * guessCount; n++) {
-      const chance = chances[n] / 1000, row = add(list, "li");
+      const chance = chances[n] / 1000, row = add(byId("expected"), "li");
       Glyphs.write(add(row, "b"), guesses[n]);
       addBar(row, Colors.chanceClass(Math.max(chance, 0.3)), 0, 100 * chance);
       add(row, "span", "number", chance < 0.001 ? "<0.1%" : percent(chance));
@@ -25,39 +24,37 @@ const Inspect = (() => {
   }
 
   /** A value on its axis, from low to high, as a bar from 0. */
-  function addDial(list, label, value, [low, high], isCurrent) {
-    const row = add(list, "li", isCurrent ? "current" : "");
+  function addDial(label, value, [low, high], isCurrent) {
+    const row = add(byId("dials"), "li", isCurrent ? "current" : "");
     add(row, "b", "", label);
     const place = (x) => Math.max(0, Math.min(100, (100 * (x - low)) / (high - low)));
     const [from, to] = [place(0), place(value)].sort((a, b) => a - b);
     const color = Colors.signClass(low < 0 ? value : value - high / 2);
-    addBar(row, color, from, to, low < 0 ? "track centred" : "track");
+    addBar(row, color, from, to, low < 0 ? "track centered" : "track");
     add(row, "span", "number", signed(value));
   }
 
-  function showDials({ layer, unit, signal }, t) {
-    const list = byId("dials");
-    list.replaceChildren();
+  function showDials(state, t) {
+    byId("dials").replaceChildren();
     if (!Data.isComplete()) return;
-    const values = Units.valuesAt(layer, unit, t);
-    if (signal === "c") values.c = Units.series({ layer, unit, signal }).values[t];
-    for (const name of Data.signals)
-      if (name in values) {
-        const ends = Units.range(layer, unit, name);
-        addDial(list, Units.label(name), values[name], ends, name === signal);
-      }
+    const { layer, unit, signal } = state, values = Units.valuesAt(layer, unit, t);
+    if (signal === "c") values.c = Units.series(state).values[t];
+    for (const name of Data.signals.filter((name) => name in values)) {
+      const ends = Units.range({ layer, unit, signal: name });
+      addDial(Units.label(name), values[name], ends, name === signal);
+    }
   }
 
   function show(state, t) {
     const id = ids[t];
     Glyphs.write(byId("glyph"), id);
-    byId("symbol-name").textContent = symbolNames[id];
-    byId("code").textContent =
-      `${Glyphs.number(vocab.codes[id])}, character ${whole(t)} of ${whole(length)}`;
-    byId("surprise").textContent = nats[t] === null ? "Nothing was read before it."
-      : `It was given ${percent(Math.exp(-nats[t]))}: a surprise of ${nats[t].toFixed(2)} nats.`;
+    setText("symbol-name", symbolNames[id]);
+    const number = Glyphs.number(vocab.codes[id]);
+    setText("code", `${number}, character ${whole(t)} of ${whole(length)}`);
+    setText("surprise", nats[t] === null ? "Nothing was read before it."
+      : `It was given ${percent(Math.exp(-nats[t]))}: a surprise of ${nats[t].toFixed(2)} nats.`);
     showExpected(t);
-    byId("unit-title").textContent = Units.title(state);
+    setText("unit-title", Units.title(state));
     showDials(state, t);
   }
 

@@ -6,8 +6,9 @@ const Lists = (() => {
   const isSameUnit = (a, b) => a.layer === b.layer && a.unit === b.unit;
   const isSame = (a, b) => isSameUnit(a, b) && a.signal === b.signal;
 
+  /** A button that chooses a unit, with a bar of a share in the color of value's sign. */
   function addEntry(list, { layer, unit, signal }, { title, note, share, value, number }) {
-    const button = add(add(list, "li"), "button");
+    const button = add(add(byId(list), "li"), "button");
     button.type = "button";
     add(button, "span", "title", title);
     add(button, "span", "number", number);
@@ -21,39 +22,35 @@ const Lists = (() => {
     const { label: title, score: value, passed } = result, share = Math.abs(value);
     const note = place(result) + (passed ? "" : "; a control does as well");
     const options = { title, note, share, value, number: share.toFixed(2) };
-    const entry = addEntry(byId("results"), result, options);
+    const entry = addEntry("results", result, options);
     entry[1].classList.toggle("doubtful", !passed);
     return entry;
   });
-  byId("results").hidden = !results.length;
-  if (!results.length) byId("score-note").textContent = Data.unitResults
+  if (!results.length) setText("score-note", Data.unitResults
     ? "No unit is listed: none passed the controls on text that did not choose it."
-    : "Nothing was searched for. A search takes a text of " +
-      `${whole(Data.minSearch)} characters or more.`;
+    : `Nothing was searched for. A search takes a text of ${whole(Data.minSearch)} ` +
+      "characters or more.");
 
   let firingEntries = [], lastKey = "";
 
   /** Units that fire in the selection and not elsewhere. */
   function showFiring({ from, to, signal }) {
-    const isSelected = from !== null;
-    byId("firing-section").hidden = !isSelected;
-    const key = isSelected && Data.isComplete() ? `${from} ${to} ${signal}` : "";
+    byId("firing-section").hidden = from === null;
+    const key = from !== null && Data.isComplete() ? `${from} ${to} ${signal}` : "";
     if (key === lastKey) return;
     lastKey = key;
-    firingEntries = [];
     byId("firing").replaceChildren();
-    if (!key) return;
-    const units = Units.findFiring(signal, from, to);
+    const units = key ? Units.findFiring(signal, from, to) : [];
     const most = Math.max(...units.map(({ effect }) => Math.abs(effect)), 1e-6);
-    firingEntries = units.map((unit) => addEntry(byId("firing"), unit, {
+    firingEntries = units.map((unit) => addEntry("firing", unit, {
       title: place(unit), share: Math.abs(unit.effect) / most,
       value: unit.effect, number: signed(unit.effect),
     }));
     const label = units.length && Units.label(units[0].signal);
-    byId("stretch").textContent = units.length
+    setText("stretch", units.length
       ? `${label} over these ${whole(to - from)} characters less ${label} elsewhere, ` +
         "in standard deviations elsewhere."
-      : "All of the text is selected: there is no elsewhere.";
+      : "All of the text is selected: there is no elsewhere.");
   }
 
   function show(state) {

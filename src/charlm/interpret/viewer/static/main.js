@@ -1,26 +1,58 @@
-/* The state of the page, and the controls that change it. */
+/* The state of the page, the address that keeps it, and the controls that change it. */
 const App = (() => {
   const DEFAULTS = {
     view: "dense", by: "unit", scheme: null, from: null, to: null, dragging: false,
     marking: false,
   };
-  const readState = () => ({ ...DEFAULTS, ...Data.initialView, ...Link.read() });
-  let state = readState(), hovered = null, timer = 0;
+  const list = (count) => Array.from({ length: count }, (_, n) => n);
+  // What an address or a control may say, in the order of the address.
+  const VALUES = {
+    layer: list(Data.layers), unit: list(Data.features), signal: Data.signals,
+    view: ["dense", "guesses"], by: ["unit", "surprise", "chance"],
+    at: list(Data.length), scheme: ["light", "dark"],
+  };
+  const systemDark = matchMedia("(prefers-color-scheme: dark)");
+  let state = readState(), hovered = null, announceTimer = 0, addressTimer = 0;
 
-  // ------------------------------------------------------------------- showing
+  /** The change of the state that a text asks for; none if it makes no sense. */
+  function parse(name, text) {
+    const value = VALUES[name].find((value) => String(value) === text);
+    return value === undefined ? {} : { [name]: value };
+  }
+
+  /** The state of the address: #layer=0&unit=137&signal=h&select=3-90 and so on. */
+  function readState() {
+    const address = new URLSearchParams(location.hash.slice(1));
+    const said = Object.keys(VALUES).map((name) => parse(name, address.get(name)));
+    const stretch = /^(\d{1,9})-(\d{1,9})$/.exec(address.get("select")) ?? [];
+    const [from, to] = stretch.slice(1).map(Number);
+    if (from < to && to <= Data.length) said.push({ from, to });
+    return Object.assign({ ...DEFAULTS, ...Data.initialView }, ...said);
+  }
+
+  function writeAddress() {
+    addressTimer = 0;
+    const names = Object.keys(VALUES).filter((name) => state[name] !== null);
+    const address = new URLSearchParams(names.map((name) => [name, state[name]]));
+    if (state.from !== null) address.set("select", `${state.from}-${state.to}`);
+    // A page inside another (about:srcdoc) has no address of its own.
+    try {
+      history.replaceState(null, "", "#" + address);
+    } catch { /* then there is none to keep */ }
+  }
+
+  const isDark = () => (state.scheme ? state.scheme === "dark" : systemDark.matches);
+  const short = (x) => String(+x.toFixed(2)).replace("-", "−");
 
   function showHeading() {
     const result = Lists.findResult(state);
-    byId("heading-unit").textContent = Units.title(state);
-    byId("heading-verb").textContent = result ? " follows " : "";
-    byId("heading-label").textContent = result?.label ?? "";
+    setText("heading-unit", Units.title(state) + (result ? " follows " : ""));
+    setText("heading-label", result?.label ?? "");
     const doubt = result?.passed ? "" : "; a control does as well";
     const sign = result?.score < 0 ? ", upside down" : "";
-    byId("heading-score").textContent =
-      result ? `${sign} (${Math.abs(result.score).toFixed(2)}${doubt})` : "";
+    setText("heading-score",
+      result ? `${sign} (${Math.abs(result.score).toFixed(2)}${doubt})` : "");
   }
-
-  const short = (x) => String(+x.toFixed(2)).replace("-", "−");
 
   /** What the colors mean, in numbers. */
   function showLegend() {
@@ -28,42 +60,41 @@ const App = (() => {
     ramp.replaceChildren();
     for (let step = 0; step <= steps; step += 2)
       add(ramp, "span", by === "chance" ? Colors.chanceClass(step / steps) : `${by}-${step}`);
-    const [text, ends] = {
+    const [text, low, high] = {
       unit: () => [`${Units.DESCRIPTIONS[signal]}, once the character was read`,
-        Units.series(state)?.ends.map(short) ?? ["", ""]],
-      chance: () => ["chance the character was given", ["0%", "100%"]],
-      surprise: () => ["surprise, −ln of that chance", ["0", `${Colors.MAX_NATS} nats or more`]],
+        ...(Units.series(state)?.ends.map(short) ?? ["", ""])],
+      chance: () => ["chance the character was given", "0%", "100%"],
+      surprise: () => ["surprise, −ln of that chance", "0", `${Colors.MAX_NATS} nats or more`],
     }[by]();
-    byId("legend-text").textContent = text;
-    byId("lowest-color").textContent = ends[0];
-    byId("highest-color").textContent = ends[1];
+    setText("legend-text", text);
+    setText("lowest-color", low);
+    setText("highest-color", high);
     byId("legend-guesses").hidden = view !== "guesses";
   }
 
   function showControls() {
     for (const id of ["unit", "layer", "signal", "by"]) byId(id).value = state[id];
-    for (const input of document.getElementsByName("view"))
-      input.checked = input.value === state.view;
+    byId(state.view).checked = true;
     byId("mark").setAttribute("aria-pressed", state.marking);
     byId("drop").hidden = state.from === null;
-    if (state.scheme) document.documentElement.dataset.scheme = state.scheme;
-    else delete document.documentElement.dataset.scheme;
-    byId("scheme").setAttribute("aria-pressed", Colors.isDark());
+    document.documentElement.dataset.scheme = state.scheme ?? "";
+    byId("scheme").setAttribute("aria-pressed", isDark());
   }
 
   function show(before) {
     showControls();
     showHeading();
     showLegend();
+    const isRecolored = !before || before === state
+      || ["layer", "unit", "signal", "by", "scheme"].some((key) => before[key] !== state[key]);
     View.show(state, before);
-    Strip.show(state, before);
+    Strip.show(state, isRecolored);
     Lists.show(state);
-    Writer.show(state, before);
+    Writer.show(state, isRecolored);
     Inspect.show(state, hovered ?? state.at);
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      byId("announcement").textContent = before ? Inspect.describe(state, state.at) : "";
-    }, 250);
+    clearTimeout(announceTimer);
+    announceTimer = setTimeout(() =>
+      setText("announcement", before ? Inspect.describe(state, state.at) : ""), 250);
   }
 
   /** Changes the state, and all that shows it. */
@@ -72,7 +103,7 @@ const App = (() => {
     state = { ...state, ...changes };
     show(before);
     if (reveal) View.reveal(state.at);
-    Link.write(state);
+    addressTimer ||= setTimeout(writeAddress, 200); // browsers refuse one at every key
   }
 
   /** Shows the character under the mouse, or null, and changes nothing else. */
@@ -83,45 +114,41 @@ const App = (() => {
     Inspect.show(state, t ?? state.at);
   }
 
-  // ------------------------------------------------------------------ controls
+  /** The next value of a part of the state, or another so many on. */
+  function turn(name, by = 1) {
+    const values = VALUES[name], n = values.indexOf(state[name]) + by;
+    return { [name]: values.at(n % values.length) };
+  }
 
-  const cycle = (values, value) => values[(values.indexOf(value) + 1) % values.length];
-  const turn = (by) =>
-    set({ unit: (state.unit + by + Data.features) % Data.features, by: "unit" });
   const toggleKeys = () => (byId("keys").open ? byId("keys").close() : byId("keys").showModal());
 
   const KEYS = {
-    "[": () => turn(-1),
-    "]": () => turn(1),
-    l: () => set({ layer: (state.layer + 1) % Data.layers }),
-    s: () => set({ signal: cycle(Data.signals, state.signal), by: "unit" }),
-    d: () => set({ view: state.view === "dense" ? "guesses" : "dense" }, true),
-    c: () => set({ by: cycle(["unit", "surprise", "chance"], state.by) }),
+    "[": () => set({ ...turn("unit", -1), by: "unit" }),
+    "]": () => set({ ...turn("unit"), by: "unit" }),
+    l: () => set(turn("layer")),
+    s: () => set({ ...turn("signal"), by: "unit" }),
+    d: () => set(turn("view"), true),
+    c: () => set(turn("by")),
     "/": () => { byId("unit").focus(); byId("unit").select(); },
     "?": toggleKeys,
     Escape: () => set({ from: null, to: null, marking: false }),
   };
 
-  /** Whether a key is meant for the browser. Many keyboards have no [ of their own:
-      there it takes Alt, or AltGr, which some machines call Control and Alt. */
-  function isForBrowser({ key, altKey, ctrlKey, metaKey }) {
-    if (altKey && "[]/?".includes(key)) return metaKey;
-    return altKey || ctrlKey || metaKey;
-  }
-
   document.addEventListener("keydown", (event) => {
-    const { key, target, altKey } = event;
+    const { key, target, altKey, ctrlKey, metaKey } = event;
     if (byId("keys").open && key !== "?") return;
     if (target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) {
       if (key === "Escape") View.scroller.focus();
       return;
     }
-    const isArrow = key.startsWith("Arrow");
     // Elsewhere than in the text, what scrolls the page goes on doing so.
-    const isReading = target === View.scroller || isArrow;
-    const isOther = altKey || target.matches("pre") || (target.matches("[type=radio]") && isArrow);
-    if (isReading && !isOther && Pointing.move(event)) return event.preventDefault();
-    if (isForBrowser(event) || !Object.hasOwn(KEYS, key)) return;
+    const isMove = target === View.scroller
+      || (key.startsWith("Arrow") && !target.matches("pre, [type=radio]"));
+    if (isMove && !altKey && Pointing.move(event)) return event.preventDefault();
+    // Many keyboards have no [ of their own: there it takes Alt, or AltGr, which some
+    // machines call Control and Alt.
+    const isTyped = altKey && "[]/?".includes(key);
+    if (metaKey || ((altKey || ctrlKey) && !isTyped) || !Object.hasOwn(KEYS, key)) return;
     event.preventDefault();
     KEYS[key]();
   });
@@ -129,43 +156,36 @@ const App = (() => {
   const formatSize = (bytes) => bytes < 99500 ? `${Math.ceil(bytes / 1000)} kB`
     : bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`;
 
-  const addOption = (select, value, text) => { add(select, "option", "", text).value = value; };
-  const onClick = (id, act) => byId(id).addEventListener("click", act);
-  const onInput = (id, change) => byId(id).addEventListener("input", (event) => {
-    const changes = change(event.target.value);
-    if (changes) set(changes);
-  });
-
   function prepare() {
     const [text, values, model, page] = ["text", "values", "model", "page"]
       .map((name) => formatSize(Data.sizes[name]));
-    byId("sizes-text").textContent =
-      `One file that needs no other: the text and the guesses ${text}, what the ` +
-      `units did ${values}, the model, which runs here, ${model}, the page itself ${page}.`;
-    byId("title").textContent = Data.title;
-    byId("about").textContent = Data.about;
-    byId("about").hidden = !Data.about;
+    setText("sizes-text", `One file that needs no other: the text and the guesses ${text}, ` +
+      `what the units did ${values}, the model, which runs here, ${model}, ` +
+      `the page itself ${page}.`);
+    setText("title", Data.title);
+    setText("about", Data.about);
     byId("unit").max = Data.features - 1;
-    byId("unit-count").textContent = `of ${Data.features}`;
-    for (let n = 0; n < Data.layers; n++) addOption(byId("layer"), n, n);
+    setText("unit-count", `of ${Data.features}`);
+    for (const n of VALUES.layer) add(byId("layer"), "option", "", n);
     byId("layer").parentElement.hidden = Data.layers < 2;
-    for (const name of Data.signals) addOption(byId("signal"), name, Units.label(name));
-    onInput("unit", (value) =>
-      /^\d+$/.test(value) && +value < Data.features && { unit: +value, by: "unit" });
-    byId("unit").addEventListener("blur", () => { byId("unit").value = state.unit; });
-    onInput("layer", (layer) => ({ layer: +layer }));
-    onInput("signal", (signal) => ({ signal }));
-    onInput("by", (by) => ({ by }));
-    for (const input of document.getElementsByName("view"))
-      input.addEventListener("input", () => set({ view: input.value }, true));
-    onClick("before", KEYS["["]);
-    onClick("after", KEYS["]"]);
-    onClick("scheme", () => set({ scheme: Colors.isDark() ? "light" : "dark" }));
-    onClick("help", toggleKeys);
-    onClick("close", toggleKeys);
-    onClick("mark", Pointing.mark);
-    onClick("drop", KEYS.Escape);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(state));
+    for (const name of Data.signals)
+      add(byId("signal"), "option", "", Units.label(name)).value = name;
+    for (const id of ["layer", "signal", "by"])
+      on(id, "input", (event) => set(parse(id, event.target.value)));
+    on("unit", "input", (event) => {
+      const change = parse("unit", event.target.value);
+      if ("unit" in change) set({ ...change, by: "unit" });
+    });
+    on("unit", "blur", () => { byId("unit").value = state.unit; });
+    for (const view of VALUES.view) on(view, "input", () => set({ view }, true));
+    on("before", "click", KEYS["["]);
+    on("after", "click", KEYS["]"]);
+    on("scheme", "click", () => set({ scheme: isDark() ? "light" : "dark" }));
+    on("help", "click", toggleKeys);
+    on("close", "click", toggleKeys);
+    on("mark", "click", Pointing.mark);
+    on("drop", "click", KEYS.Escape);
+    systemDark.addEventListener("change", () => show(state));
     addEventListener("hashchange", () => set(readState(), true));
   }
 

@@ -7,11 +7,11 @@
 const Charlm = (() => {
   const GATES = { lstm: ["i", "f", "g", "o"], gru: ["r", "z", "n"], rnn: ["n"] };
 
-  /** A typed array of base64. */
+  /** A typed array of base64; little-endian, as is every machine with a browser. */
   function decode(text, Type) {
     const binary = atob(text), bytes = new Uint8Array(binary.length);
     for (let n = 0; n < bytes.length; n++) bytes[n] = binary.charCodeAt(n);
-    return new Type(bytes.buffer); // little-endian, as is every machine with a browser
+    return new Type(bytes.buffer);
   }
 
   /** Float32Array of a quantized array: a vector, or a matrix [outputs * inputs]. */
@@ -26,15 +26,10 @@ const Charlm = (() => {
   }
 
   /** A function that gives the array, which is read at its first call. */
-  function lazy(array) {
-    let values;
-    return () => (values ??= dequantize(array));
-  }
+  const lazy = (array, values) => () => (values ??= dequantize(array));
 
-  /** The model of what quantize(params) gave.
-
-      cell, layers, features (h), vocab_size (v), embedding, and `gates`: of each layer
-      the gates of the latest step, by name, Float32Arrays [h] that the next overwrites. */
+  /** The model of what quantize(params) gave. Its `gates`: of each layer the gates of the
+      latest step, by name, Float32Arrays [h] that the next step overwrites. */
   function makeModel({ params, ...model }) {
     const names = GATES[model.cell], h = model.features;
     const layers = Array.from({ length: model.layers }, (_, n) => params[`layer_${n}`]);
@@ -44,8 +39,7 @@ const Charlm = (() => {
     model.head = { w: lazy(params.head.w), b: lazy(params.head.b) };
     model.sums = layers.map(() => new Float32Array(names.length * h));
     model.gates = model.sums.map((sums) => Object.fromEntries(
-      names.map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)]),
-    ));
+      names.map((name, k) => [name, sums.subarray(k * h, (k + 1) * h)])));
     return model;
   }
 
@@ -57,15 +51,13 @@ const Charlm = (() => {
     if (model.embed) {
       const vector = new Float32Array(e); // a column: rows are of outputs
       for (let j = 0; j < e; j++) vector[j] = model.embed()[j * v + id];
-      addProducts(sums, wx(), vector, 0, sums.length);
-    } else {
-      for (let k = 0; k < sums.length; k++) sums[k] += wx()[k * v + id];
-    }
+      addProducts(sums, wx(), vector);
+    } else for (let k = 0; k < sums.length; k++) sums[k] += wx()[k * v + id];
     return (model.projections[id] = sums);
   }
 
   /** sums[k] += row k of w times x, for rows k from `from` and before `to`. */
-  function addProducts(sums, w, x, from, to) {
+  function addProducts(sums, w, x, from = 0, to = sums.length) {
     const m = x.length;
     let k = from;
     for (; k + 4 <= to; k += 4) { // four rows at a time, for each x that is read
@@ -91,19 +83,16 @@ const Charlm = (() => {
   }
 
   const sigmoid = (z) => 1 / (1 + Math.exp(-z));
-
-  function activate(gates, names) {
-    for (const name of names) {
-      const gate = gates[name], activation = name === "g" || name === "n" ? Math.tanh : sigmoid;
-      for (let u = 0; u < gate.length; u++) gate[u] = activation(gate[u]);
-    }
-  }
+  const activate = (gates, names) => names.forEach((name) => {
+    const gate = gates[name], activation = "gn".includes(name) ? Math.tanh : sigmoid;
+    for (let u = 0; u < gate.length; u++) gate[u] = activation(gate[u]);
+  });
 
   /** The zero state: of each layer h and, of an LSTM, c, Float32Arrays [h]. */
   function makeState(model) {
-    const zeros = () => new Float32Array(model.features);
-    const layer = () => (model.cell === "lstm" ? { h: zeros(), c: zeros() } : { h: zeros() });
-    return Array.from({ length: model.layers }, layer);
+    const zeros = () => new Float32Array(model.features), hasMemory = model.cell === "lstm";
+    return Array.from({ length: model.layers }, () =>
+      hasMemory ? { h: zeros(), c: zeros() } : { h: zeros() });
   }
 
   /** logits Float32Array [v] after symbol `id`; the state becomes the one after it.
@@ -114,11 +103,10 @@ const Charlm = (() => {
   function step(model, state, id, holds = []) {
     const advance = { lstm, gru, rnn }[model.cell];
     let x = null;
-    for (let n = 0; n < model.layers; n++) {
-      const layer = state[n], gates = model.gates[n], sums = model.sums[n];
-      const { wx, wh, b } = model.weights[n];
+    for (const [n, layer] of state.entries()) {
+      const gates = model.gates[n], sums = model.sums[n], { wx, wh, b } = model.weights[n];
       sums.set(n ? b() : project(model, id));
-      if (n) addProducts(sums, wx(), x, 0, sums.length);
+      if (n) addProducts(sums, wx(), x);
       advance(layer, gates, sums, wh());
       for (const { unit, value } of holds.filter((hold) => hold.layer === n)) {
         if (layer.c) layer.c[unit] = value;
@@ -127,13 +115,13 @@ const Charlm = (() => {
       x = layer.h;
     }
     const logits = model.head.b().slice();
-    addProducts(logits, model.head.w(), x, 0, logits.length);
+    addProducts(logits, model.head.w(), x);
     return logits;
   }
 
   /** c' = f c + i g, h' = o tanh(c'). */
   function lstm({ h, c }, gates, sums, wh) {
-    addProducts(sums, wh, h, 0, sums.length);
+    addProducts(sums, wh, h);
     activate(gates, GATES.lstm);
     const { i, f, g, o } = gates;
     for (let u = 0; u < h.length; u++) {
@@ -147,44 +135,43 @@ const Charlm = (() => {
     const { r, z, n } = gates;
     addProducts(sums, wh, h, 0, 2 * h.length);
     activate(gates, ["r", "z"]);
-    addProducts(sums, wh, h.map((value, u) => r[u] * value), 2 * h.length, sums.length);
+    addProducts(sums, wh, h.map((value, u) => r[u] * value), 2 * h.length);
     activate(gates, ["n"]);
     for (let u = 0; u < h.length; u++) h[u] += z[u] * (n[u] - h[u]);
   }
 
   /** h' = tanh(wx x + wh h + b). */
   function rnn({ h }, gates, sums, wh) {
-    addProducts(sums, wh, h, 0, sums.length);
+    addProducts(sums, wh, h);
     activate(gates, GATES.rnn);
     h.set(gates.n);
   }
 
   /** Gates of one unit after each symbol of a text: an object of Float32Arrays [t].
 
-      No step is taken: with x and h known at all times, a gate is a sum of columns. It
-      costs m + h multiplications a symbol (m = 0 for layer 0). An n of a GRU is none of
-      them: it reads the r of every unit.
+      No step is taken: with x and h known at all times, a gate is a sum of columns, of
+      m + h products a symbol (m = 0 for layer 0). Not n of a GRU, which reads every r.
 
-      ids: of the text, read from the zero state. Of a stretch of it, begin one symbol
-        early and drop the first value: h before the first symbol is taken to be 0.
+      ids: read from the zero state. Of a stretch of a text, begin one symbol early and
+        drop the first value: h before the first symbol is taken to be 0.
       readBelow, readOwn: (j) -> h of unit j of the layer below (unused of layer 0) and of
-        this one after each symbol, an array of numbers worth `scale` each. The array is
-        read before the next is asked for, so that it may be the same one, filled again. */
+        this one after each symbol, an array of numbers worth `scale` each, which is read
+        before the next is asked for. */
   function computeGates(model, { layer, unit, names, ids, readBelow, readOwn, scale }) {
     const h = model.features, { wx, wh, b } = model.weights[layer];
     const rows = names.map((name) => GATES[model.cell].indexOf(name) * h + unit);
     const sums = rows.map((row) =>
       Float32Array.from(ids, (id) => (layer ? b() : project(model, id))[row]));
 
-    function addColumns(weights, read, delay) {
+    const addColumns = (weights, read, delay) => {
       for (let j = 0; j < h; j++) {
         const column = read(j);
-        for (const [n, row] of rows.entries()) {
-          const weight = weights[row * h + j] * scale, sum = sums[n];
+        for (const [n, sum] of sums.entries()) {
+          const weight = weights[rows[n] * h + j] * scale;
           for (let t = delay; t < sum.length; t++) sum[t] += weight * column[t - delay];
         }
       }
-    }
+    };
     if (layer) addColumns(wx(), readBelow, 0);
     addColumns(wh(), readOwn, 1);
     const gates = Object.fromEntries(names.map((name, n) => [name, sums[n]]));
@@ -194,22 +181,18 @@ const Charlm = (() => {
 
   /** The symbol drawn from the softmax of logits / temperature; at 0 the likeliest.
 
-      As charlm.sample: symbols in their order, the one at which their probabilities,
-      added up, pass random() of their sum. */
+      As charlm.sample: the first at which the sum of probabilities passes random(). */
   function drawSymbol(logits, temperature, random) {
     const best = logits.indexOf(Math.max(...logits));
     if (!(temperature > 0)) return best;
     let sum = 0;
     const sums = Float64Array.from(logits, (logit) =>
       (sum += Math.exp((logit - logits[best]) / Math.max(temperature, 1e-6))));
-    const point = random() * sum;
-    const drawn = sums.findIndex((part) => part > point);
+    const point = random() * sum, drawn = sums.findIndex((part) => part > point);
     return drawn < 0 ? best : drawn;
   }
 
-  /** A function that gives uniforms in [0, 1), the same for the same seed, an integer.
-
-      mulberry32, by Tommy Ettinger, in the public domain. */
+  /** Uniforms in [0, 1) of an integer seed: mulberry32, by Tommy Ettinger, public domain. */
   function makeRandom(seed) {
     let state = seed >>> 0;
     return () => {

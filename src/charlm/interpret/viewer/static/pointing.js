@@ -2,7 +2,6 @@
 const Pointing = (() => {
   const { scroller, sheet } = View;
   const REST_TIME = 400; // milliseconds of a finger that rests before it selects
-  const lastPosition = Data.length - 1;
   let anchor = null, isSelecting = false, restTimer = 0, scrollTimer = 0;
 
   /** Selects from the anchor to t; a single character is no selection. */
@@ -19,21 +18,18 @@ const Pointing = (() => {
 
   sheet.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    const t = View.findUnder(event);
-    if (event.pointerType === "touch") {
-      restTimer = setTimeout(() => {
-        isSelecting = true;
-        begin(t);
-      }, REST_TIME);
-      return;
-    }
-    if (event.shiftKey) {
+    const t = View.findUnder(event), select = () => {
+      isSelecting = true;
+      begin(t);
+    };
+    if (event.pointerType === "touch") restTimer = setTimeout(select, REST_TIME);
+    else if (event.shiftKey) {
       anchor ??= App.state().at;
-      return extend(t);
+      extend(t);
+    } else {
+      sheet.setPointerCapture(event.pointerId);
+      select();
     }
-    isSelecting = true;
-    sheet.setPointerCapture(event.pointerId);
-    begin(t);
   });
   sheet.addEventListener("pointermove", (event) => {
     const t = View.findUnder(event);
@@ -53,7 +49,7 @@ const Pointing = (() => {
     const isTap = event.pointerType === "touch" && !isSelecting;
     end();
     if (!isTap) return;
-    App.state().marking ? extend(View.findUnder(event)) : begin(View.findUnder(event));
+    (App.state().marking ? extend : begin)(View.findUnder(event));
     App.set({ marking: false });
   });
   sheet.addEventListener("pointercancel", end);
@@ -73,22 +69,20 @@ const Pointing = (() => {
     }, 30);
   }
 
-  // ---------------------------------------------------------------------- keys
-
   const MOVES = {
     ArrowLeft: (t) => t - 1, ArrowRight: (t) => t + 1,
     ArrowUp: (t) => View.findBeside(t, -1), ArrowDown: (t) => View.findBeside(t, 1),
     PageUp: (t) => View.findBeside(t, -View.pageRows()),
     PageDown: (t) => View.findBeside(t, View.pageRows()),
     Home: (t, isControl) => (isControl ? 0 : View.rowEnds(t)[0]),
-    End: (t, isControl) => (isControl ? lastPosition : View.rowEnds(t)[1]),
+    End: (t, isControl) => (isControl ? Data.length - 1 : View.rowEnds(t)[1]),
   };
 
   /** Moves the marked character; with shift, selects what it passes. True if it did. */
   function move({ key, shiftKey, ctrlKey, metaKey }) {
     if (!Object.hasOwn(MOVES, key)) return false;
     const { at, from, marking } = App.state();
-    const t = Math.max(0, Math.min(lastPosition, MOVES[key](at, ctrlKey || metaKey)));
+    const t = Math.max(0, Math.min(Data.length - 1, MOVES[key](at, ctrlKey || metaKey)));
     if (shiftKey || marking) {
       if (from === null || anchor === null) anchor = at;
       extend(t);
@@ -107,8 +101,8 @@ const Pointing = (() => {
     const { from, to } = App.state();
     if (from === null) return;
     event.preventDefault();
-    const codes = Data.ids.slice(from, to).map((id) => Data.vocab.codes[id]);
-    const symbols = codes.map((code) => String.fromCodePoint(code));
+    const symbols = Data.ids.slice(from, to).map((id) =>
+      String.fromCodePoint(Data.vocab.codes[id]));
     event.clipboardData.setData("text/plain", symbols.join(""));
   });
 

@@ -1,7 +1,6 @@
 /* The whole text in one line: what the unit did, and which part of it is in sight. */
 const Strip = (() => {
-  const canvas = byId("strip"), box = canvas.parentElement;
-  const { length, nats } = Data;
+  const canvas = byId("strip"), box = canvas.parentElement, { length, nats } = Data;
   let state = null;
 
   /** Levels from -32 to 32; of chances and surprises from 0. */
@@ -16,32 +15,32 @@ const Strip = (() => {
     const ratio = devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    const levels = state && width && computeLevels();
+    const levels = width && computeLevels();
     if (!levels) return;
-    const pen = canvas.getContext("2d"), scheme = Colors.isDark() ? "dark" : "light";
+    const pen = canvas.getContext("2d"), ramp = byId("ramp");
     pen.scale(ratio, ratio);
     const zero = state.by === "unit" ? height / 2 : height, scale = zero / 32;
-    const [off, on] = [0, Colors.STEPS[state.by]].map((step) =>
-      Colors.css(Colors.color(scheme, state.by, step)));
+    const [off, on] = [ramp.firstChild, ramp.lastChild].map((end) =>
+      getComputedStyle(end).backgroundColor);
     for (let x = 0; x < width; x++) {
       const begin = Math.floor((x * length) / width);
       const end = Math.max(begin + 1, Math.floor(((x + 1) * length) / width));
-      const column = levels.subarray(begin, end), n = end - begin;
       let low = 0, high = 0, above = 0, below = 0;
-      for (const level of column) {
-        if (level > 0) above += level;
-        else below += level;
+      for (const level of levels.subarray(begin, end)) {
+        above += Math.max(0, level);
+        below += Math.min(0, level);
         high = Math.max(high, level);
         low = Math.min(low, level);
       }
-      // Faint to the extremes, full to the mean of each sign.
-      for (const [color, extreme, mean] of [[on, high, above / n], [off, low, below / n]]) {
+      const fill = (color, alpha, level) => {
         pen.fillStyle = color;
-        pen.globalAlpha = 0.35;
-        pen.fillRect(x, zero, 1, -extreme * scale);
-        pen.globalAlpha = 1;
-        pen.fillRect(x, zero, 1, -mean * scale);
-      }
+        pen.globalAlpha = alpha;
+        pen.fillRect(x, zero, 1, -level * scale);
+      };
+      fill(on, 0.35, high); // faint to the extremes, full to the mean of each sign
+      fill(on, 1, above / (end - begin));
+      fill(off, 0.35, low);
+      fill(off, 1, below / (end - begin));
     }
   }
 
@@ -52,13 +51,11 @@ const Strip = (() => {
 
   const showWindow = (begin, end) => place(byId("window"), begin, end);
 
-  function show(next, before) {
+  function show(next, isRecolored) {
     state = next;
-    const keys = ["layer", "unit", "signal", "by", "scheme"];
-    const isSame = before && before !== next && keys.every((key) => before[key] === next[key]);
     byId("selection").hidden = state.from === null;
     place(byId("selection"), state.from, state.to);
-    if (!isSame) draw(); // not at every step of a selection
+    if (isRecolored) draw(); // not at every step of a selection
   }
 
   function jump(event) {

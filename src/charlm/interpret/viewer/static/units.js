@@ -1,48 +1,44 @@
 /* What a unit did along the text, whatever the signal; and which units fire where. */
 const Units = (() => {
-  const { length, features, signals, storedSignals, memoryRanges } = Data;
+  const { length, features, layers, signals, storedSignals, memoryRanges } = Data;
   const DESCRIPTIONS = {
-    h: "h, what the layer above reads", tanh_c: "tanh c, the memory", c: "c, the memory itself",
-    i: "input gate i", f: "forget gate f", g: "candidate g", o: "output gate o",
-    r: "reset gate r", z: "update gate z", n: "candidate n",
+    h: "h, what the layer above reads", tanh_c: "tanh c, the memory",
+    c: "c, the memory itself", i: "input gate i", f: "forget gate f", o: "output gate o",
+    g: "candidate g", r: "reset gate r", z: "update gate z", n: "candidate n",
   };
-  const computedGates = signals.filter((name) => name !== "c" && !storedSignals.includes(name));
-  const columns = { own: new Int8Array(length), below: new Int8Array(length) };
+  const computedGates = signals.filter((name) => ![...storedSignals, "c"].includes(name));
 
-  const title = ({ layer, unit }) => `Unit ${unit}` + (Data.layers > 1 ? ` of layer ${layer}` : "");
+  const title = ({ layer, unit }) => `Unit ${unit}${layers > 1 ? ` of layer ${layer}` : ""}`;
   const label = (signal) => (signal === "tanh_c" ? "tanh c" : signal);
-  const isGate = (signal) => ["i", "f", "o", "r", "z"].includes(signal);
 
   /** Gates of a unit at each moment, Float32Arrays by name, from the stored h. */
-  const computeGates = (layer, unit, names) => Charlm.computeGates(Data.model(), {
-    layer, unit, names, ids: Data.ids, scale: 1 / 32,
-    readBelow: (j) => Data.levels(layer - 1, "h", j, columns.below),
-    readOwn: (j) => Data.levels(layer, "h", j, columns.own),
-  });
+  function computeGates(layer, unit, names, begin = 0, end = length) {
+    const read = (n) => (j) => Data.levels(n, "h", j, begin, end);
+    return Charlm.computeGates(Data.model(), {
+      layer, unit, names, ids: Data.ids.slice(begin, end),
+      readBelow: read(layer - 1), readOwn: read(layer), scale: 1 / 32,
+    });
+  }
 
   /** The values of a unit at moment t, by signal; c is not among them. */
   function valuesAt(layer, unit, t) {
-    const first = Math.max(0, t - 1); // gates read the h of the moment before
-    const read = (n) => (j) => [first, t].map((k) => Data.level(n, "h", j, k));
-    const gates = Charlm.computeGates(Data.model(), {
-      layer, unit, names: computedGates, ids: Data.ids.slice(first, t + 1),
-      readBelow: read(layer - 1), readOwn: read(layer), scale: 1 / 32,
-    });
-    const stored = storedSignals.map((name) => [name, Data.level(layer, name, unit, t) / 32]);
-    const computed = computedGates.map((name) => [name, gates[name].at(-1)]);
-    return Object.fromEntries([...stored, ...computed]);
+    // Gates read the h of the moment before.
+    const values = computeGates(layer, unit, computedGates, Math.max(0, t - 1), t + 1);
+    for (const name of computedGates) values[name] = values[name].at(-1);
+    for (const name of storedSignals)
+      values[name] = Data.levels(layer, name, unit, t, t + 1)[0] / 32;
+    return values;
   }
 
   function computeMemory(layer, unit) {
     const { i, f, g } = computeGates(layer, unit, ["i", "f", "g"]);
-    const c = new Float32Array(length);
-    for (let t = 0; t < length; t++) c[t] = (t ? f[t] * c[t - 1] : 0) + i[t] * g[t];
-    return c;
+    let c = 0;
+    return i.map((input, t) => (c = Math.fround(f[t] * c + input * g[t])));
   }
 
   /** The least and largest values of a signal: of c, those that the text has. */
-  function range(layer, unit, signal) {
-    if (signal !== "c") return [isGate(signal) ? 0 : -1, 1];
+  function range({ layer, unit, signal }) {
+    if (signal !== "c") return ["iforz".includes(signal) ? 0 : -1, 1];
     const { low, high } = memoryRanges;
     const most = Math.max(-low[layer][unit], high[layer][unit], 1 / 256);
     return [-most, most];
@@ -56,15 +52,15 @@ const Units = (() => {
 
   /** { values Float32Array [t], levels Int8Array [t], ends: [low, high] }, or null while
       the page is still being read. */
-  function series({ layer, unit, signal }) {
-    const key = `${layer} ${unit} ${signal}`;
+  function series(state) {
+    const { layer, unit, signal } = state, key = `${layer} ${unit} ${signal}`;
     if (cache.has(key)) return cache.get(key);
     const isStored = storedSignals.includes(signal);
     if (isStored ? !Data.signal(layer, signal) : !Data.isComplete()) return null;
-    const values = isStored ? Float32Array.from(Data.levels(layer, signal, unit), (x) => x / 32)
-      : signal === "c" ? computeMemory(layer, unit)
+    const values = signal === "c" ? computeMemory(layer, unit)
+      : isStored ? Float32Array.from(Data.levels(layer, signal, unit), (x) => x / 32)
       : computeGates(layer, unit, [signal])[signal];
-    const ends = range(layer, unit, signal);
+    const ends = range(state);
     const levels = Int8Array.from(values, (value) => toLevel(value, ends));
     if (cache.size > 12) cache.delete(cache.keys().next().value);
     cache.set(key, { values, levels, ends });
@@ -82,14 +78,12 @@ const Units = (() => {
     return [sum, squares];
   }
 
-  /** Of all units, those that differ most in a stretch from the rest of the text; none
-      if there is no rest.
-
-      effect: the mean inside less the mean outside, in standard deviations outside. */
-  function findFiring(signal, begin, end, count = 10) {
+  /** The ten units that differ most in a stretch from the rest of the text; none if there
+      is no rest. effect: the mean inside less that outside, in deviations outside. */
+  function findFiring(signal, begin, end) {
     const stored = storedSignals.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
     const units = [], inside = end - begin, outside = length - inside;
-    for (let layer = 0; outside && layer < Data.layers; layer++) {
+    for (let layer = 0; outside && layer < layers; layer++) {
       const text = Data.signal(layer, stored);
       for (let unit = 0, n = 0; unit < features; unit++, n += length) {
         const [all, allSquares] = addUp(text, n, n + length);
@@ -101,7 +95,7 @@ const Units = (() => {
         units.push({ layer, unit, signal: stored, effect });
       }
     }
-    return units.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, count);
+    return units.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, 10);
   }
 
   return { DESCRIPTIONS, title, label, series, valuesAt, range, toLevel, findFiring };

@@ -1,62 +1,80 @@
 /* The text: rows of one height, of which only those in sight are in the document. */
 const View = (() => {
   const scroller = byId("text"), sheet = byId("sheet"), caret = byId("caret");
-  const { ids, length, nats, guesses, chances, guessCount } = Data;
+  const { ids, length, nats, guesses, chances, guessCount, newline, space } = Data;
   const AHEAD = 4; // rows beyond the edges
   const rows = new Map();
   let state = null, shape = null, series = null;
-
-  // ---------------------------------------------------------------------- rows
+  const isDense = () => state.view === "dense";
 
   /** Columns of whole pixels, so that no seam shows between colors. */
   function measure() {
-    const isDense = state.view === "dense", style = getComputedStyle(scroller);
-    const probe = add(sheet, "span", "", "0".repeat(50));
+    const style = getComputedStyle(scroller), probe = add(sheet, "span", "", "0".repeat(50));
     probe.style.cssText = "position:absolute;visibility:hidden;white-space:pre";
     const advance = probe.getBoundingClientRect().width / 50;
     probe.remove();
-    const columnWidth = Math.max(1, Math.round(advance * (isDense ? 1 : 1.45)));
-    const height = parseFloat(style.getPropertyValue(isDense ? "--dense-row" : "--guess-row"));
-    const sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
-    const room = scroller.clientWidth - sides;
+    const columnWidth = Math.max(1, Math.round(advance * (isDense() ? 1 : 1.45)));
+    const height = +style.getPropertyValue(isDense() ? "--dense-row" : "--guess-row");
+    const room = scroller.clientWidth - parseFloat(style.paddingLeft);
     return { columnWidth, height, columns: Math.max(8, Math.floor(room / columnWidth) - 1) };
   }
 
-  function countColumns(code, id) {
-    if (code === 9) return state.view === "dense" ? 4 : 1;
-    return Glyphs.glyphs[id].columns;
+  /** starts of the rows, and the end of the last, Int32Array.
+
+      A row ends after a newline; a longer line is broken after a space, if one is near,
+      and where it must be if not. A newline needs no column: it may hang over the edge. */
+  function breakRows(widths, columns) {
+    const starts = [0];
+    let begin = 0, used = 0, breakAt = 0;
+    for (let t = 0; t < length; t++) {
+      const id = ids[t], width = widths[id];
+      if (id === newline) {
+        starts.push((begin = t + 1));
+        used = breakAt = 0;
+        continue;
+      }
+      if (used + width > columns && t > begin) {
+        // A word longer than half a row is not worth a half-empty one.
+        const back = breakAt > begin && 2 * (t - breakAt) < columns ? breakAt : t;
+        starts.push((begin = back));
+        used = breakAt = 0;
+        for (let k = begin; k < t; k++) used += widths[ids[k]];
+      }
+      used += width;
+      if (id === space) breakAt = t + 1;
+    }
+    if (begin < length) starts.push(length);
+    return Int32Array.from(starts);
   }
 
   function layOut() {
     const first = shape?.starts[Math.floor(scroller.scrollTop / shape.height)];
-    const sizes = measure();
-    const widths = Uint8Array.from(Data.vocab.codes, countColumns);
-    const { newline, space } = Data, { columns } = sizes;
-    const starts = Layout.breakRows(ids, { widths, newline, space, columns });
+    const sizes = measure(), widths = Uint8Array.from(Data.vocab.codes, (code, id) =>
+      code !== 9 ? Glyphs.glyphs[id].columns : isDense() ? 4 : 1);
+    const starts = breakRows(widths, sizes.columns);
     shape = { ...sizes, starts, widths, count: starts.length - 1 };
     sheet.style.setProperty("--column-width", sizes.columnWidth + "px");
     sheet.style.height = shape.count * shape.height + "px";
     for (const row of rows.values()) row.remove();
     rows.clear();
     if (first === undefined) return;
-    const row = Layout.findRow(starts, Math.min(first, length - 1));
+    const row = findRow(Math.min(first, length - 1));
     scroller.scrollTop = row * shape.height; // the same text stays in sight
   }
 
+  /** The class of the color of character t. */
   function colorClass(t) {
     if (state.by !== "unit") return Colors.natsClass(state.by, nats[t]);
     return series ? Colors.unitClass(series.levels[t]) : "";
   }
 
-  const isSelected = (t) => state.from !== null && t >= state.from && t < state.to;
-
   function paint(row, n) {
-    const isDense = state.view === "dense";
     for (const [k, box] of [...row.children].entries()) {
       const t = shape.starts[n] + k, glyph = Glyphs.before(ids[t], ids[t + 1]);
       const className = `${glyph.className} ${colorClass(t)}`;
-      box.className = `ch ${isSelected(t) ? "selected" : ""} ${isDense ? className : ""}`;
-      if (!isDense) box.firstChild.className = className;
+      const isSelected = state.from !== null && t >= state.from && t < state.to;
+      box.className = `ch ${isSelected ? "selected" : ""} ${isDense() ? className : ""}`;
+      if (!isDense()) box.firstChild.className = className;
     }
   }
 
@@ -78,9 +96,9 @@ const View = (() => {
     row.style.top = n * shape.height + "px";
     for (let t = shape.starts[n]; t < shape.starts[n + 1]; t++) {
       const { text } = Glyphs.before(ids[t], ids[t + 1]), columns = shape.widths[ids[t]];
-      const isDense = state.view === "dense", box = add(row, "span", "", isDense ? text : "");
+      const box = add(row, "span", "", isDense() ? text : "");
       if (columns > 1) box.style.width = `calc(${columns} * var(--column-width))`;
-      if (isDense) continue;
+      if (isDense()) continue;
       add(box, "b", "", text);
       addGuesses(box, t);
     }
@@ -90,7 +108,6 @@ const View = (() => {
 
   /** Puts the rows in sight, and some beyond the edges, into the document. */
   function render() {
-    if (!shape) return;
     const { scrollTop, clientHeight } = scroller, { height, count, starts } = shape;
     const first = Math.max(0, Math.floor(scrollTop / height));
     const last = Math.min(count, Math.ceil((scrollTop + clientHeight) / height));
@@ -104,29 +121,37 @@ const View = (() => {
     Strip.showWindow(starts[first] ?? 0, starts[last] ?? length);
   }
 
-  // -------------------------------------------------------------------- places
+  /** The row of character t. */
+  function findRow(t) {
+    let low = 0, high = shape.count - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (shape.starts[middle] <= t) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
 
   function findPlace(t) {
-    const row = Layout.findRow(shape.starts, t);
+    const row = findRow(t);
     let column = 0;
     for (let k = shape.starts[row]; k < t; k++) column += shape.widths[ids[k]];
-    return { row, column, columns: shape.widths[ids[t]] };
+    return { row, column };
   }
 
   /** The character of a row at a column, or the nearest. */
   function findInRow(row, column) {
     const n = Math.max(0, Math.min(shape.count - 1, row));
-    const end = shape.starts[n + 1];
     let t = shape.starts[n], right = shape.widths[ids[t]];
-    while (t + 1 < end && right <= column) right += shape.widths[ids[++t]];
+    while (t + 1 < shape.starts[n + 1] && right <= column) right += shape.widths[ids[++t]];
     return t;
   }
 
   /** The character under a pointer. */
   function findUnder({ clientX, clientY }) {
-    const box = sheet.getBoundingClientRect();
-    const row = Math.floor((clientY - box.top) / shape.height);
-    return findInRow(row, Math.max(0, (clientX - box.left) / shape.columnWidth));
+    const { left, top } = sheet.getBoundingClientRect();
+    const row = Math.floor((clientY - top) / shape.height);
+    return findInRow(row, Math.max(0, (clientX - left) / shape.columnWidth));
   }
 
   /** The character some rows away, in the same column. */
@@ -137,7 +162,7 @@ const View = (() => {
 
   /** The first and the last character of the row of one. */
   function rowEnds(t) {
-    const row = Layout.findRow(shape.starts, t);
+    const row = findRow(t);
     return [shape.starts[row], shape.starts[row + 1] - 1];
   }
 
@@ -145,12 +170,11 @@ const View = (() => {
   const pageRows = () => Math.max(1, Math.floor(scroller.clientHeight / shape.height) - 1);
 
   function frame(element, t) {
-    element.hidden = t === null || !shape;
+    element.hidden = t === null;
     if (element.hidden) return;
-    const { row, column, columns } = findPlace(t);
-    element.style.transform =
-      `translate(${column * shape.columnWidth}px, ${row * shape.height}px)`;
-    element.style.width = columns * shape.columnWidth + "px";
+    const { row, column } = findPlace(t), { columnWidth, height, widths } = shape;
+    element.style.transform = `translate(${column * columnWidth}px, ${row * height}px)`;
+    element.style.width = widths[ids[t]] * columnWidth + "px";
   }
 
   /** Brings a character into sight: at a third of the height if it was out of it. */
@@ -167,8 +191,6 @@ const View = (() => {
       scroller.scrollTop = top + Math.min(height, room) - room;
     render();
   }
-
-  // ------------------------------------------------------------------- showing
 
   function show(next, before) {
     state = next;
@@ -191,7 +213,6 @@ const View = (() => {
   }, { passive: true });
 
   new ResizeObserver(() => {
-    if (!state) return;
     const { columnWidth, columns } = measure();
     if (columnWidth !== shape.columnWidth || columns !== shape.columns) layOut();
     render();
@@ -199,5 +220,7 @@ const View = (() => {
     hover(null);
   }).observe(scroller);
 
-  return { show, findUnder, findBeside, rowEnds, pageRows, reveal, hover, scroller, sheet };
+  return {
+    show, colorClass, findUnder, findBeside, rowEnds, pageRows, reveal, hover, scroller, sheet,
+  };
 })();

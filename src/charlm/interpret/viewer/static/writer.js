@@ -7,34 +7,20 @@ const Writer = (() => {
   // id and span, whether it was read (or else drawn), and what colors it.
   let state = null, samples = [], timer = 0;
 
-  // ------------------------------------------------------------------ coloring
+  /** What every unit did at a character: of each layer its state and its gates. */
+  const recordUnits = (layers) => structuredClone(
+    layers.map((layer, n) => ({ ...layer, ...Data.model().gates[n] })));
 
-  /** What every unit did at a character: of each layer gates and h in 1/127, c as it is. */
-  function recordUnits(model, layers) {
-    const toBytes = (values) => Int8Array.from(values, (x) => Math.round(127 * x));
-    return layers.map(({ h, c }, n) => {
-      const record = { c: c?.slice() }, signals = { h, ...model.gates[n] };
-      for (const name in signals) record[name] = toBytes(signals[name]);
-      return record;
-    });
-  }
-
-  function getValue(record, { layer, unit, signal }) {
-    const { c, [signal]: bytes } = record[layer];
-    return signal === "tanh_c" ? Math.tanh(c[unit]) : signal === "c" ? c[unit] : bytes[unit] / 127;
+  function unitClass(record) {
+    const { layer, unit, signal } = state, signals = record[layer];
+    const value = signal === "tanh_c" ? Math.tanh(signals.c[unit]) : signals[signal][unit];
+    return Colors.unitClass(Units.toLevel(value, Units.range(state)));
   }
 
   /** Colors a character by its record, or by its place `t` in the page's text. */
   function paint({ span, className, record, t, nats }) {
-    let color = "";
-    if (state.by !== "unit") color = Colors.natsClass(state.by, nats);
-    else if (record) {
-      const range = Units.range(state.layer, state.unit, state.signal);
-      color = Colors.unitClass(Units.toLevel(getValue(record, state), range));
-    } else {
-      const series = Units.series(state);
-      if (series) color = Colors.unitClass(series.levels[t]);
-    }
+    const color = state.by !== "unit" ? Colors.natsClass(state.by, nats)
+      : record ? unitClass(record) : View.colorClass(t);
     span.className = `${className} ${color}`;
   }
 
@@ -51,8 +37,6 @@ const Writer = (() => {
     if (isAtEnd) box.scrollTop = box.scrollHeight;
   }
 
-  // ------------------------------------------------------------------- writing
-
   function surprise(logits, id) {
     const max = logits.reduce((a, b) => Math.max(a, b));
     return Math.log(logits.reduce((sum, x) => sum + Math.exp(x - max), 0)) + max - logits[id];
@@ -63,15 +47,15 @@ const Writer = (() => {
   function* work({ from, ids, isShown, temperature, seed, length }) {
     const model = Data.model(), last = ids.length - 1;
     const showRead = (sample, layers, id) =>
-      isShown && write(sample, { id, record: recordUnits(model, layers), isRead: true });
+      isShown && write(sample, { id, record: recordUnits(layers), isRead: true });
     yield;
     for (let n = 0; n < last; n++) {
-      byId("progress").textContent = last - n > 200 ? `reading, ${last - n} characters to go` : "";
+      setText("progress", last - n > 200 ? `reading, ${last - n} characters to go` : "");
       Charlm.step(model, from, ids[n]);
       for (const sample of samples) showRead(sample, from, ids[n]);
       yield;
     }
-    byId("progress").textContent = "";
+    setText("progress", "");
     for (const sample of samples) {
       sample.state = structuredClone(from);
       sample.random = Charlm.makeRandom(seed);
@@ -86,38 +70,34 @@ const Writer = (() => {
         const id = Charlm.drawSymbol(sample.logits, temperature, sample.random);
         const nats = surprise(sample.logits, id);
         sample.logits = Charlm.step(model, sample.state, id, sample.holds);
-        write(sample, { id, record: recordUnits(model, sample.state), nats });
+        write(sample, { id, record: recordUnits(sample.state), nats });
         yield;
       }
   }
 
   function run(job) {
     const begin = performance.now();
-    while (performance.now() - begin < SLICE) if (job.next().done) return stop();
+    while (performance.now() - begin < SLICE) if (job.next().done) return setBusy(false);
     timer = setTimeout(run, 0, job);
   }
 
+  /** Ends what is being written; says whether something else is. */
   function setBusy(isBusy) {
+    clearTimeout(timer);
+    setText("progress", "");
     byId("stop").hidden = !isBusy;
     byId("samples").setAttribute("aria-busy", isBusy);
-  }
-
-  function stop() {
-    clearTimeout(timer);
-    byId("progress").textContent = "";
-    setBusy(false);
   }
 
   /** The integer in a field, within its bounds; its first value if there is none. */
   function readInteger(id) {
     const { value, min, max, defaultValue } = byId(id);
-    if (value.trim() === "" || !Number.isFinite(+value)) return +defaultValue;
-    return Math.floor(Math.max(+min, Math.min(+max, +value)));
+    return Math.floor(Math.max(+min, Math.min(+max, value === "" ? defaultValue : value)));
   }
 
   /** from: the state before ids, which are read, and shown if isShown, after `before`. */
   function start({ from, ids, isShown = false, before = [] }) {
-    stop();
+    setBusy(true);
     byId("samples").replaceChildren();
     const { layer, unit } = state, value = heldValue();
     samples = [{ title: "As it is", holds: [] }];
@@ -134,7 +114,6 @@ const Writer = (() => {
       sample.characters = [];
       for (const t of before) write(sample, { id: Data.ids[t], t, isRead: true });
     }
-    setBusy(true);
     const temperature = Number(byId("temperature").value);
     const [seed, length] = ["seed", "length"].map(readInteger);
     run(work({ from, ids, isShown, temperature, seed, length }));
@@ -145,8 +124,8 @@ const Writer = (() => {
     const names = unknown.slice(0, 5).map((code) =>
       `“${Glyphs.makeGlyph(code).text}” (${Glyphs.number(code)})`);
     const more = unknown.length > 5 ? " and others" : "";
-    byId("error").textContent = unknown.length
-      ? `The model has never seen ${names.join(", ")}${more}; write others in their place.` : "";
+    setText("error", unknown.length
+      ? `The model has never seen ${names.join(", ")}${more}; write others in their place.` : "");
     if (unknown.length) return;
     // Without a prompt it starts as after a newline, as charlm.sample does.
     const first = newline === undefined ? [] : [newline], isShown = ids.length > 0;
@@ -154,48 +133,45 @@ const Writer = (() => {
   }
 
   function continueText() {
-    byId("error").textContent = "";
+    setText("error", "");
     const end = state.at + 1, begin = Math.max(0, end - CONTEXT);
-    const { state: from, next } = Data.stateBefore(state.at - 1);
+    const { state: from, next } = Data.stateBefore(state.at);
     const before = Array.from({ length: end - begin }, (_, n) => begin + n);
     start({ from, ids: Data.ids.slice(next, end), before });
   }
 
-  // ------------------------------------------------------------------- holding
-
   const heldValue = () => Number(byId("value").value);
 
-  function setRange({ layer, unit }) {
-    const { low, high } = Data.memoryRanges, slider = byId("value");
+  function setRange() {
+    const { layer, unit } = state, { low, high } = Data.memoryRanges;
     const [min, max] = [low[layer][unit], high[layer][unit]];
     const step = Math.max((max - min) / 200, 0.001);
-    Object.assign(slider, { min, max, step, value: Math.abs(min) > Math.abs(max) ? min : max });
-    byId("lowest").textContent = Inspect.signed(min);
-    byId("highest").textContent = Inspect.signed(max);
+    const value = Math.abs(min) > Math.abs(max) ? min : max;
+    Object.assign(byId("value"), { min, max, step, value });
+    setText("lowest", Inspect.signed(min));
+    setText("highest", Inspect.signed(max));
     showSettings();
   }
 
   function showSettings() {
-    byId("held-unit").textContent = Units.title(state).toLowerCase();
-    byId("held-value").textContent = `${memory} = ${Inspect.signed(heldValue())}`;
-    byId("temperature-value").textContent = Number(byId("temperature").value).toFixed(2);
+    setText("held-unit", Units.title(state).toLowerCase());
+    setText("held-value", `${memory} = ${Inspect.signed(heldValue())}`);
+    setText("temperature-value", Number(byId("temperature").value).toFixed(2));
     byId("holding").hidden = !byId("hold").checked;
   }
 
-  function show(next, before) {
+  function show(next, isRecolored) {
+    const isOther = state?.unit !== next.unit || state.layer !== next.layer;
     state = next;
-    if (before?.unit !== next.unit || before.layer !== next.layer) setRange(next);
-    const keys = ["layer", "unit", "signal", "by"];
-    if (before && keys.every((key) => before[key] === next[key])) return;
-    for (const { characters } of samples) characters.forEach(paint);
+    if (isOther) setRange();
+    if (isRecolored) for (const { characters } of samples) characters.forEach(paint);
   }
 
   // No form is sent: a sandboxed frame may forbid it.
-  byId("go").addEventListener("click", writeFromPrompt);
-  byId("continue").addEventListener("click", continueText);
-  byId("stop").addEventListener("click", stop);
-  for (const id of ["value", "hold", "temperature"])
-    byId(id).addEventListener("input", showSettings);
+  on("go", "click", writeFromPrompt);
+  on("continue", "click", continueText);
+  on("stop", "click", () => setBusy(false));
+  for (const id of ["value", "hold", "temperature"]) on(id, "input", showSettings);
 
   return { show };
 })();
