@@ -14,10 +14,8 @@ const Colors = (() => {
       chance: [214, 52, 46], surprise: [168, 112, 214], ink: [240, 235, 226],
     },
   };
-  const BLACK = [0, 0, 0], WHITE = [255, 255, 255];
-  const HALF = 32; // steps from none to all
+  const HALF = 32, MAX_NATS = 6; // steps from none to all, and what all is of a surprise
   const STEPS = { unit: 2 * HALF, chance: HALF, surprise: HALF };
-  const MAX_NATS = 6;
 
   /** Relative luminance, and the contrast of two colors, as WCAG 2 defines them. */
   function luminance(color) {
@@ -37,22 +35,21 @@ const Colors = (() => {
     return paper.map((x, n) => Math.round(x + (full[n] - x) * share));
   }
 
-  /** The ink of the page while it can be read, as WCAG asks; one of black and white
-      always can. */
+  /** The ink of the page while it can be read, as WCAG asks; else black or white, of
+      which one always can. */
   function inkOn(scheme, background) {
-    const { ink } = SCHEMES[scheme];
+    const [ink, black, white] = [SCHEMES[scheme].ink, [0, 0, 0], [255, 255, 255]];
     if (contrast(ink, background) >= 4.5) return ink;
-    return contrast(BLACK, background) > contrast(WHITE, background) ? BLACK : WHITE;
+    return contrast(black, background) > contrast(white, background) ? black : white;
   }
 
-  const css = (color) => `rgb(${color.join(" ")})`;
   let rules = "";
   for (const by in STEPS)
     for (let step = 0; step <= STEPS[by]; step++) {
       const backgrounds = ["light", "dark"].map((scheme) => color(scheme, by, step));
       const inks = [inkOn("light", backgrounds[0]), inkOn("dark", backgrounds[1])];
-      rules += `.${by}-${step}{background:light-dark(${backgrounds.map(css)});` +
-        `color:light-dark(${inks.map(css)})}`;
+      const css = (colors) => `light-dark(${colors.map((c) => `rgb(${c.join(" ")})`)})`;
+      rules += `.${by}-${step}{background:${css(backgrounds)};color:${css(inks)}}`;
     }
   add(document.head, "style", "", rules);
 

@@ -1,9 +1,6 @@
 /* The state of the page, the address that keeps it, and the controls that change it. */
 const App = (() => {
-  const DEFAULTS = {
-    view: "dense", by: "unit", scheme: null, from: null, to: null, dragging: false,
-    marking: false,
-  };
+  const DEFAULTS = { view: "dense", by: "unit", scheme: null, from: null, marking: false };
   const list = (count) => Array.from({ length: count }, (_, n) => n);
   // What an address or a control may say, in the order of the address.
   const VALUES = {
@@ -131,7 +128,7 @@ const App = (() => {
     c: () => set(turn("by")),
     "/": () => { byId("unit").focus(); byId("unit").select(); },
     "?": toggleKeys,
-    Escape: () => set({ from: null, to: null, marking: false }),
+    Escape: () => set({ from: null, marking: false }),
   };
 
   document.addEventListener("keydown", (event) => {
@@ -156,47 +153,36 @@ const App = (() => {
   const formatSize = (bytes) => bytes < 99500 ? `${Math.ceil(bytes / 1000)} kB`
     : bytes < 9.95e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e6)} MB`;
 
-  function prepare() {
-    const [text, values, model, page] = ["text", "values", "model", "page"]
-      .map((name) => formatSize(Data.sizes[name]));
-    setText("sizes-text", `One file that needs no other: the text and the guesses ${text}, ` +
-      `what the units did ${values}, the model, which runs here, ${model}, ` +
-      `the page itself ${page}.`);
-    setText("title", Data.title);
-    setText("about", Data.about);
-    byId("unit").max = Data.features - 1;
-    setText("unit-count", `of ${Data.features}`);
-    for (const n of VALUES.layer) add(byId("layer"), "option", "", n);
-    byId("layer").parentElement.hidden = Data.layers < 2;
-    for (const name of Data.signals)
-      add(byId("signal"), "option", "", Units.label(name)).value = name;
-    for (const id of ["layer", "signal", "by"])
-      on(id, "input", (event) => set(parse(id, event.target.value)));
-    on("unit", "input", (event) => {
-      const change = parse("unit", event.target.value);
-      if ("unit" in change) set({ ...change, by: "unit" });
-    });
-    on("unit", "blur", () => { byId("unit").value = state.unit; });
-    for (const view of VALUES.view) on(view, "input", () => set({ view }, true));
-    on("before", "click", KEYS["["]);
-    on("after", "click", KEYS["]"]);
-    on("scheme", "click", () => set({ scheme: isDark() ? "light" : "dark" }));
-    on("help", "click", toggleKeys);
-    on("close", "click", toggleKeys);
-    on("mark", "click", Pointing.mark);
-    on("drop", "click", KEYS.Escape);
-    systemDark.addEventListener("change", () => show(state));
-    addEventListener("hashchange", () => set(readState(), true));
-  }
+  for (const part in Data.sizes) setText(`${part}-size`, formatSize(Data.sizes[part]));
+  setText("title", Data.title);
+  setText("about", Data.about);
+  byId("unit").max = Data.features - 1;
+  setText("unit-count", `of ${Data.features}`);
+  for (const n of VALUES.layer) add(byId("layer"), "option", "", n);
+  byId("layer").parentElement.hidden = Data.layers < 2;
+  for (const name of Data.signals)
+    add(byId("signal"), "option", "", Units.label(name)).value = name;
+  for (const id of ["layer", "signal", "by"])
+    on(id, "input", (event) => set(parse(id, event.target.value)));
+  on("unit", "input", (event) => {
+    const change = parse("unit", event.target.value);
+    if ("unit" in change) set({ ...change, by: "unit" });
+  });
+  on("unit", "blur", () => { byId("unit").value = state.unit; });
+  for (const view of VALUES.view) on(view, "input", () => set({ view }, true));
+  on("before", "click", KEYS["["]);
+  on("after", "click", KEYS["]"]);
+  on("scheme", "click", () => set({ scheme: isDark() ? "light" : "dark" }));
+  on("help", "click", toggleKeys);
+  on("close", "click", toggleKeys);
+  on("mark", "click", Pointing.mark);
+  on("drop", "click", KEYS.Escape);
+  systemDark.addEventListener("change", () => show(state));
+  addEventListener("hashchange", () => set(readState(), true));
+  // The text is shown at once, and its colors again once all of them have been read.
+  show(null);
+  View.reveal(state.at);
+  if (!Data.isComplete()) document.addEventListener("DOMContentLoaded", () => show(state));
 
-  /** Shows the text at once, and its colors again once all of them have been read. */
-  function open() {
-    prepare();
-    show(null);
-    View.reveal(state.at);
-    if (!Data.isComplete()) document.addEventListener("DOMContentLoaded", () => show(state));
-  }
-
-  return { set, hover, open, state: () => state };
+  return { set, hover, state: () => state };
 })();
-App.open();

@@ -6,15 +6,10 @@ const Pointing = (() => {
 
   /** Selects from the anchor to t; a single character is no selection. */
   function extend(t, dragging = false) {
-    const [from, to] = t === anchor ? [null, null]
-      : [Math.min(anchor, t), Math.max(anchor, t) + 1];
+    const from = t === anchor ? null : Math.min(anchor, t), to = Math.max(anchor, t) + 1;
     App.set({ at: t, from, to, dragging });
   }
-
-  function begin(t) {
-    anchor = t;
-    App.set({ at: t, from: null, to: null });
-  }
+  const begin = (t) => extend((anchor = t));
 
   sheet.addEventListener("pointerdown", (event) => {
     if (event.button) return;

@@ -9,6 +9,7 @@ const Units = (() => {
   const computedGates = signals.filter((name) => ![...storedSignals, "c"].includes(name));
 
   const title = ({ layer, unit }) => `Unit ${unit}${layers > 1 ? ` of layer ${layer}` : ""}`;
+  const key = ({ layer, unit, signal }) => `${layer} ${unit} ${signal}`;
   const label = (signal) => (signal === "tanh_c" ? "tanh c" : signal);
 
   /** Gates of a unit at each moment, Float32Arrays by name, from the stored h. */
@@ -53,8 +54,8 @@ const Units = (() => {
   /** { values Float32Array [t], levels Int8Array [t], ends: [low, high] }, or null while
       the page is still being read. */
   function series(state) {
-    const { layer, unit, signal } = state, key = `${layer} ${unit} ${signal}`;
-    if (cache.has(key)) return cache.get(key);
+    const { layer, unit, signal } = state, id = key(state);
+    if (cache.has(id)) return cache.get(id);
     const isStored = storedSignals.includes(signal);
     if (isStored ? !Data.signal(layer, signal) : !Data.isComplete()) return null;
     const values = signal === "c" ? computeMemory(layer, unit)
@@ -63,8 +64,8 @@ const Units = (() => {
     const ends = range(state);
     const levels = Int8Array.from(values, (value) => toLevel(value, ends));
     if (cache.size > 12) cache.delete(cache.keys().next().value);
-    cache.set(key, { values, levels, ends });
-    return cache.get(key);
+    cache.set(id, { values, levels, ends });
+    return cache.get(id);
   }
 
   /** The sum of a part of a signal's text, in 1/32, and the sum of its squares. */
@@ -98,5 +99,5 @@ const Units = (() => {
     return units.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, 10);
   }
 
-  return { DESCRIPTIONS, title, label, series, valuesAt, range, toLevel, findFiring };
+  return { DESCRIPTIONS, title, key, label, series, valuesAt, range, toLevel, findFiring };
 })();
