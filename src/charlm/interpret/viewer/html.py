@@ -20,8 +20,8 @@ from charlm.interpret.viewer.quantize import check_cell, encode
 from charlm.interpret.viewer.template import as_json, fill, make_document, read_static
 
 SCRIPTS = (
-    "dom", "model", "data", "colors", "glyphs", "units", "strip", "view", "inspect",
-    "lists", "writer", "pointing", "main",
+    "dom", "model", "data", "colors", "glyphs", "units", "strip", "view", "aside",
+    "writer", "pointing", "main",
 )  # fmt: skip
 # What the page shows; what it stores, to compute the others from h and the weights as
 # they are asked for (an n of a GRU would take too long); and what it is made of.

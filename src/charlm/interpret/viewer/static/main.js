@@ -42,7 +42,7 @@ const App = (() => {
   const short = (x) => String(+x.toFixed(2)).replace("-", "−");
 
   function showHeading() {
-    const result = Lists.findResult(state);
+    const result = Aside.findResult(state);
     setText("heading-unit", Units.title(state) + (result ? " follows " : ""));
     setText("heading-label", result?.label ?? "");
     const doubt = result?.passed ? "" : "; a control does as well";
@@ -86,12 +86,12 @@ const App = (() => {
       || ["layer", "unit", "signal", "by", "scheme"].some((key) => before[key] !== state[key]);
     View.show(state, before);
     Strip.show(state, isRecolored);
-    Lists.show(state);
+    Aside.showUnits(state);
     Writer.show(state, isRecolored);
-    Inspect.show(state, hovered ?? state.at);
+    Aside.showCharacter(state, hovered ?? state.at);
     clearTimeout(announceTimer);
     announceTimer = setTimeout(() =>
-      setText("announcement", before ? Inspect.describe(state, state.at) : ""), 250);
+      setText("announcement", before ? Aside.describe(state, state.at) : ""), 250);
   }
 
   /** Changes the state, and all that shows it. */
@@ -108,7 +108,7 @@ const App = (() => {
     if (t === hovered) return;
     hovered = t;
     View.hover(t);
-    Inspect.show(state, t ?? state.at);
+    Aside.showCharacter(state, t ?? state.at);
   }
 
   /** The next value of a part of the state, or another so many on. */

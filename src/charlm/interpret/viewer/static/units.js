@@ -21,13 +21,15 @@ const Units = (() => {
     });
   }
 
-  /** The values of a unit at moment t, by signal; c is not among them. */
-  function valuesAt(layer, unit, t) {
+  /** The values of a unit at moment t, by signal; c, of all moments before, if chosen. */
+  function valuesAt(state, t) {
+    const { layer, unit, signal } = state;
     // Gates read the h of the moment before.
     const values = computeGates(layer, unit, computedGates, Math.max(0, t - 1), t + 1);
     for (const name of computedGates) values[name] = values[name].at(-1);
     for (const name of storedSignals)
       values[name] = Data.levels(layer, name, unit, t, t + 1)[0] / 32;
+    if (signal === "c") values.c = series(state).values[t];
     return values;
   }
 

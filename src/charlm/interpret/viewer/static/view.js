@@ -85,7 +85,7 @@ const View = (() => {
       if (chance < 0.001) break;
       const guess = add(box, "i");
       Glyphs.write(guess, id);
-      // A longer number would be cut to one that means another; Inspect says it whole.
+      // A longer number would be cut to one that means another; the panel says it whole.
       if (Glyphs.glyphs[id].columns > Math.max(2, shape.widths[ids[t]])) guess.textContent = "▯";
       guess.className += " " + Colors.chanceClass(chance);
     }

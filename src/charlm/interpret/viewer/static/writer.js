@@ -50,12 +50,10 @@ const Writer = (() => {
       isShown && write(sample, { id, record: recordUnits(layers), isRead: true });
     yield;
     for (let n = 0; n < last; n++) {
-      setText("progress", last - n > 200 ? `reading, ${last - n} characters to go` : "");
       Charlm.step(model, from, ids[n]);
       for (const sample of samples) showRead(sample, from, ids[n]);
       yield;
     }
-    setText("progress", "");
     for (const sample of samples) {
       sample.state = structuredClone(from);
       sample.random = Charlm.makeRandom(seed);
@@ -84,7 +82,6 @@ const Writer = (() => {
   /** Ends what is being written; says whether something else is. */
   function setBusy(isBusy) {
     clearTimeout(timer);
-    setText("progress", "");
     byId("stop").hidden = !isBusy;
     byId("samples").setAttribute("aria-busy", isBusy);
   }
@@ -102,7 +99,7 @@ const Writer = (() => {
     const { layer, unit } = state, value = heldValue();
     samples = [{ title: "As it is", holds: [] }];
     if (byId("hold").checked) {
-      const title = `Unit ${unit} held at ${memory} = ${Inspect.signed(value)}`;
+      const title = `Unit ${unit} held at ${memory} = ${Aside.signed(value)}`;
       samples.push({ title, holds: [{ layer, unit, value }] });
     }
     for (const sample of samples) {
@@ -148,14 +145,14 @@ const Writer = (() => {
     const step = Math.max((max - min) / 200, 0.001);
     const value = Math.abs(min) > Math.abs(max) ? min : max;
     Object.assign(byId("value"), { min, max, step, value });
-    setText("lowest", Inspect.signed(min));
-    setText("highest", Inspect.signed(max));
+    setText("lowest", Aside.signed(min));
+    setText("highest", Aside.signed(max));
     showSettings();
   }
 
   function showSettings() {
     setText("held-unit", Units.title(state).toLowerCase());
-    setText("held-value", `${memory} = ${Inspect.signed(heldValue())}`);
+    setText("held-value", `${memory} = ${Aside.signed(heldValue())}`);
     setText("temperature-value", Number(byId("temperature").value).toFixed(2));
     byId("holding").hidden = !byId("hold").checked;
   }
