@@ -74,7 +74,7 @@ const App = (() => {
     byId(state.view).checked = true;
     byId("mark").setAttribute("aria-pressed", state.marking);
     byId("drop").hidden = state.from === null;
-    document.documentElement.dataset.scheme = state.scheme ?? "";
+    document.documentElement.style.colorScheme = state.scheme ?? "";
     byId("scheme").setAttribute("aria-pressed", isDark());
   }
 

@@ -56,11 +56,11 @@ const Charlm = (() => {
     return (model.projections[id] = sums);
   }
 
-  /** sums[k] += row k of w times x, for rows k from `from` and before `to`. */
-  function addProducts(sums, w, x, from = 0, to = sums.length) {
+  /** sums[k] += row k of w times x. */
+  function addProducts(sums, w, x) {
     const m = x.length;
-    let k = from;
-    for (; k + 4 <= to; k += 4) { // four rows at a time, for each x that is read
+    let k = 0;
+    for (; k + 4 <= sums.length; k += 4) { // four rows at a time, for each x that is read
       const p = k * m, q = p + m, r = q + m, s = r + m;
       let a = 0, b = 0, c = 0, d = 0;
       for (let j = 0; j < m; j++) {
@@ -75,7 +75,7 @@ const Charlm = (() => {
       sums[k + 2] += c;
       sums[k + 3] += d;
     }
-    for (; k < to; k++) {
+    for (; k < sums.length; k++) {
       let a = 0;
       for (let j = 0; j < m; j++) a += w[k * m + j] * x[j];
       sums[k] += a;
@@ -132,10 +132,10 @@ const Charlm = (() => {
 
   /** h' = h + z (n - h), n = tanh(wx x + wh (r h) + b): char-rnn's. */
   function gru({ h }, gates, sums, wh) {
-    const { r, z, n } = gates;
-    addProducts(sums, wh, h, 0, 2 * h.length);
+    const { r, z, n } = gates, size = h.length;
+    addProducts(sums.subarray(0, 2 * size), wh, h);
     activate(gates, ["r", "z"]);
-    addProducts(sums, wh, h.map((value, u) => r[u] * value), 2 * h.length);
+    addProducts(n, wh.subarray(2 * size * size), h.map((value, u) => r[u] * value));
     activate(gates, ["n"]);
     for (let u = 0; u < h.length; u++) h[u] += z[u] * (n[u] - h[u]);
   }

@@ -42,25 +42,18 @@ const Writer = (() => {
     return Math.log(logits.reduce((sum, x) => sum + Math.exp(x - max), 0)) + max - logits[id];
   }
 
-  /** All the work, a step at a time. The last character that is read is read by each
-      sample for itself: a held unit is held from there on. */
+  /** All the work, a step at a time. A held unit is held from the last id on. */
   function* work({ from, ids, isShown, temperature, seed, length }) {
-    const model = Data.model(), last = ids.length - 1;
-    const showRead = (sample, layers, id) =>
-      isShown && write(sample, { id, record: recordUnits(layers), isRead: true });
-    yield;
-    for (let n = 0; n < last; n++) {
-      Charlm.step(model, from, ids[n]);
-      for (const sample of samples) showRead(sample, from, ids[n]);
-      yield;
-    }
+    const model = Data.model();
     for (const sample of samples) {
       sample.state = structuredClone(from);
       sample.random = Charlm.makeRandom(seed);
-      if (last < 0) sample.logits = new Float32Array(Data.vocab.codes.length);
-      else {
-        sample.logits = Charlm.step(model, sample.state, ids[last], sample.holds);
-        showRead(sample, sample.state, ids[last]);
+      sample.logits = new Float32Array(Data.vocab.codes.length);
+      for (const [n, id] of ids.entries()) {
+        const holds = n === ids.length - 1 ? sample.holds : [];
+        sample.logits = Charlm.step(model, sample.state, id, holds);
+        if (isShown) write(sample, { id, record: recordUnits(sample.state), isRead: true });
+        yield;
       }
     }
     for (let n = 0; n < length; n++)
