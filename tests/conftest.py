@@ -23,7 +23,8 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
-# All but charlm.config, which checks its values itself, with a message for users.
+# All but charlm.config and charlm.options, which check values themselves, with a
+# message for users.
 CHECKED = "api cli corpora data evaluation generation interpret model training workdir"
 install_import_hook([f"charlm.{r}" for r in CHECKED.split()], "typecheck.typechecker")
 hypothesis.settings.register_profile("no clock", deadline=None)

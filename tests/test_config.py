@@ -10,6 +10,7 @@ from conftest import door, refused, train_flags
 from charlm import config as options
 from charlm.config import DataConfig, RunConfig, default_config
 from charlm.errors import UserError
+from charlm.options import option
 
 
 def test_the_default_config_is_the_default_of_each_option():
@@ -95,7 +96,7 @@ def test_an_option_is_added_by_its_field_alone(monkeypatch):
 
     @dataclasses.dataclass(frozen=True)
     class WiderDataConfig(DataConfig):
-        stride: int = options.option(3, "characters between windows", high=9, free=True)
+        stride: int = option(3, "characters between windows", high=9, free=True)
 
     fields = [
         ("data", WiderDataConfig, dataclasses.field(default_factory=WiderDataConfig))

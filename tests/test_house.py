@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "charlm"
 # From the ground up; a room may import those on lower floors, and itself.
 FLOORS = [
     {"errors", "version", "files"},
+    {"options"},
     {"config"},
     {"data", "model"},
     {"corpora", "workdir"},

@@ -3,73 +3,31 @@
 From these dataclasses come the ml_collections config that `configs/*.py` start from and
 that `--config.model.layers=3` overrides, the checks of values, the text of `--help`,
 the check of a workdir's config.json, and which options may change when a run is
-resumed. To add an option, add a field here and use it.
+resumed. To add an option, add a field here and use it. What an option is stands in
+`options.py`.
 """
 
 import dataclasses
 import difflib
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import ml_collections
 
 from charlm.errors import UserError
+from charlm.options import CUSTOM, MAX_COUNT, check_section, option, options
 
 MAX_WIDTH = 10_000_000  # features: more is beyond any machine's memory
-MAX_COUNT = 2**31 - 1  # what an int32 holds
-CUSTOM = "custom"  # in config.json, an object that only its user has
 
 Section = TypeVar("Section")
-
-
-def option(
-    default: Any,
-    about: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: tuple[str, ...] = (),
-    free: bool = False,
-) -> Any:
-    """Returns a dataclass field that is an option.
-
-    Args:
-      default: the value of a run that does not set it; it tells the type as well.
-      about: what it means, in a sentence.
-      low: the smallest value; a count's is 0 where nothing else is said.
-      high: the largest value.
-      above: a number below all values.
-      below: a number above all values.
-      choices: of a string.
-      free: whether it may change when a run is resumed.
-    """
-    if type(default) is int:
-        low, high = (
-            low if low is not None else 0,
-            high if high is not None else MAX_COUNT,
-        )
-    bounds = {"low": low, "high": high, "above": above, "below": below}
-    return dataclasses.field(
-        default=default,
-        metadata={"about": about, "choices": choices, "free": free, **bounds},
-    )
-
-
-def _check_section(section: Any) -> None:
-    """Checks each option of a dataclass when it is made."""
-    values = {field.name: getattr(section, field.name) for field in options(section)}
-    check_options(type(section), **values)
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """The text, and how it is cut."""
 
-    __post_init__ = _check_section
+    __post_init__ = check_section
 
     corpus: str = option("", "a name that `python -m charlm.corpora list` shows")
     path: str = option("", "a text file of your own; wins over corpus", free=True)
@@ -100,7 +58,7 @@ class DataConfig:
 class ModelConfig:
     """What a language model is. `vocab_size` is no option: the text decides it."""
 
-    __post_init__ = _check_section
+    __post_init__ = check_section
 
     vocab_size: int = 0
     cell: str | tuple = option(
@@ -142,7 +100,7 @@ class ModelConfig:
 class OptimConfig:
     """The optimizer and its learning rate."""
 
-    __post_init__ = _check_section
+    __post_init__ = check_section
 
     name: str = option("rmsprop", "the optimizer", choices=("rmsprop", "adam", "adamw"))
     learning_rate: float = option(2e-3, "its highest value", above=0)
@@ -205,7 +163,7 @@ class TrainConfig:
     init_from: str = option("", "a workdir whose best weights to start from")
 
     def __post_init__(self):
-        _check_section(self)
+        check_section(self)
         if not self.steps and not self.epochs:
             raise UserError("steps and train.epochs are both 0; set one of them")
 
@@ -214,7 +172,7 @@ class TrainConfig:
 class RunConfig:
     """All options of a run."""
 
-    __post_init__ = _check_section
+    __post_init__ = check_section
 
     seed: int = option(123, "of parameters, dropout and resets", low=0, high=2**32 - 1)
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -262,70 +220,6 @@ class RunConfig:
         if not isinstance(self.model.cell, str):
             config["model"]["cell"] = CUSTOM
         return json.loads(json.dumps(config))
-
-
-def options(section: Any) -> Iterator[dataclasses.Field]:
-    """Yields the fields of a dataclass, or of an instance, that are options."""
-    return (f for f in dataclasses.fields(section) if f.metadata)
-
-
-def check_options(section: type, **values: Any) -> None:
-    """Raises UserError, which begins with the option's name, for an impossible value.
-
-    Args:
-      section: the dataclass that defines the options.
-      **values: of some of them.
-    """
-    fields = {field.name: field for field in options(section)}
-    for name, value in values.items():
-        problem = _find_problem(fields[name], value)
-        if problem:
-            raise UserError(f"{name} is {value!r}; {problem}")
-
-
-def _find_problem(field: dataclasses.Field, value: Any) -> str:
-    """Returns what is wrong with a value, or ""."""
-    rules = field.metadata
-    expected: Any = field.type
-    if not isinstance(value, expected) or (type(value) is bool) != (field.type is bool):
-        if not (field.type is float and type(value) is int):
-            return f"it must be {DESCRIPTIONS[type(field.default)]}"
-    if rules["choices"] and isinstance(value, str) and value != CUSTOM:
-        if value not in rules["choices"]:
-            return f"choose one of {', '.join(rules['choices'])}"
-    if isinstance(value, int | float):
-        return _find_bound(rules, value)
-    return ""
-
-
-DESCRIPTIONS = {
-    str: "a string",
-    int: "an integer",
-    float: "a number",
-    bool: "True or False",
-    tuple: "a tuple of numbers",
-}
-
-
-def _find_bound(rules: Mapping[str, Any], value: float) -> str:
-    """Returns which bounds a number exceeds, or ""."""
-    low, high, above, below = (rules[n] for n in ("low", "high", "above", "below"))
-    inside = (
-        abs(value) <= sys.float_info.max  # also of an integer too large for a float
-        and (low is None or value >= low)
-        and (high is None or value <= high)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    if inside:
-        return ""
-    words = [
-        *([f"at least {low:,}"] if low is not None else []),
-        *([f"above {above:,}"] if above is not None else []),
-        *([f"at most {high:,}"] if high is not None else []),
-        *([f"below {below:,}"] if below is not None else []),
-    ]
-    return f"it must be {' and '.join(words) or 'finite'}"
 
 
 def _make_section(

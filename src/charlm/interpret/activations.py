@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charlm.config import CUSTOM
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.model.lm import LanguageModel, cached_by_config, observe
+from charlm.options import CUSTOM
 
 PyTree = Any
 Model = tuple[LanguageModel, PyTree, Vocab]

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from charlm.config import TrainConfig, check_options
+from charlm.config import TrainConfig
 from charlm.data.streams import Batch
+from charlm.options import check_options
 from charlm.training.step import StepMetrics, TrainState, reset_carry
 
 PyTree = Any

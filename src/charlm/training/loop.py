@@ -9,10 +9,11 @@ from typing import Any
 import jax
 import optax
 
-from charlm.config import CUSTOM, RunConfig
+from charlm.config import RunConfig
 from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, resolve_dtype
+from charlm.options import CUSTOM
 from charlm.training import resume
 from charlm.training.build import Run, build_run, describe_run
 from charlm.training.guard import make_guarded_step

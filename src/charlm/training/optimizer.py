@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from charlm.config import CUSTOM, OptimConfig, check_options
+from charlm.config import OptimConfig
 from charlm.errors import UserError
+from charlm.options import CUSTOM, check_options
 
 DEFAULTS = OptimConfig()
 
