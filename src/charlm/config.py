@@ -3,15 +3,14 @@
 From these dataclasses come the ml_collections config that `configs/*.py` start from and
 that `--config.model.layers=3` overrides, the checks of values, the text of `--help`,
 the check of a workdir's config.json, and which options may change when a run is
-resumed. To add an option, add a field here and use it. What an option is stands in
-`options.py`.
+resumed. To add an option, add a field here and use it.
 """
 
 import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import ml_collections
 
@@ -19,8 +18,6 @@ from charlm.errors import UserError
 from charlm.options import CUSTOM, MAX_COUNT, check_section, option, options
 
 MAX_WIDTH = 10_000_000  # features: more is beyond any machine's memory
-
-Section = TypeVar("Section")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +180,7 @@ class RunConfig:
     @classmethod
     def from_dict(
         cls,
-        config: Mapping[str, Any] | ml_collections.ConfigDict,
+        config: "Mapping[str, Any] | ml_collections.ConfigDict | RunConfig",
         *,
         strict: bool = True,
     ) -> "RunConfig":
@@ -199,19 +196,7 @@ class RunConfig:
         """
         if isinstance(config, ml_collections.ConfigDict):
             config = config.to_dict()
-        values = dict(upgrade(config))
-        sections: dict[str, Any] = {
-            f.name: f.type for f in dataclasses.fields(cls) if f.name != "seed"
-        }
-        for name, section in sections.items():
-            values[name] = _make_section(
-                section, name, values.get(name, {}), strict or name == "model"
-            )
-        for name in {*values} - {"seed", *sections}:
-            if strict:
-                raise UserError(describe_unknown(name))
-            del values[name]
-        return cls(**values)
+        return _make_section(cls, "", config, strict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns nested plain values, as config.json has them."""
@@ -222,39 +207,40 @@ class RunConfig:
         return json.loads(json.dumps(config))
 
 
-def _make_section(
-    section: type[Section], name: str, values: Any, strict: bool
-) -> Section:
+def _make_section(section: type, name: str, values: Any, strict: bool) -> Any:
+    """Returns a dataclass of options, and of sections of options, from their values."""
     if isinstance(values, section):
         return values
     if not isinstance(values, Mapping):
         raise UserError(f"{name} is {values!r}; it must be a section of options")
-    known = {field.name for field in options(section)}
-    for key in sorted({*values} - known):
-        if strict:
-            raise UserError(describe_unknown(f"{name}.{key}"))
-    chosen = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in values.items()
-        if key in known
-    }
+    if name == "model":
+        values, strict = _upgrade(values), True
+    prefix = f"{name}." if name else ""
+    types = {field.name: field.type for field in dataclasses.fields(section)}
+    types.pop("vocab_size", None)  # the text decides it
+    unknown = sorted({*values} - {*types})
+    if unknown and strict:
+        raise UserError(describe_unknown(f"{prefix}{unknown[0]}"))
+    known = {key: values[key] for key in types if key in values}
+    for key, value in known.items():
+        if dataclasses.is_dataclass(types[key]):
+            known[key] = _make_section(types[key], key, value, strict)
+        elif isinstance(value, list):
+            known[key] = tuple(value)
     try:
-        return section(**chosen)
+        return section(**known)
     except UserError as error:
-        raise UserError(f"{name}.{error}") from error
+        raise UserError(f"{prefix}{error}") from error
 
 
-def upgrade(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns a config of an earlier release with today's names."""
-    model = config.get("model")
-    if not isinstance(model, Mapping):
-        return config
+def _upgrade(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the options of a model of an earlier release with today's names."""
     model = dict(model)
     if "initialiser" in model:
         model["initializer"] = model.pop("initialiser")
     if model.get("dtype") == "tf32":
         model |= {"dtype": "float32", "precision": "tf32"}
-    return {**config, "model": model}
+    return model
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -266,39 +252,31 @@ def default_config() -> ml_collections.ConfigDict:
 
 def use_adamw(config: Any) -> None:
     """Sets AdamW with a cosine to zero, which trains small nets fastest here."""
-    config.optim.name = "adamw"
-    config.optim.learning_rate = 4e-3
-    config.optim.weight_decay = 0.05
-    config.optim.clip = 1.0
-    config.optim.clip_by = "norm"
-    config.optim.schedule = "cosine"
-    config.optim.warmup = 50
-    config.optim.decay = 0.0
+    config.optim.update(name="adamw", learning_rate=4e-3, weight_decay=0.05)
+    config.optim.update(clip=1.0, clip_by="norm")
+    config.optim.update(schedule="cosine", warmup=50, decay=0.0)
 
 
 def text_config() -> ml_collections.ConfigDict:
     """Returns settings that do well on a megabyte or so of most texts."""
     config: Any = default_config()
     config.data.split = (0.9, 0.1, 0.0)
-    config.model.features = 256
-    config.model.embedding = 64
+    config.model.update(features=256, embedding=64, dropout=0.2)
     config.model.initializer = "torch_rnn"
-    config.model.dropout = 0.2
     use_adamw(config)
-    config.train.batch_size = 32
-    config.train.epochs = 20.0
-    config.train.seq_length = 64
+    config.train.update(batch_size=32, seq_length=64, epochs=20.0)
     config.train.sample_temperature = 0.8
     return config
 
 
 def list_options() -> dict[str, dataclasses.Field]:
     """Returns every option by its full name, as "model.layers"."""
-    fields = {field.name: field for field in options(RunConfig)}
-    for section in dataclasses.fields(RunConfig):
-        if dataclasses.is_dataclass(section.type):
-            for field in options(section.type):
-                fields[f"{section.name}.{field.name}"] = field
+    fields = {}
+    for field in dataclasses.fields(RunConfig):
+        if dataclasses.is_dataclass(field.type):
+            fields |= {f"{field.name}.{f.name}": f for f in options(field.type)}
+        else:
+            fields[field.name] = field
     return fields
 
 
@@ -306,10 +284,8 @@ def list_free_options(config: RunConfig) -> set[str]:
     """Returns the options that may change when a run of this config is resumed."""
     free = {name for name, field in list_options().items() if field.metadata["free"]}
     # A cosine ends at the last step: to move that would be another run.
-    fixed = (
-        {"train.steps", "train.epochs"} if config.optim.schedule == "cosine" else set()
-    )
-    return free - fixed
+    cosine = config.optim.schedule == "cosine"
+    return free - ({"train.steps", "train.epochs"} if cosine else set())
 
 
 def describe_options() -> str:
@@ -325,49 +301,32 @@ def describe_options() -> str:
 
 
 # What other frameworks call our options.
+NAMES_ELSEWHERE = {
+    "optim.learning_rate": "lr",
+    "optim.clip": "grad_clip",
+    "optim.rms_decay": "decay_rate",
+    "optim.decay": "lr_decay",
+    "optim.name": "optimizer",
+    "optim.weight_decay": "wd",
+    "optim.warmup": "warmup_steps",
+    "model.features": "hidden hidden_size hidden_units rnn_size width units",
+    "model.layers": "num_layers n_layers depth",
+    "model.cell": "rnn_type model",
+    "model.embedding": "embed embedding_size wordvec_size",
+    "model.dropout": "drop",
+    "train.seq_length": "bptt sequence_length seq_len context",
+    "train.batch_size": "batch bs",
+    "train.epochs": "max_epochs num_epochs",
+    "train.steps": "num_steps max_steps max_iters iterations",
+    "train.sample_temperature": "temperature",
+    "train.checkpoint_every": "save_every",
+    "train.eval_every": "eval_interval",
+    "data.path": "file input text",
+    "data.corpus": "dataset",
+    "seed": "random_seed",
+}
 SYNONYMS = {
-    "lr": "optim.learning_rate",
-    "grad_clip": "optim.clip",
-    "decay_rate": "optim.rms_decay",
-    "lr_decay": "optim.decay",
-    "optimizer": "optim.name",
-    "wd": "optim.weight_decay",
-    "warmup_steps": "optim.warmup",
-    "hidden": "model.features",
-    "hidden_size": "model.features",
-    "hidden_units": "model.features",
-    "rnn_size": "model.features",
-    "width": "model.features",
-    "units": "model.features",
-    "num_layers": "model.layers",
-    "n_layers": "model.layers",
-    "depth": "model.layers",
-    "rnn_type": "model.cell",
-    "model": "model.cell",
-    "embed": "model.embedding",
-    "embedding_size": "model.embedding",
-    "wordvec_size": "model.embedding",
-    "drop": "model.dropout",
-    "bptt": "train.seq_length",
-    "sequence_length": "train.seq_length",
-    "seq_len": "train.seq_length",
-    "context": "train.seq_length",
-    "batch": "train.batch_size",
-    "bs": "train.batch_size",
-    "max_epochs": "train.epochs",
-    "num_epochs": "train.epochs",
-    "num_steps": "train.steps",
-    "max_steps": "train.steps",
-    "max_iters": "train.steps",
-    "iterations": "train.steps",
-    "temperature": "train.sample_temperature",
-    "save_every": "train.checkpoint_every",
-    "eval_interval": "train.eval_every",
-    "file": "data.path",
-    "input": "data.path",
-    "text": "data.path",
-    "dataset": "data.corpus",
-    "random_seed": "seed",
+    word: name for name in NAMES_ELSEWHERE for word in NAMES_ELSEWHERE[name].split()
 }
 
 
@@ -400,9 +359,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns {"model.layers": 2, ...} of a nested config."""
     leaves: dict[str, Any] = {}
     for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{name}.")
-        else:
-            leaves[name] = value
+        nested = isinstance(value, Mapping)
+        leaves |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
     return leaves

@@ -1,49 +1,52 @@
 """What an option is: a field of a dataclass with a meaning, bounds and choices."""
 
 import dataclasses
+import operator
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from charlm.errors import UserError
 
 MAX_COUNT = 2**31 - 1  # what an int32 holds
 CUSTOM = "custom"  # in config.json, an object that only its user has
+BOUNDS = {
+    "low": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "high": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+DESCRIPTIONS = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "True or False",
+    tuple: "a tuple of numbers",
+}
 
 
 def option(
     default: Any,
     about: str,
     *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
     choices: tuple[str, ...] = (),
     free: bool = False,
+    **bounds: float,
 ) -> Any:
     """Returns a dataclass field that is an option.
 
     Args:
       default: the value of a run that does not set it; it tells the type as well.
       about: what it means, in a sentence.
-      low: the smallest value; a count's is 0 where nothing else is said.
-      high: the largest value.
-      above: a number below all values.
-      below: a number above all values.
       choices: of a string.
       free: whether it may change when a run is resumed.
+      **bounds: of a number, by the names of BOUNDS; an integer's are 0 and MAX_COUNT
+        where nothing else is said.
     """
     if type(default) is int:
-        low, high = (
-            low if low is not None else 0,
-            high if high is not None else MAX_COUNT,
-        )
-    bounds = {"low": low, "high": high, "above": above, "below": below}
-    return dataclasses.field(
-        default=default,
-        metadata={"about": about, "choices": choices, "free": free, **bounds},
-    )
+        bounds = {"low": 0, "high": MAX_COUNT} | bounds
+    rules = {"about": about, "choices": choices, "free": free, "bounds": bounds}
+    return dataclasses.field(default=default, metadata=rules)
 
 
 def options(section: Any) -> Iterator[dataclasses.Field]:
@@ -66,51 +69,30 @@ def check_options(section: type, **values: Any) -> None:
     """
     fields = {field.name: field for field in options(section)}
     for name, value in values.items():
-        problem = _find_problem(fields[name], value)
-        if problem:
+        field, choices = fields[name], fields[name].metadata["choices"]
+        if not _has_type(value, field.type):
+            problem = f"it must be {DESCRIPTIONS[type(field.default)]}"
             raise UserError(f"{name} is {value!r}; {problem}")
+        if choices and isinstance(value, str) and value not in (*choices, CUSTOM):
+            problem = f"choose one of {', '.join(choices)}"
+            raise UserError(f"{name} is {value!r}; {problem}")
+        if isinstance(value, int | float):
+            check_number(name, value, **field.metadata["bounds"])
 
 
-def _find_problem(field: dataclasses.Field, value: Any) -> str:
-    """Returns what is wrong with a value, or ""."""
-    rules = field.metadata
-    expected: Any = field.type
-    if not isinstance(value, expected) or (type(value) is bool) != (field.type is bool):
-        if not (field.type is float and type(value) is int):
-            return f"it must be {DESCRIPTIONS[type(field.default)]}"
-    if rules["choices"] and isinstance(value, str) and value != CUSTOM:
-        if value not in rules["choices"]:
-            return f"choose one of {', '.join(rules['choices'])}"
-    if isinstance(value, int | float):
-        return _find_bound(rules, value)
-    return ""
+def _has_type(value: Any, expected: Any) -> bool:
+    if type(value) is int and expected is float:
+        return True
+    return isinstance(value, expected) and (type(value) is bool) == (expected is bool)
 
 
-DESCRIPTIONS = {
-    str: "a string",
-    int: "an integer",
-    float: "a number",
-    bool: "True or False",
-    tuple: "a tuple of numbers",
-}
-
-
-def _find_bound(rules: Mapping[str, Any], value: float) -> str:
-    """Returns which bounds a number exceeds, or ""."""
-    low, high, above, below = (rules[n] for n in ("low", "high", "above", "below"))
-    inside = (
-        abs(value) <= sys.float_info.max  # also of an integer too large for a float
-        and (low is None or value >= low)
-        and (high is None or value <= high)
-        and (above is None or value > above)
-        and (below is None or value < below)
+def check_number(name: str, value: float, **bounds: float) -> None:
+    """Raises UserError for a number that is not finite, or outside the BOUNDS."""
+    finite = abs(value) <= sys.float_info.max  # also an int too large for a float
+    rules = [(*BOUNDS[key], bounds[key]) for key in BOUNDS if key in bounds]
+    if finite and all(holds(value, bound) for holds, _, bound in rules):
+        return
+    words = [f"{word} {bound:,}" for _, word, bound in rules]
+    raise UserError(
+        f"{name} is {value!r}; it must be {' and '.join(words) or 'finite'}"
     )
-    if inside:
-        return ""
-    words = [
-        *([f"at least {low:,}"] if low is not None else []),
-        *([f"above {above:,}"] if above is not None else []),
-        *([f"at most {high:,}"] if high is not None else []),
-        *([f"below {below:,}"] if below is not None else []),
-    ]
-    return f"it must be {' and '.join(words) or 'finite'}"
