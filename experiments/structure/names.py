@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from charlm.errors import UserError
-from charlm.evaluation.kneser_ney import KneserNey, kneser_ney, nats_of_each
+from charlm.evaluation.kneser_ney import KneserNey, kneser_ney, nats_by_context
 
 CONTEXT = 4  # characters before the one that is predicted
 QUANTILE = 0.95  # the share of real names that is pronounceable
@@ -75,5 +75,6 @@ def _compute_nats(
     """Returns the mean nats of the characters of each name and of its first end."""
     lengths = np.asarray([len(name) for name in names], np.int64)
     ends = np.cumsum(lengths + CONTEXT)
-    sums = np.concatenate([[0], np.cumsum(nats_of_each(model, _encode(names, codes)))])
+    *_, nats = nats_by_context(model, _encode(names, codes))
+    sums = np.concatenate([[0], np.cumsum(nats)])
     return (sums[ends + 1] - sums[ends - lengths]) / (lengths + 1)

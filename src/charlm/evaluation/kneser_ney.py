@@ -11,47 +11,46 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from charlm.errors import UserError
-from charlm.evaluation.ngrams import NGrams, count_ngrams, find, places
+from charlm.evaluation.ngrams import NGrams, count_ngrams
 
 
-class Shares(NamedTuple):
-    """What the stretches of one length say: p = share + left * p of the level below.
+class Smoothed(NamedTuple):
+    """The smoothed n-grams of one order.
 
-    Both have one entry more, the last, which the place -1 of the unseen picks.
+    p(symbol | context) = discounted + backoff_weight * p(symbol | shorter context).
+    Both arrays have one entry more, the last, which the index -1 of the unseen picks.
 
     Attributes:
-      share: of each stretch: its discounted count by the count of its context; 0 of
+      discounted: of each n-gram, its discounted count by the count of its context; 0 of
         the unseen.
-      left: of each context, in the level below: what the discounts took from it. 1
-        where nothing followed it, and of the unseen: the level below says all.
+      backoff_weights: of each context, in the level below, what the discounts took from
+        it. 1 where nothing followed it, and of the unseen.
     """
 
-    share: Float[np.ndarray, " g+1"]
-    left: Float[np.ndarray, " c+1"]
+    discounted: Float[np.ndarray, " g+1"]
+    backoff_weights: Float[np.ndarray, " c+1"]
 
 
 class KneserNey(NamedTuple):
-    """A model of the text that was counted.
+    """A model of the text that was counted, and of each shorter context.
 
     Attributes:
-      ngrams: which stretches there are.
-      longest: longest[m] from the counts of stretches of m + 1 symbols, for the model
-        whose contexts have m symbols.
+      ngrams: which n-grams there are.
+      highest: highest[m] from the counts of m + 1 symbols, for the model whose longest
+        contexts have m symbols.
       lower: lower[m] from their continuation counts (the distinct symbols that stand
         before them), for the models whose contexts are longer.
     """
 
     ngrams: NGrams
-    longest: tuple[Shares, ...]
-    lower: tuple[Shares, ...]
+    highest: tuple[Smoothed, ...]
+    lower: tuple[Smoothed, ...]
 
 
 def kneser_ney(
     ids: Integer[np.ndarray, " n"], *, vocab_size: int, context: int
 ) -> KneserNey:
-    """The model of a text that predicts a symbol from the `context` before it.
-
-    It holds the models of all shorter contexts too: see `losses`.
+    """Returns the model of a text that predicts a symbol from the `context` before it.
 
     Args:
       ids: the text; may be memory-mapped.
@@ -62,20 +61,20 @@ def kneser_ney(
       UserError: an empty text, an id out of range, or a negative context.
     """
     ngrams = count_ngrams(ids, vocab_size=vocab_size, context=context)
-    levels = ngrams.levels
-    contexts = [1, *(len(level.keys) for level in levels)]
-    longest, lower = [], []
-    for m, level in enumerate(levels):
-        context_of = level.keys // vocab_size
-        longest.append(_shares(level.counts, context_of, contexts[m]))
+    highest, lower, num_contexts = [], [], 1
+    for m, level in enumerate(ngrams.levels):
+        contexts = level.keys // vocab_size
+        highest.append(_smooth(level.counts, contexts, num_contexts))
         if m < context:
-            before = np.bincount(levels[m + 1].suffixes, minlength=len(level.keys))
-            lower.append(_shares(before, context_of, contexts[m]))
-    return KneserNey(ngrams, tuple(longest), tuple(lower))
+            preceding = ngrams.levels[m + 1].suffixes
+            continuations = np.bincount(preceding, minlength=len(level.keys))
+            lower.append(_smooth(continuations, contexts, num_contexts))
+        num_contexts = len(level.keys)
+    return KneserNey(ngrams, tuple(highest), tuple(lower))
 
 
-def score(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> float:
-    """The nats per character of a text, with the model's longest context.
+def losses(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+    """Returns the nats per character of a text by the model of each context, from 0 on.
 
     Every character is counted and is given those of this text before it, as many as
     the context has: the first is given none.
@@ -83,110 +82,56 @@ def score(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> float:
     Raises:
       UserError: an empty text, or an id out of range.
     """
-    return float(losses(model, ids)[-1])
-
-
-def losses(model: KneserNey, ids: Integer[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
-    """nats[m]: what `score` is of the models with contexts of m symbols, in one go.
-
-    Raises:
-      UserError: an empty text, or an id out of range.
-    """
     return np.asarray([nats.mean() for nats in nats_by_context(model, ids)])
-
-
-def nats_of_each(
-    model: KneserNey, ids: Integer[np.ndarray, " n"]
-) -> Float[np.ndarray, " n"]:
-    """The nats of each character, of which `score` is the mean.
-
-    Raises:
-      UserError: an empty text, or an id out of range.
-    """
-    *_, nats = nats_by_context(model, ids)
-    return nats
 
 
 def nats_by_context(
     model: KneserNey, ids: Integer[np.ndarray, " n"]
 ) -> Iterator[Float[np.ndarray, " n"]]:
-    """The nats of each character by the model of each context, shortest first.
+    """Yields the nats of each character by the model of each context, shortest first.
 
     Raises:
       UserError: an empty text, or an id out of range.
     """
     if not len(ids):
         raise UserError("the text to score is empty; give 1 character or more")
-    found = places(model.ngrams, ids)
-    for p in _interpolated(model, found[:-1, :-1], found[1:, 1:]):
-        yield -np.log(p)
-
-
-def probabilities(
-    model: KneserNey, context_ids: Integer[np.ndarray, " n"]
-) -> Float[np.ndarray, " v"]:
-    """p[v] of each symbol after a context, seen or not; they sum to 1.
-
-    Args:
-      model: of which the longest context counts.
-      context_ids: what stands before, of any length.
-
-    Raises:
-      UserError: an id is out of range.
-    """
-    tail = context_ids[max(len(context_ids) - len(model.lower), 0) :]
-    symbols = np.arange(model.ngrams.vocab_size)
-    # contexts[m, v]: the same for every symbol.
-    contexts = np.repeat(places(model.ngrams, tail)[:-1, -1:], len(symbols), axis=1)
-    grams = np.stack(
-        [find(model.ngrams, m + 1, of, symbols) for m, of in enumerate(contexts)]
-    )
-    *_, p = _interpolated(model, contexts, grams)
-    return p
-
-
-def _interpolated(
-    model: KneserNey, contexts: Int[np.ndarray, "m n"], grams: Int[np.ndarray, "m n"]
-) -> Iterator[Float[np.ndarray, " n"]]:
-    """The probability of n symbols by the model of each context, shortest first.
-
-    Args:
-      model: the model.
-      contexts: places of the m symbols before each; -1 if they were never seen.
-      grams: places of these with the symbol itself.
-    """
-    below = np.full(grams.shape[1], 1 / model.ngrams.vocab_size)
-    for m, longest in enumerate(model.longest):
-        yield longest.share[grams[m]] + longest.left[contexts[m]] * below
+    indices = model.ngrams.index_contexts(ids)
+    contexts, grams = indices[:-1, :-1], indices[1:, 1:]
+    p_lower = np.full(len(ids), 1 / model.ngrams.vocab_size)
+    for m, highest in enumerate(model.highest):
+        yield -np.log(_interpolate(highest, grams[m], contexts[m], p_lower))
         if m < len(model.lower):
-            lower = model.lower[m]
-            below = lower.share[grams[m]] + lower.left[contexts[m]] * below
+            p_lower = _interpolate(model.lower[m], grams[m], contexts[m], p_lower)
 
 
-def _shares(counts, context_of, contexts: int) -> Shares:
-    """The shares of stretches with these counts, whose contexts are so many."""
+def _interpolate(smoothed: Smoothed, grams, contexts, p_lower):
+    return smoothed.discounted[grams] + smoothed.backoff_weights[contexts] * p_lower
+
+
+def _smooth(counts, contexts, num_contexts: int) -> Smoothed:
+    """Returns n-grams smoothed by their counts; contexts[g] are indices."""
     taken = discounts(counts)[np.minimum(counts, 3)]
-    totals = np.bincount(context_of, weights=counts, minlength=contexts)
-    left = np.bincount(context_of, weights=taken, minlength=contexts)
+    totals = np.bincount(contexts, weights=counts, minlength=num_contexts)
+    taken_by_context = np.bincount(contexts, weights=taken, minlength=num_contexts)
     # Continuation counts may all be 0: of what only the text's beginning has.
-    seen = np.maximum(totals, 1)
-    share = (counts - taken) / seen[context_of]
-    left = np.where(totals > 0, left / seen, 1)
-    return Shares(np.append(share, 0.0), np.append(left, 1.0))
+    divisors = np.maximum(totals, 1)
+    discounted = (counts - taken) / divisors[contexts]
+    weights = np.where(totals > 0, taken_by_context / divisors, 1)
+    return Smoothed(np.append(discounted, 0.0), np.append(weights, 1.0))
 
 
 def discounts(counts: Int[np.ndarray, " g"]) -> Float[np.ndarray, "4"]:
-    """What is taken off counts of 0, 1, 2, and 3 or more.
+    """Returns the discounts of counts of 0, 1, 2, and 3 or more.
 
     Chen and Goodman's, from how many counts are 1, 2, 3 and 4. A small text may have
     none of these: where a discount is not defined, or not above 0, which would leave
     nothing to what was never seen, it is half the count, as in KenLM's fallback.
     """
     n = np.bincount(np.minimum(counts, 5), minlength=6)
-    taken = np.asarray([0, 0.5, 1, 1.5])
+    d = np.asarray([0, 0.5, 1, 1.5])
     if n[1] and n[2]:
         y = n[1] / (n[1] + 2 * n[2])
         for k in (1, 2, 3):
-            if n[k] and (chosen := k - (k + 1) * y * n[k + 1] / n[k]) > 0:
-                taken[k] = chosen
-    return taken
+            if n[k] and (discount := k - (k + 1) * y * n[k + 1] / n[k]) > 0:
+                d[k] = discount
+    return d

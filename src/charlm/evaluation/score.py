@@ -55,30 +55,27 @@ def score(
 ) -> Score:
     """Returns the score of a text.
 
-    Stateful (window 0): the text is read as `streams` contiguous stretches side by
-    side, each from the zero carry, which is then handed on to its end; with one stream
-    the whole text is one reading. In windows (nanoGPT's protocol): stretches of
-    `window` characters, each from the zero carry, `streams` of them at a time.
+    The text is read in contiguous stretches, each from the zero carry, which is then
+    handed on to its end.
 
     Args:
-      lm: the model.
-      params: its parameters.
+      lm, params: the model.
       ids: ids[n] of the text, n at least 2; may be memory-mapped.
-      streams: stretches read side by side.
+      streams: stretches read side by side; with 1 the whole text is one reading.
       seq_length: characters a dispatch, at least: an accelerator reads as many as its
         memory allows. The score does not depend on it.
-      window: characters of a window; 0 is stateful.
+      window: characters of a stretch (nanoGPT's protocol), `streams` at a time; 0 cuts
+        the text into `streams` stretches.
 
     Raises:
       UserError: the text has fewer than 2 characters.
     """
-    total = _count_characters(ids)
+    starts, ends = _split(ids, streams)
+    total = len(ids) - 1
     if window:
         starts = np.arange(0, total, window)
         ends = np.minimum(starts + window, total)
         seq_length = min(seq_length, window)
-    else:
-        starts, ends = _split(total, streams)
     nats, width = np.zeros(len(starts)), min(streams, len(starts))
     for first in range(0, len(starts), width):
         rows = slice(first, first + width)
@@ -112,7 +109,7 @@ def compute_log_probabilities(
     Raises:
       UserError: the text has fewer than 2 characters.
     """
-    starts, ends = _split(_count_characters(ids), streams)
+    starts, ends = _split(ids, streams)
     log_p = np.zeros(len(ids) - 1, np.float32)
     windows = _read(lm, params, ids, starts, ends, len(starts), seq_length)
     for positions, nats, _ in windows:
@@ -121,23 +118,14 @@ def compute_log_probabilities(
     return log_p
 
 
-def _count_characters(ids) -> int:
-    """Returns how many characters of a text are scored.
-
-    Raises:
-      UserError: none.
-    """
+def _split(ids, streams: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the starts and ends of `streams` stretches, or fewer of a tiny text."""
     if len(ids) < 2:
         raise UserError(
             f"the text to score has {len(ids)} characters; a score needs 2 or more"
         )
-    return len(ids) - 1
-
-
-def _split(total: int, streams: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the starts and ends of `streams` stretches, or fewer of a tiny text."""
-    count = min(streams, total)
-    bounds = np.arange(count + 1) * total // count
+    count = min(streams, len(ids) - 1)
+    bounds = np.arange(count + 1) * (len(ids) - 1) // count
     return bounds[:-1], bounds[1:]
 
 
