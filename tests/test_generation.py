@@ -177,7 +177,7 @@ def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
     text = _TextDecoder(vocab, "abc")
     said = [text.add(vocab.encode(piece)) for piece in ("a", "b", "ab", "a", "b")]
     assert said == ["", "", "ab", "ab", ""]
-    assert text.finish() == "ab"
+    assert text.add([], final=True) == "ab"
 
 
 def test_bytes_become_text_once_they_are_whole():
@@ -186,7 +186,7 @@ def test_bytes_become_text_once_they_are_whole():
     text = _TextDecoder(vocab, "")
     said = [text.add(vocab.encode(data[n : n + 1])) for n in range(5)]
     assert said == ["", "é", "", "", "→"]
-    assert text.add(vocab.encode(data[:1])) + text.finish() == "\ufffd"
+    assert text.add(vocab.encode(data[:1])) + text.add([], final=True) == "\ufffd"
 
 
 @pytest.mark.parametrize(

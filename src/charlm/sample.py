@@ -4,6 +4,7 @@ Writes text with the model of a workdir, as it is drawn.
 """
 
 import io
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -39,11 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def sample(values: flags.FlagValues) -> None:
     """Writes what the flags ask for to standard output."""
-    from charlm.generation.generate import (
-        SamplingParams,
-        generate_batch,
-        generate_stream,
-    )
+    from charlm.generation.generate import generate_batch, generate_stream
+    from charlm.generation.sampler import SamplingParams
     from charlm.model.jax_setup import configure_jax
     from charlm.workdir.model_files import load_model, read_config
 
@@ -66,17 +64,11 @@ def sample(values: flags.FlagValues) -> None:
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # and not a notebook's
         sys.stdout.reconfigure(encoding="utf-8", newline="")
-    prompt_text = ""
-    if prompt:
-        ids = model.vocab.encode(prompt, what="the prompt")
-        prompt_text = model.vocab.decode(ids)
+    prompt_text = model.vocab.decode(model.vocab.encode(prompt, what="the prompt"))
     if not values.json and values.samples == 1:
         chunks = generate_stream(model, prompt, **options)
-        sys.stdout.write(prompt_text)
-        for chunk in chunks:
-            sys.stdout.write(chunk)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
+        for chunk in itertools.chain([prompt_text], chunks, ["\n"]):
+            print(chunk, end="", flush=True)
         return
     texts = generate_batch(model, prompt, num_samples=values.samples, **options)
     if values.json:

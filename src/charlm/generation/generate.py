@@ -2,7 +2,7 @@
 
 import codecs
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.errors import UserError
 from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
 from charlm.model.lm import LanguageModel, cached_by_config
+from charlm.options import MAX_COUNT, check_number
 
 PyTree = Any
 Model = tuple[LanguageModel, PyTree, Vocab]
@@ -83,17 +83,12 @@ def generate_stream(
 ) -> Iterator[str]:
     """Returns an iterator over the text of `generate`, in chunks, as they are drawn.
 
-    What may turn out to be the beginning of `stop` is held back until it is known not
-    to be.
+    What may be the beginning of `stop` is held back until it is known not to be.
 
     Args:
-      model: (lm, params, vocab).
-      prompt: what the model reads first.
       length: characters to draw; None never ends, and memory does not grow.
-      sampling: temperature, top_k, top_p.
-      seed: of the draws.
-      stop: the text ends before this.
       chunk: characters drawn between two chunks, at most 256.
+      model, prompt, sampling, seed, stop: as in `generate`.
 
     Raises:
       UserError: the prompt has unseen characters, or a value is impossible.
@@ -116,10 +111,9 @@ def _generate_chunks(
         keys = jax.vmap(jax.random.fold_in, (None, 0))(
             jax.random.key(seed), jnp.arange(num_samples)
         )
+        temperature, top_k, top_p = sampling
         options = SamplingParams(
-            jnp.float32(sampling.temperature),
-            jnp.int32(sampling.top_k),
-            jnp.float32(sampling.top_p),
+            jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
         )
         params_here = jax.device_put(params, jax.local_devices()[0])
         state = sampler.prefill(params_here, prompt_ids, num_samples)
@@ -131,7 +125,7 @@ def _generate_chunks(
             state, ids = sampler.decode(weights, state, keys, options, count)
             rows = np.asarray(ids)[:count].T
             yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
-        rest = [text.finish() for text in texts]
+        rest = [text.add([], final=True) for text in texts]
         if any(rest):
             yield rest
 
@@ -147,32 +141,21 @@ class _TextDecoder:
         self._pending = ""  # may be the beginning of the stop string
         self.ended = False
 
-    def add(self, ids: np.ndarray) -> str:
-        """Returns the text that the next ids[n] complete."""
+    def add(self, ids: Sequence[int] | np.ndarray, *, final: bool = False) -> str:
+        """Returns the text that the next ids[n] complete; if final, all the rest."""
         if self.ended:
             return ""
-        return self._release(self._decoder.decode(self._vocab.decode_bytes(ids)))
-
-    def finish(self) -> str:
-        """Returns what is left at the end."""
-        if self.ended:
-            return ""
-        rest = self._release(self._decoder.decode(b"", True))
-        rest, self._pending = rest + self._pending, ""
-        return rest
-
-    def _release(self, new: str) -> str:
-        text = self._pending + new
-        if not self._stop:
-            return text
-        before, stop, _ = text.partition(self._stop)
-        if stop:
-            self.ended, self._pending = True, ""
-            return before
-        sizes = range(min(len(self._stop) - 1, len(text)), 0, -1)
-        size = next((n for n in sizes if text.endswith(self._stop[:n])), 0)
-        self._pending = text[len(text) - size :]
-        return text[: len(text) - size]
+        new = self._decoder.decode(self._vocab.decode_bytes(ids), final)
+        text, self._pending = self._pending + new, ""
+        if self._stop and self._stop in text:
+            self.ended = True
+            return text[: text.index(self._stop)]
+        longest = 0 if final else min(len(self._stop) - 1, len(text))
+        for size in range(longest, 0, -1):
+            if text.endswith(self._stop[:size]):
+                self._pending = text[-size:]
+                return text[:-size]
+        return text
 
 
 def _encode_prompt(prompt: str | bytes, vocab: Vocab) -> np.ndarray:
@@ -183,24 +166,10 @@ def _encode_prompt(prompt: str | bytes, vocab: Vocab) -> np.ndarray:
 
 
 def _check(length, sampling, seed, num_samples, chunk) -> None:
-    temperature, top_k, top_p = sampling
-    problems = {
-        f"length is {length}; it must be 0 or more": length is None or length >= 0,
-        f"temperature is {temperature}; it must be from 0 (the likeliest) to 1e6": (
-            0 <= temperature <= 1e6
-        ),
-        f"top_k is {top_k}; it must be 0 (all) or more, and below 2^31": (
-            0 <= top_k < 2**31
-        ),
-        f"top_p is {top_p}; it must be above 0, and 1 at most": 0 < top_p <= 1,
-        f"seed is {seed}; it must be from 0 to 2^32 - 1": 0 <= seed < 2**32,
-        f"num_samples is {num_samples}; it must be from 1 to {MAX_SAMPLES:,}": (
-            1 <= num_samples <= MAX_SAMPLES
-        ),
-        f"chunk is {chunk}; it must be from 1 to {CHUNK_DRAWN}": (
-            1 <= chunk <= CHUNK_DRAWN
-        ),
-    }
-    for problem, valid in problems.items():
-        if not valid:
-            raise UserError(problem)
+    check_number("length", length or 0, low=0)
+    check_number("temperature", sampling.temperature, low=0, high=1e6)
+    check_number("top_k", sampling.top_k, low=0, high=MAX_COUNT)
+    check_number("top_p", sampling.top_p, above=0, high=1)
+    check_number("seed", seed, low=0, high=2**32 - 1)
+    check_number("num_samples", num_samples, low=1, high=MAX_SAMPLES)
+    check_number("chunk", chunk, low=1, high=CHUNK_DRAWN)

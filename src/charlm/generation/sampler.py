@@ -72,9 +72,7 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         def body(t, loop):
             return lm.step(params, loop[0], ids[t])
 
-        if get_platform() == "cpu":
-            return jax.lax.fori_loop(0, count, body, (carry, logits))
-        return _fold_without_waits(body, count, len(ids), (carry, logits))
+        return _fold(body, count, len(ids), (carry, logits))
 
     def prefill(params, prompt, num_samples):
         """Reads whole windows by unroll, and the rest of the prompt by step."""
@@ -98,16 +96,21 @@ def make_sampler(lm: LanguageModel) -> Sampler:
     def decode(weights, state, keys, sampling, count):
         uniforms = _uniforms(keys, state.position)
 
-        def draw(sample, t, loop):
-            packed, logits, drawn = loop
-            ids = sample(uniforms[t], logits, sampling)
-            packed, logits = fast_step.step(weights, packed, ids)
-            return packed, logits, drawn.at[t].set(ids)
+        def draw_all(loop, *, narrow):
+            def draw(t, loop):
+                packed, logits, drawn = loop
+                ids = sample_logits(uniforms[t], logits, sampling, narrow=narrow)
+                packed, logits = fast_step.step(weights, packed, ids)
+                return packed, logits, drawn.at[t].set(ids)
+
+            return _fold(draw, count, CHUNK_DRAWN, loop)
 
         drawn = jnp.zeros((CHUNK_DRAWN, len(keys)), jnp.int32)
         loop = (fast_step.pack_carry(state.carry), state.logits, drawn)
-        fold = _draw_on_cpu if get_platform() == "cpu" else _draw_on_accelerator
-        packed, logits, drawn = fold(draw, sampling, count, loop)
+        # The branch stands outside the loop: inside it is slow on a GPU.
+        branches = [functools.partial(draw_all, narrow=x) for x in (True, False)]
+        narrow = jnp.asarray((sampling.top_k > 0) | (sampling.top_p < 1))
+        packed, logits, drawn = jax.lax.cond(narrow, *branches, loop)
         position = state.position + count
         carry = fast_step.unpack_carry(packed)
         return SamplerState(carry, logits, position), drawn
@@ -115,34 +118,19 @@ def make_sampler(lm: LanguageModel) -> Sampler:
     return Sampler(jax.jit(fast_step.pack_params), prefill, decode)
 
 
-def _draw_on_cpu(draw, sampling, count, loop):
-    """Draws `count` characters, with branches for what `sampling` needs."""
-    body = functools.partial(draw, sample_logits)
-    return jax.lax.fori_loop(0, count, body, loop)
+def _fold(body, count, max_count, loop):
+    """Returns the loop's value after body(t, loop) for t from 0 to count - 1.
 
-
-def _draw_on_accelerator(draw, sampling, count, loop):
-    """Draws `count` characters, with one branch outside the loop."""
-
-    def draw_all(loop, *, narrow):
-        sample = functools.partial(sample_without_branches, narrow=narrow)
-        body = functools.partial(draw, sample)
-        return _fold_without_waits(body, count, CHUNK_DRAWN, loop)
-
-    branches = (functools.partial(draw_all, narrow=narrow) for narrow in (True, False))
-    return jax.lax.cond(_is_narrow(sampling), *branches, loop)
-
-
-def _fold_without_waits(body, count, max_count, loop):
-    """Runs `body` max_count times; those from `count` on change nothing.
-
-    A loop whose length is data makes the host of a GPU wait at each turn.
+    A loop whose length is data makes the host of a GPU wait at each turn: off the CPU
+    there are `max_count` turns, of which those from `count` on change nothing.
     """
 
     def run_if_active(t, loop):
         select = functools.partial(jnp.where, t < count)
         return jax.tree.map(select, body(t, loop), loop)
 
+    if get_platform() == "cpu":
+        return jax.lax.fori_loop(0, count, body, loop)
     return jax.lax.fori_loop(0, max_count, run_if_active, loop)
 
 
@@ -157,7 +145,11 @@ def _uniforms(keys, position):
 
 
 def sample_logits(
-    uniforms: Float[Array, " b"], logits: Float[Array, "b v"], sampling: SamplingParams
+    uniforms: Float[Array, " b"],
+    logits: Float[Array, "b v"],
+    sampling: SamplingParams,
+    *,
+    narrow: bool = True,
 ) -> Int[Array, " b"]:
     """Returns ids[b] drawn from the softmax of logits / temperature.
 
@@ -165,43 +157,14 @@ def sample_logits(
       uniforms: in [0, 1): the share of probability before the symbol that is drawn.
       logits: of each symbol.
       sampling: the options.
+      narrow: whether to look at top_k and top_p, which takes two sorts.
     """
-
-    def draw(logits):
-        logits = _scale(logits, sampling)
-        keep = jax.lax.cond(
-            _is_narrow(sampling),
-            lambda x: _keep_likeliest(x, sampling),
-            lambda x: jnp.ones(x.shape, bool),
-            logits,
-        )
-        return _invert_cdf(jnp.where(keep, jnp.exp(logits), 0), uniforms)
-
-    logits, positive = logits.astype(jnp.float32), jnp.asarray(sampling.temperature) > 0
-    return jax.lax.cond(positive, draw, _argmax, logits)
-
-
-def sample_without_branches(
-    uniforms: Float[Array, " b"],
-    logits: Float[Array, "b v"],
-    sampling: SamplingParams,
-    *,
-    narrow: bool,
-) -> Int[Array, " b"]:
-    """Returns what `sample_logits` does; `narrow`: whether top_k or top_p is set."""
     scaled = _scale(logits.astype(jnp.float32), sampling)
     p = jnp.exp(scaled)
     p = jnp.where(_keep_likeliest(scaled, sampling), p, 0) if narrow else p
+    likeliest = jnp.argmax(logits, axis=-1).astype(jnp.int32)
     positive = jnp.asarray(sampling.temperature) > 0
-    return jnp.where(positive, _invert_cdf(p, uniforms), _argmax(logits))
-
-
-def _is_narrow(sampling: SamplingParams) -> Array:
-    return jnp.asarray((sampling.top_k > 0) | (sampling.top_p < 1))
-
-
-def _argmax(logits):
-    return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    return jnp.where(positive, _invert_cdf(p, uniforms), likeliest)
 
 
 def _scale(logits, sampling: SamplingParams):
