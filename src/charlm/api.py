@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,7 @@ Config = RunConfig | ml_collections.ConfigDict | Mapping[str, Any]
 
 
 class Model(model_files.Model):
-    """A language model, its parameters and its vocabulary; it unpacks as these three.
-
-    Attributes:
-      lm: the LanguageModel.
-      params: its parameters.
-      vocab: its symbols.
-    """
+    """A language model, its parameters and vocabulary; it unpacks as these three."""
 
     __slots__ = ()
 
@@ -64,13 +58,10 @@ class Model(model_files.Model):
         Raises:
           UserError: a text has unseen characters, or fewer than 2.
         """
-        if isinstance(texts, str | bytes):
-            [nats] = self.score([texts])
-            return nats
-        results = [
-            score(self.lm, self.params, self.vocab.encode(text)) for text in texts
-        ]
-        return [result.nats_per_char * result.characters for result in results]
+        if not isinstance(texts, str | bytes):
+            return [self.score(text) for text in texts]
+        result = score(self.lm, self.params, self.vocab.encode(texts))
+        return result.nats_per_char * result.characters
 
     def show(self, text: str | bytes | np.ndarray, **options: Any) -> Page:
         """Returns the page of a text, which a notebook shows; see `charlm.show`."""
@@ -96,9 +87,8 @@ def load_model(
     Raises:
       UserError: no such workdir, or its checkpoint is missing or damaged.
     """
-    return Model(
-        *model_files.load_model(workdir, checkpoint=checkpoint, cell=cell, lm=lm)
-    )
+    model, _ = model_files.load(workdir, checkpoint, cell=cell, lm=lm)
+    return Model(*model)
 
 
 def fit(
@@ -138,7 +128,7 @@ def fit(
     if progress is True:
         reporter = make_reporter()
     try:
-        with catch_interrupt() as stops:
+        with catch_signals([signal.SIGINT]) as stops:
             run, state = start_run(
                 config,
                 workdir,
@@ -164,40 +154,43 @@ def make_config(text: str | os.PathLike | Config, **options: Any) -> RunConfig:
     Raises:
       UserError: there is no such text or option, or a value is impossible.
     """
-    if isinstance(text, RunConfig):
-        config = text.to_dict()
-        config["model"]["cell"] = text.model.cell
-    elif isinstance(text, str | os.PathLike):
-        config = text_config().to_dict()
+    if isinstance(text, str | os.PathLike):
         is_corpus = str(text) in SOURCES and not Path(text).exists()
-        config["data"]["corpus" if is_corpus else "path"] = str(text)
+        config: Any = text_config()
+        config.data["corpus" if is_corpus else "path"] = str(text)
     else:
-        config = RunConfig.from_dict(text)
-        return make_config(config, **options)
+        config = text
+    run = RunConfig.from_dict(config)
+    values = run.to_dict()
+    values["model"]["cell"] = run.model.cell  # may be an object
     for word, value in options.items():
         section, _, name = find_option(word).rpartition(".")
-        (config[section] if section else config)[name] = value
-    return RunConfig.from_dict(config)
+        (values[section] if section else values)[name] = value
+    return RunConfig.from_dict(values)
 
 
 @contextlib.contextmanager
-def catch_interrupt() -> Iterator[list[int]]:
-    """Gives a list that the first SIGINT is added to; the second one interrupts.
+def catch_signals(
+    numbers: Sequence[int],
+    stop: Callable[[int, list[int]], None] = lambda number, stops: stops.append(number),
+) -> Iterator[list[int]]:
+    """Gives a list, `stops`, and calls stop(number, stops) at the first such signal.
 
-    Outside the main thread, where Python handles no signals, the list stays empty.
+    A second one does what it did before, unless `stop` sets another handler. Outside
+    the main thread, where Python handles no signals, the list stays empty.
     """
     stops: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield stops
-        return
-    previous = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in numbers if is_main}
 
-    def stop(number, _):
-        stops.append(number)
-        signal.signal(signal.SIGINT, previous)
+    def catch(number, _):
+        signal.signal(number, handlers[number])
+        stop(number, stops)
 
-    signal.signal(signal.SIGINT, stop)
+    for number in handlers:
+        signal.signal(number, catch)
     try:
         yield stops
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -36,10 +36,7 @@ class DataConfig:
         (0.95, 0.05, 0.0), "train, valid and test: shares of the text, or exact sizes"
     )
     reset_probability: float = option(
-        0.02,
-        "how likely a stream is to start from the zero carry in any window",
-        low=0,
-        high=1,
+        0.02, "that a stream starts from the zero carry in any window", low=0, high=1
     )
     device_bytes: int = option(
         -1,
@@ -61,9 +58,7 @@ class ModelConfig:
     cell: str | tuple = option(
         "lstm", "the recurrent cell; gru is char-rnn's", choices=("lstm", "gru", "rnn")
     )
-    layers: int = option(
-        2, "recurrent layers, each reads the one below", low=1, high=1000
-    )
+    layers: int = option(2, "layers, each reads the one below", low=1, high=1000)
     features: int = option(128, "hidden width of each layer", low=1, high=MAX_WIDTH)
     embedding: int = option(
         0, "width of a learned embedding; 0 reads characters one-hot", high=MAX_WIDTH
@@ -147,7 +142,7 @@ class TrainConfig:
     )
     log_every: int = option(100, "steps between lines of training", low=1, free=True)
     eval_every: int = option(
-        1000, "steps between validation scores; 0: at the end only", free=True
+        1000, "steps between validations; 0: at the end", free=True
     )
     checkpoint_every: int = option(
         1000, "steps between checkpoints; 0: at the end only", free=True
@@ -216,7 +211,7 @@ def _make_section(section: type, name: str, values: Any, strict: bool) -> Any:
     if name == "model":
         values, strict = _upgrade(values), True
     prefix = f"{name}." if name else ""
-    types = {field.name: field.type for field in dataclasses.fields(section)}
+    types: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(section)}
     types.pop("vocab_size", None)  # the text decides it
     unknown = sorted({*values} - {*types})
     if unknown and strict:

@@ -11,16 +11,14 @@ from absl import flags
 
 from charlm.cli.app import run_app
 from charlm.errors import UserError
+from charlm.options import check_number
 
 FLAGS = {
     "workdir": ("", "directory of the training run"),
     "checkpoint": ("best", "best, latest, or a step"),
     "split": ("valid", "train, valid or test, of the run's own text"),
     "text": ("", "a file to score instead, whole"),
-    "streams": (
-        0,
-        "number of parallel streams, each from a zero state; 0: the batch size",
-    ),
+    "streams": (0, "streams read side by side from a zero state; 0: the batch size"),
     "window": (0, "score windows of this length without earlier context (nanoGPT)"),
     "json": (False, "one JSON object on standard output"),
 }
@@ -41,8 +39,8 @@ def evaluate(values: flags.FlagValues) -> None:
     configure_jax()
     if not values.workdir:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
-    if values.streams < 0 or values.window < 0:
-        raise UserError("--streams and --window must be at least 0")
+    check_number("--streams", values.streams, low=0)
+    check_number("--window", values.window, low=0)
     config = model_files.read_config(values.workdir)
     (lm, params, vocab), restored = model_files.load(values.workdir, values.checkpoint)
     ids = read_text(config.data, vocab, restored.notes, values.text, values.split)

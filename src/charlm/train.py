@@ -4,6 +4,8 @@ Trains a model as a config says, into a workdir; continues the run that the work
 holds, exactly. Any option can be set: --config.model.features=256
 """
 
+import itertools
+import os
 import re
 import shlex
 import signal
@@ -11,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
 from ml_collections import config_flags
 
 from charlm.cli.app import run_app
@@ -27,10 +28,7 @@ STOP_SIGNALS = [
 
 FLAGS = {
     "workdir": ("", "where the run lives; by default runs/NAME"),
-    "other_text": (
-        False,
-        "continue although the text is not the one the run started on",
-    ),
+    "other_text": (False, "continue on another text than the run started on"),
 }
 
 
@@ -38,71 +36,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the front door and returns its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     about = f"{__doc__}\noptions of the config, with their defaults:\n"
+    path, variant = split_config_flag(words)
 
     def define_config(values):
-        check_options_exist(words)
-        add_config_folder(words)
+        check_config_flags(words, path)
+        sys.path.append(str(Path(path).absolute().parent.parent))  # has `configs`
         config_flags.DEFINE_config_file(
             "config",
             None,
             "configs/NAME.py, or configs/NAME.py:VARIANT",
             flag_values=values,
-            lock_config=True,
             sys_argv=words,
         )
 
     def run(values):
-        return train(values, words)
+        if values.config is None:
+            raise UserError("--config is required, such as --config=configs/demo.py")
+        config = RunConfig.from_dict(values.config.to_dict())
+        name = Path(path).stem + (f"-{variant}" if variant else "")
+        workdir = Path(values.workdir or Path("runs", name))
+        return train(config, workdir, other_text=values.other_text)
 
     about += describe_options()
     return run_app(about, FLAGS, run, words, define_more=define_config)
 
 
-def train(values: flags.FlagValues, words: Sequence[str]) -> int:
-    """Trains what the flags say; returns the exit status."""
+def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
+    """Trains what a config says; returns the exit status."""
+    from charlm.api import catch_signals
     from charlm.model.jax_setup import configure_jax
     from charlm.training.loop import start_run
     from charlm.training.reporters import make_reporter
 
     configure_jax()
-    config = RunConfig.from_dict(get_config(values, words).to_dict())
-    workdir = Path(values.workdir or get_default_workdir(words))
-    stops: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    for number, handler in handlers.items():
-        if handler != signal.SIG_IGN:  # as nohup leaves SIGHUP
-            signal.signal(number, lambda number, _: stop_soon(number, stops))
     reporter = make_reporter()
+    # What is ignored stays so, as nohup leaves SIGHUP.
+    caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
     try:
-        run, state = start_run(
-            config,
-            workdir,
-            other_text=values.other_text,
-            reporter=reporter,
-            should_stop=lambda: bool(stops),
-        )
+        with catch_signals(caught, stop_soon) as stops:
+            run, state = start_run(
+                config,
+                workdir,
+                other_text=other_text,
+                reporter=reporter,
+                should_stop=lambda: bool(stops),
+            )
     finally:
         reporter.close()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     return report_end(int(state.step), run.steps, workdir, stops)
-
-
-def get_config(values: flags.FlagValues, words: Sequence[str]):
-    """Returns the config of the command line.
-
-    Raises:
-      UserError: there is none, or its file cannot be read.
-    """
-    config = values.config
-    if config is None:
-        raise UserError("--config is required, for example --config=configs/demo.py")
-    try:
-        config.lock()
-    except OSError as error:  # raised only when the config is read
-        path, _ = split_config_flag(words)
-        raise UserError(f"{path} cannot be read; is that the config's path?") from error
-    return config
 
 
 def report_end(step: int, steps: int, workdir: Path, stops: list[int]) -> int:
@@ -131,22 +112,10 @@ def stop_soon(number: int, stops: list[int]) -> None:
         signal.signal(other, signal.SIG_IGN if hangup else signal.SIG_DFL)
 
 
-def get_default_workdir(words: Sequence[str]) -> str:
-    """Returns runs/NAME of configs/NAME.py, runs/NAME-VARIANT with a variant."""
-    path, variant = split_config_flag(words)
-    return str(Path("runs", Path(path).stem + (f"-{variant}" if variant else "")))
-
-
-def add_config_folder(words: Sequence[str]) -> None:
-    """Makes `from configs import default` work from any folder."""
-    path, _ = split_config_flag(words)
-    folder = str(Path(path).absolute().parent.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-
-
-def check_options_exist(words: Sequence[str]) -> None:
-    """Raises UserError for --config.NAME of an option that does not exist."""
+def check_config_flags(words: Sequence[str], path: str) -> None:
+    """Raises UserError for a config or an option that does not exist."""
+    if path and not os.access(path, os.R_OK):
+        raise UserError(f"{path} cannot be read; is that the config's path?")
     for word in words:
         match = re.match(r"--?config\.([\w.]+)", word)
         if match and match[1] not in list_options():
@@ -155,8 +124,8 @@ def check_options_exist(words: Sequence[str]) -> None:
 
 def split_config_flag(words: Sequence[str]) -> tuple[str, str]:
     """Returns PATH and VARIANT of --config=PATH:VARIANT on the command line."""
-    value = "configs/run.py"
-    for word, next_word in zip(words, [*words, ""][1:], strict=True):
+    value = ""
+    for word, next_word in itertools.pairwise([*words, ""]):
         flag, equals, rest = word.partition("=")
         if flag in ("--config", "-config"):
             value = rest if equals else next_word

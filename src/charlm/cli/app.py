@@ -15,10 +15,8 @@ from charlm.errors import UserError
 
 USER_ERROR = 2
 # How ml_collections reports an override that does not fit, and how a config file fails.
-CONFIG_ERRORS = (
-    *(AttributeError, KeyError, TypeError, ValueError),
-    *(ImportError, NameError, SyntaxError),
-)
+CONFIG_ERRORS = (AttributeError, ImportError, KeyError, NameError, OSError, SyntaxError)
+CONFIG_ERRORS += (TypeError, ValueError)
 
 
 def run_app(
@@ -50,7 +48,11 @@ def run_app(
         for name, (default, meaning) in options.items():
             define_flag(values, name, default, meaning)
         define_more(values)
-        return _run(about, values, run, words) or 0
+        if {"--help", "-h", "--helpfull", "-help"} & {*words}:
+            print(f"{about.strip()}\n\nflags:\n{_describe_flags(values)}")
+            return 0
+        _parse_flags(values, words)
+        return run(values) or 0
     except BrokenPipeError:  # `... | head` has read enough
         sys.stderr.close()
         return 0
@@ -80,8 +82,8 @@ def describe_error(error: Exception) -> str | None:
 def name_flags(message: str) -> str:
     """Returns a library's message with flags in place of arguments."""
     names = {name: f"--config.{name}" for name in list_options() if "." in name}
-    names |= {"another workdir": "another --workdir", "other_text": "--other_text"}
-    names |= {"num_samples": "--samples"}
+    names |= {"another workdir": "another --workdir"}
+    names |= {"other_text": "--other_text", "num_samples": "--samples"}
     pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     # Only as a word of its own, as `another workdir;` or `train.steps=5`: no path.
     return re.sub(
@@ -93,30 +95,25 @@ def name_flags(message: str) -> str:
 
 def define_flag(values: flags.FlagValues, name: str, default: Any, about: str) -> None:
     """Defines a flag of the type of its default."""
+    kind, value = type(default), default
+    if isinstance(default, type):
+        kind, value = default, None
     define: dict[type, Any] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
     }
-    kind = default if isinstance(default, type) else type(default)
-    value = None if isinstance(default, type) else default
     define[kind](name, value, about, flag_values=values)
 
 
-def _run(about, values, run, words) -> int | None:
-    if any(word in ("--help", "-h", "--helpfull", "-help") for word in words):
-        print(about.strip() + "\n\nflags:\n" + _describe_flags(values))
-        return 0
+def _parse_flags(values: flags.FlagValues, words: Sequence[str]) -> None:
     try:
         _, *rest = values(["charlm", *words])
     except flags.Error as error:
         raise UserError(f"{_describe(error)}; --help lists the flags") from error
     except CONFIG_ERRORS as error:
         raise UserError(_describe(error)) from error
-    except OSError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{reason}; is that the config's path?") from error
     except Exception as error:  # a config is its user's own code: anything may come
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
@@ -125,14 +122,13 @@ def _run(about, values, run, words) -> int | None:
         ) from error
     if rest:
         raise UserError(f"{rest[0]!r} is no flag; flags are given as --name=value")
-    return run(values)
 
 
 def _describe_flags(values: flags.FlagValues) -> str:
     lines = []
-    for name, flag in values.flag_values_dict().items():
-        default = "" if flag in (None, "") else flag
-        lines.append(f"  --{name}={default}\n      {values[name].help}")
+    for name, value in values.flag_values_dict().items():
+        lines.append(f"  --{name}={'' if value is None else value}")
+        lines.append(f"      {values[name].help}")
     return "\n".join(lines)
 
 

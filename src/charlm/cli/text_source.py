@@ -1,8 +1,8 @@
 """read_text: resolves --text and --split to token ids."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,9 @@ def read_text(
         return vocab.translate(corpus.ids, corpus.vocab, what=text)
     if split not in SPLITS:
         raise UserError(f"--split={split}: choose one of {', '.join(SPLITS)}")
-    if not data.path and not data.corpus:
-        raise UserError("this run's config names no text; name a file with --text=FILE")
-    if data.path and not Path(data.path).exists():
+    if (data.path or not data.corpus) and not os.path.exists(data.path):
         raise UserError(
-            f"the text of this run, {data.path}, is not there; put it back, or name"
+            f"the text of this run, {data.path!r}, is not there; put it back, or name"
             " another with --text=FILE"
         )
     corpus = open_text(data)
@@ -48,9 +46,10 @@ def read_text(
             " name a whole file with --text=FILE"
         )
     part = split_slices(len(corpus.ids), data.split)[split]
-    if part.stop - part.start < 2:
+    count = part.stop - part.start
+    if count < 2:
         raise UserError(
-            f"this run's {split} part has {part.stop - part.start} characters"
-            f" (data.split is {data.split}); choose another --split, or --text=FILE"
+            f"this run's {split} part has {count} characters (data.split is"
+            f" {data.split}); choose another --split, or --text=FILE"
         )
     return vocab.translate(corpus.ids[part], corpus.vocab, what=split)
