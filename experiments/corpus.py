@@ -23,10 +23,10 @@ from charlm.generation.generate import generate_batch
 from charlm.model.jax_setup import configure_jax
 from charlm.training.build import open_text
 from charlm.workdir.metadata import (
+    FOLDER,
     choose_step,
-    has_only_weights,
-    read_newest_notes,
-    read_notes,
+    read_metadata,
+    read_newest,
 )
 from charlm.workdir.metrics import read_metrics
 from charlm.workdir.model_files import read_config
@@ -178,10 +178,10 @@ def train_run(config: str, workdir: str, *flags: str) -> TrainedRun:
 def holds_only_weights(workdir: Path) -> bool:
     """Returns whether a workdir has only weights, as experiments.gpu.unpack writes."""
     try:
-        step, notes = read_newest_notes(workdir)
+        _, metadata = read_newest(workdir)
     except UserError:  # charlm.train says what is wrong
         return False
-    return bool(notes) and has_only_weights(workdir, step)
+    return bool(metadata) and "run" not in metadata["sha256"]
 
 
 def train_small(name: str) -> TrainedRun:
@@ -277,7 +277,8 @@ def summarize(
     verdict = "beats" if margin > 0 else "misses"
     model = read_config(run.workdir).model
     last = run.records[-1]
-    machine = read_notes(run.workdir, choose_step(run.workdir)).get("weights_from", "")
+    checkpoint = run.workdir / FOLDER / str(choose_step(run.workdir))
+    machine = read_metadata(checkpoint)["notes"].get("weights_from", "")
     return (
         f"Trained in {format_duration(last['seconds'])}{machine and f' on {machine}'},"
         f" {model.layers} x"

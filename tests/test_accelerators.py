@@ -30,8 +30,8 @@ from charlm.model.matmul import embedding_lookup
 from charlm.model.platform import get_platform, tracing_for
 from charlm.model.recurrence import get_lstm_backend, run_stack, unroll_stack
 from charlm.training import reporters
-from charlm.training.losses import cross_entropy_by_mask, nats_per_char
-from charlm.workdir.metadata import FOLDER, METADATA, read_newest_notes
+from charlm.training.step import cross_entropy_by_mask, nats_per_char
+from charlm.workdir.metadata import FOLDER, METADATA, read_newest
 from charlm.workdir.model_files import read_config
 from experiments.accelerators import layouts, targets
 from experiments.accelerators.fixes import FIXES, PINS, without_fixes
@@ -467,7 +467,7 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
             said.append(text)
 
     run_fit(tmp_path, steps=4, reporter=Reporter())
-    here = read_newest_notes(tmp_path)[1]["trained_on"]
+    here = read_newest(tmp_path)[1]["notes"]["trained_on"]
     assert here == {
         "machine": sharding.get_machine_name(),
         "jax": jax.__version__,

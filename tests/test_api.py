@@ -19,7 +19,7 @@ from charlm.config import default_config
 from charlm.errors import UserError
 from charlm.training import reporters
 from charlm.training.reporters import Reporter
-from charlm.workdir.checksums import tree_sha256
+from charlm.workdir.checkpoints import tree_sha256
 
 OPTIONS = {name.rpartition(".")[2]: value for name, value in SMALL.items()}
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, SMALL, door
 
+from charlm.api import load_model
 from charlm.config import RunConfig
 from charlm.corpora.registry import SOURCES
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.model_files import load_model
 
 CONFIGS = sorted(
     path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "default"

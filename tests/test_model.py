@@ -25,7 +25,7 @@ from charlm.model.matmul import (
     row_gradient_by_scatter,
 )
 from charlm.model.recurrence import unroll_layer
-from charlm.training.losses import nats_per_char
+from charlm.training.step import nats_per_char
 
 T, B, D, H, V = 7, 3, 5, 4, 11
 KEY = jax.random.key(0)

@@ -9,7 +9,7 @@ import jupytext
 from conftest import ROOT, door, train_flags
 from nbclient import NotebookClient
 
-from charlm.workdir.model_files import load_model
+from charlm.api import load_model
 
 NOTEBOOK = ROOT / "notebooks" / "sample.ipynb"
 

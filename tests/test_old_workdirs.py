@@ -10,7 +10,7 @@ from conftest import door, files
 
 import charlm
 from charlm.model.sharding import get_machine_name
-from charlm.workdir.checksums import tree_sha256
+from charlm.workdir.checkpoints import tree_sha256
 from charlm.workdir.metrics import read_metrics
 
 OLD = Path(__file__).parent / "data" / "workdir_0.1.0"

@@ -24,9 +24,9 @@ from conftest import (
     train_flags,
 )
 
+from charlm.api import load_model
 from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import read_metrics
-from charlm.workdir.model_files import load_model
 
 
 def digests(workdir):

@@ -9,7 +9,7 @@ from lstm_layers import KEY, D, T, assert_near, make_inputs, make_layer, run
 from charlm.model import recurrence, tpu
 from charlm.model.lm import make_language_model
 from charlm.model.matmul import embedding_lookup, take_rows_by_matmul
-from charlm.training.losses import nats_per_char
+from charlm.training.step import nats_per_char
 from experiments.accelerators import schedules
 from experiments.accelerators.targets import V5E_VMEM
 from experiments.arithmetic import get_arithmetic

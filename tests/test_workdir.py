@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from charlm.api import load_model
 from charlm.config import RunConfig
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
@@ -20,12 +21,11 @@ from charlm.workdir.checkpoints import (
     Checkpoints,
     restore,
     restore_newest,
+    tree_sha256,
 )
-from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metadata import choose_step
-from charlm.workdir.metrics import Metrics, read_metrics
-from charlm.workdir.model_files import load_model, read_config, write_model_files
-from charlm.workdir.samples import Samples
+from charlm.workdir.metrics import Metrics, Samples, read_metrics
+from charlm.workdir.model_files import read_config, write_model_files
 
 TREES = {
     "params": {"w": jnp.arange(6.0).reshape(2, 3)},
@@ -90,7 +90,8 @@ def test_a_damaged_checkpoint_hides_no_other(tmp_path):
     with pytest.raises(UserError, match="checkpoint 1 of .* use another, of step 3"):
         choose_step(tmp_path)  # it may have been the best
     (tmp_path / "checkpoints" / "3" / "_CHECKPOINT_METADATA").write_text("{")
-    assert metadata.read_newest_notes(tmp_path) == (2, {"at": 2})
+    step, newest = metadata.read_newest(tmp_path)
+    assert (step, newest["notes"]) == (2, {"at": 2})
     with pytest.raises(UserError, match="checkpoint 3 of .* is damaged"):
         restore(tmp_path, 3, TREES)
 

@@ -8,8 +8,8 @@ measured into README.md, and the page runs/evolution.html.
 import math
 from pathlib import Path
 
+from charlm.workdir.metrics import SAMPLES
 from charlm.workdir.model_files import read_config
-from charlm.workdir.samples import FILE as SAMPLES
 from experiments.corpus import ROOT, TrainedRun, get_config, train_run
 from experiments.evolution.page import (
     Sample,

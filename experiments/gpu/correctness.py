@@ -130,7 +130,7 @@ def make_step(lm) -> Any:
     """
     import jax
 
-    from charlm.training.losses import nats_per_char
+    from charlm.training.step import nats_per_char
     from experiments.gpu.reference import add_weighted_states
 
     def compute_loss(params, carry, ids, key, weights):

@@ -43,17 +43,17 @@ def sample(values: flags.FlagValues) -> None:
     from charlm.generation.generate import generate_batch, generate_stream
     from charlm.generation.sampler import SamplingParams
     from charlm.model.jax_setup import configure_jax
-    from charlm.workdir.model_files import load_model, read_config
+    from charlm.workdir import model_files
 
     configure_jax()
     if not values.workdir:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
     if values.endless and (values.json or values.samples != 1):
         raise UserError("--endless writes one text: leave out --json and --samples")
-    model = load_model(values.workdir, checkpoint=values.checkpoint)
+    model, _ = model_files.load(values.workdir, values.checkpoint)
     prompt: str | bytes = values.prompt
     if values.prompt_file:
-        encoding = read_config(values.workdir).data.encoding
+        encoding = model_files.read_config(values.workdir).data.encoding
         is_text = model.vocab.unit == "char"
         prompt = read_prompt(prompt, values.prompt_file, encoding if is_text else "")
     options = {

@@ -21,29 +21,17 @@ from charlm.training.optimizer import make_optimizer, make_restart, make_schedul
 
 
 class Run(NamedTuple):
-    """What a config describes, ready to be trained.
-
-    Attributes:
-      config: of the run.
-      lm: the model.
-      vocab: its symbols.
-      optimizer: any optax transformation.
-      learning_rate: of a step, for the log; None if only the optimizer knows it.
-      streams: of the text to train on.
-      valid: ids[n] of the validation text; shorter than 2, nothing is scored.
-      steps: at which the run ends.
-      text_sha256: of the text's file.
-    """
+    """What a config describes, ready to be trained."""
 
     config: RunConfig
     lm: LanguageModel
     vocab: Vocab
     optimizer: optax.GradientTransformation
-    learning_rate: optax.Schedule | None
-    streams: Streams
-    valid: np.ndarray
-    steps: int
-    text_sha256: str = ""
+    learning_rate: optax.Schedule | None  # for the log; None if it is not known
+    streams: Streams  # of the text to train on
+    valid: np.ndarray  # ids[n] of the validation text; n < 2: nothing is scored
+    steps: int  # at which the run ends
+    text_sha256: str = ""  # of the text's file
 
 
 def build_run(
@@ -57,9 +45,8 @@ def build_run(
 
     Args:
       config: the options.
-      extra_symbols: symbols that the vocabulary has besides those of the text.
-      optimizer: in place of the config's.
-      lm: a model of the text's vocabulary, in place of the config's.
+      extra_symbols: that the vocabulary has besides those of the text.
+      optimizer, lm: in place of the config's; `lm` must have the text's vocabulary.
 
     Raises:
       UserError: the text cannot be used, or does not suit the config.
@@ -79,13 +66,12 @@ def build_run(
     steps = config.train.steps or max(1, round(config.train.epochs * epoch))
     learning_rate = None
     if optimizer is None:
-        learning_rate = make_schedule(
-            steps_per_epoch=epoch, steps=steps, **_pick(config.optim, make_schedule)
-        )
+        options = _pick(config.optim, make_schedule)
+        learning_rate = make_schedule(**options, steps_per_epoch=epoch, steps=steps)
         options = _pick(config.optim, make_optimizer)
         options["learning_rate"] = learning_rate
-        options["restart"] = make_restart(config.optim, steps_per_epoch=epoch)
-        optimizer = make_optimizer(**options)
+        restart = make_restart(config.optim, steps_per_epoch=epoch)
+        optimizer = make_optimizer(**options, restart=restart)
     model = dataclasses.replace(config.model, vocab_size=len(corpus.vocab))
     return Run(
         config=config,

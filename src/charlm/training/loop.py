@@ -17,14 +17,14 @@ from charlm.options import CUSTOM
 from charlm.training import resume
 from charlm.training.build import Run, build_run, describe_run
 from charlm.training.guard import make_guarded_step
-from charlm.training.multi_step import Dispatcher, make_dispatch, state_shardings
+from charlm.training.multi_step import Dispatcher, state_shardings
 from charlm.training.reporters import Reporter
 from charlm.training.run_logger import RunLogger
 from charlm.training.step import TrainState, init_state, make_train_step
 from charlm.workdir.checkpoints import Checkpoints
 from charlm.workdir.lock import lock_workdir
 from charlm.workdir.metadata import list_steps
-from charlm.workdir.model_files import read_config, write_model_files
+from charlm.workdir.model_files import read_config, read_vocab, write_model_files
 
 SILENT = Reporter()
 
@@ -39,19 +39,17 @@ def start_run(
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Run, TrainState]:
-    """Trains a config in a workdir, or continues the run that it holds.
+    """Trains a config in a workdir, or continues the run there.
+
+    Returns the run, and the state that it reached.
 
     Args:
       config: the options.
       workdir: new, empty, or of a run of this config.
       other_text: continue although the text is not the one the run started on.
-      optimizer: any optax transformation, in place of the config's.
-      lm: a model of the text's vocabulary, in place of the config's.
+      optimizer, lm: as in build_run.
       reporter: shows a person what happens.
       should_stop: asked between dispatches; when true, the run is saved and left.
-
-    Returns:
-      The run, and the state that it reached.
 
     Raises:
       UserError: the config or the text cannot be used, or the workdir is another run's.
@@ -66,13 +64,17 @@ def start_run(
     start = resume.load_initial_model(workdir, config)
     extra_symbols = start.vocab if start else None
     if resume.has_checkpoint(workdir):
-        extra_symbols = resume.model_files.read_vocab(workdir)
+        extra_symbols = read_vocab(workdir)
     run = build_run(config, extra_symbols=extra_symbols, optimizer=optimizer, lm=lm)
     params = resume.transfer_params(start, run) if start else None
     with lock_workdir(workdir):
         # Again: another run may have started here in the meantime.
         resume.check_config_matches(workdir, config)
-        resume.check_vocabulary(workdir, run.vocab)
+        if resume.has_checkpoint(workdir) and read_vocab(workdir) != run.vocab:
+            raise UserError(
+                f"the text has symbols that the run in {workdir} does not know; start"
+                f" another run with train.init_from={workdir}"
+            )
         resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
         reporter.say(f"{workdir}: {describe_run(run)}")
         if config.model.dtype != "float32":
@@ -96,17 +98,16 @@ def _complete(config: RunConfig, workdir: Path) -> RunConfig:
     dtype = config.model.dtype
     if dtype == "auto" and resume.has_checkpoint(workdir):
         dtype = read_config(workdir).model.dtype
-    data, train = config.data, config.train
+    path, origin = (
+        os.path.abspath(path) if path else ""
+        for path in (config.data.path, config.train.init_from)
+    )
     return dataclasses.replace(
         config,
-        data=dataclasses.replace(data, path=_get_absolute(data.path)),
+        data=dataclasses.replace(config.data, path=path),
         model=dataclasses.replace(config.model, dtype=resolve_dtype(dtype)),
-        train=dataclasses.replace(train, init_from=_get_absolute(train.init_from)),
+        train=dataclasses.replace(config.train, init_from=origin),
     )
-
-
-def _get_absolute(path: str) -> str:
-    return os.path.abspath(path) if path else ""
 
 
 def train(
@@ -118,7 +119,7 @@ def train(
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
-    """Trains to the run's last step, from where the workdir stands.
+    """Trains from where the workdir stands; returns the state that it reached.
 
     A run that was stopped, at any moment and in any way, and is continued is bit for
     bit the run that was never stopped.
@@ -127,25 +128,16 @@ def train(
       run: of build_run.
       workdir: new, empty, or of this run.
       params: to start from, in place of random ones.
-      other_text: continue on a text that the run did not start on; its streams start
-        from the zero carry.
-      reporter: shows a person what happens.
-      should_stop: asked between dispatches; when true, the run is saved and left.
-
-    Returns:
-      The state that was reached.
+      other_text, reporter, should_stop: as in start_run; on another text the streams
+        start from the zero carry.
 
     Raises:
       UserError: the workdir cannot be continued, or a bad step stopped the run.
     """
-    batch_size = run.streams.batch_size
+    batch_size, seed = run.streams.batch_size, run.config.seed
     mesh = sharding.make_mesh(batch_size)
     state = init_state(
-        run.lm,
-        run.optimizer,
-        batch_size=batch_size,
-        seed=run.config.seed,
-        params=params,
+        run.lm, run.optimizer, batch_size=batch_size, seed=seed, params=params
     )
     resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
     state, notes = resume.restore_state(workdir, state, reporter)
@@ -155,19 +147,14 @@ def train(
     write_model_files(workdir, config=run.config, vocab=run.vocab)
     state = jax.device_put(state, state_shardings(mesh))
     bad_steps = run.config.train.bad_steps
+    train_step = make_train_step(run.lm, run.optimizer)
     guarded_step = make_guarded_step(
-        make_train_step(run.lm, run.optimizer),
-        vocab_size=len(run.vocab),
-        bad_steps=bad_steps,
+        train_step, vocab_size=len(run.vocab), bad_steps=bad_steps
     )
-    device_bytes = run.config.data.device_bytes
-    dispatch = make_dispatch(guarded_step, run.streams, device_bytes, mesh)
     step, problem = int(state.step), ""
     with Checkpoints(workdir) as checkpoints:
-        logger = RunLogger(
-            run, workdir, checkpoints, reporter, notes=notes, step=int(state.step)
-        )
-        dispatcher = Dispatcher(*dispatch, logger, bad_steps)
+        logger = RunLogger(run, workdir, checkpoints, reporter, notes, step)
+        dispatcher = Dispatcher(guarded_step, run, mesh, logger)
         try:
             while step < run.steps and not problem and not should_stop():
                 end = step + _count_until_due(step, run)
@@ -180,17 +167,13 @@ def train(
         finally:
             logger.close()
     if problem:
-        raise UserError(_describe_problem(step, problem, bad_steps))
+        skip = ", or skip such steps with train.bad_steps=skip"
+        raise UserError(
+            f"step {step} is not taken: {problem}; the state before it is saved, and"
+            " the same command comes to it again: lower optim.learning_rate or"
+            f" optim.clip in another workdir{skip if bad_steps == 'stop' else ''}"
+        )
     return state
-
-
-def _describe_problem(step: int, problem: str, bad_steps: str) -> str:
-    skip = ", or skip such steps with train.bad_steps=skip"
-    return (
-        f"step {step} is not taken: {problem}; the state before it is saved, and the"
-        " same command comes to it again: lower optim.learning_rate or optim.clip in"
-        f" another workdir{skip if bad_steps == 'stop' else ''}"
-    )
 
 
 def _run_due(logger: RunLogger, state: TrainState, step: int, run: Run) -> None:

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from charlm.data.streams import Batch, Streams
+from charlm.data.streams import Batch
 from charlm.model import sharding
+from charlm.training.build import Run
 from charlm.training.guard import GuardedMetrics
+from charlm.training.run_logger import RunLogger
 from charlm.training.step import StepMetrics, TrainState
 
 MAX_STEPS = 64  # of one dispatch
@@ -69,46 +71,6 @@ def make_train_steps(
     return train_steps
 
 
-def make_dispatch(guarded_step, streams: Streams, device_bytes: int, mesh: Mesh):
-    """Returns (train_steps, get_data): get_data(step, count) is what train_steps reads.
-
-    Args:
-      guarded_step: of make_guarded_step.
-      streams: of the text.
-      device_bytes: a text of at most so many bytes is kept on the devices; a negative
-        number is a tenth of what a device holds, or MAX_TEXT_BYTES where it is unknown.
-      mesh: the devices.
-    """
-    if device_bytes < 0:
-        memory = sharding.get_memory(mesh.devices.flat[0])
-        device_bytes = memory // 10 or MAX_TEXT_BYTES
-    if streams.ids.nbytes <= device_bytes and len(streams.ids) < 2**31:
-        ids = jax.device_put(np.asarray(streams.ids), sharding.replicate(mesh))
-
-        def get_batch(ids, step, _):
-            return streams.device_batch(ids, step)
-
-        return make_train_steps(guarded_step, get_batch, mesh), lambda step, count: ids
-
-    def read_windows(step, count):
-        windows = [streams.read(step + n) for n in range(count)]
-        padding = windows[-1:] * (MAX_STEPS - count)  # the shape stays the same
-        return np.stack(windows + padding)
-
-    def get_window(windows, step, n):
-        return streams.batch(windows[n], step)
-
-    return make_train_steps(guarded_step, get_window, mesh), read_windows
-
-
-class Dispatch(NamedTuple):
-    """A dispatch in flight: it ends before `step`, after `size` steps."""
-
-    step: int
-    size: int
-    metrics: GuardedMetrics
-
-
 class Dispatcher:
     """Runs steps, many a dispatch, and hands their metrics to the logger.
 
@@ -117,10 +79,11 @@ class Dispatcher:
     dispatch, whose length is data, and may wait there until it ends.
     """
 
-    def __init__(self, train_steps, get_data, logger, bad_steps):
-        self._train_steps, self._get_data = train_steps, get_data
-        self._logger, self._bad_steps = logger, bad_steps
-        self._steps_per_dispatch = 1
+    def __init__(self, guarded_step, run: Run, mesh: Mesh, logger: RunLogger):
+        self._logger, self._bad_steps = logger, run.config.train.bad_steps
+        self._steps_per_dispatch, self._start = 1, 0.0
+        self._get_data, get_batch = _place_text(run, mesh)
+        self._train_steps = make_train_steps(guarded_step, get_batch, mesh)
 
     def run(self, state, step, end, should_stop) -> tuple[TrainState, int, str]:
         """Trains from `step` to `end`; returns (state, step, problem).
@@ -129,48 +92,68 @@ class Dispatcher:
         state is the one before it, and `problem` says what was wrong. All metrics up to
         there are logged.
         """
-        in_flight, start = None, time.perf_counter()
+        in_flight = None  # (first step, count, metrics) of a dispatch
+        self._start = time.perf_counter()
         while True:
             count = min(self._steps_per_dispatch, end - step)
             data = self._get_data(step, count)
             state, metrics = self._train_steps(state, data, count, step)
-            if in_flight is not None:
-                problem, start = self._collect(in_flight, start)
-                if problem:  # the dispatch in flight is a no-op: no step is active
-                    return state, int(state.step), problem
+            if in_flight and (problem := self._collect(*in_flight)):
+                # The dispatch in flight is a no-op: no step is active.
+                return state, int(state.step), problem
+            in_flight = step, count, metrics
             step += count
-            in_flight = Dispatch(step, count, metrics)
             if step >= end or should_stop() or self._too_many_skips():
-                problem, _ = self._collect(in_flight, start)
-                return state, int(state.step), problem or self._too_many_skips()
+                problem = self._collect(*in_flight) or self._too_many_skips()
+                return state, int(state.step), problem
 
-    def _collect(self, dispatch: Dispatch, start: float) -> tuple[str, float]:
-        """Blocks until a dispatch is done; returns (problem or "", the time then)."""
-        metrics, accepted = jax.device_get(dispatch.metrics)
-        done, count = time.perf_counter(), dispatch.size
-        metrics = StepMetrics(*(values[:count] for values in metrics))
-        accepted, first = accepted[:count], dispatch.step - count
-        bad = np.flatnonzero(~accepted)
+    def _collect(self, first: int, count: int, results: GuardedMetrics) -> str:
+        """Blocks until a dispatch is done and logs it; returns the problem or ""."""
+        metrics, accepted = jax.device_get(results)
+        done = time.perf_counter()
+        seconds, self._start = done - self._start, done
+        bad = np.flatnonzero(~accepted[:count])
         stop = bool(bad.size) and self._bad_steps == "stop"
         end = int(bad[0]) if stop else count
-        taken = StepMetrics(*(values[:end][accepted[:end]] for values in metrics))
-        self._logger.add_steps(first + end, taken, done - start)
+        taken = jax.tree.map(lambda x: x[:end][accepted[:end]], metrics)
+        self._logger.add_steps(first + end, taken, seconds)
         if stop:
-            return describe_step(metrics, end), done
+            return describe_step(metrics, end)
         for n in range(count):
             reason = "" if accepted[n] else describe_step(metrics, n)
             self._logger.count_skips(first + n, reason)
-        self._steps_per_dispatch = _adjust_steps(
-            self._steps_per_dispatch, count, done - start
-        )
-        return "", done
+        # More steps in the next dispatch, while it is quick.
+        fitting = int(MAX_DISPATCH_SECONDS * count / max(seconds, 1e-9))
+        steps = min(fitting, 2 * self._steps_per_dispatch, MAX_STEPS)
+        self._steps_per_dispatch = max(1, steps)
+        return ""
 
     def _too_many_skips(self) -> str:
         """Returns why a run that skips and skips should stop, or ""."""
         skips = self._logger.state.skips_in_a_row
-        if skips < MAX_STEPS:
-            return ""
-        return f"the {skips} steps before it were skipped in a row"
+        text = f"the {skips} steps before it were skipped in a row"
+        return text if skips >= MAX_STEPS else ""
+
+
+def _place_text(run: Run, mesh: Mesh) -> tuple[Callable, Callable]:
+    """Returns get_data(step, count), of one dispatch, and get_batch(data, step, n).
+
+    The text is kept on the devices if it has at most data.device_bytes; its windows are
+    cut on the host if it has more.
+    """
+    streams, max_bytes = run.streams, run.config.data.device_bytes
+    if max_bytes < 0:
+        max_bytes = sharding.get_memory(mesh.devices.flat[0]) // 10 or MAX_TEXT_BYTES
+    if streams.ids.nbytes <= max_bytes and len(streams.ids) < 2**31:
+        ids = jax.device_put(np.asarray(streams.ids), sharding.replicate(mesh))
+        return lambda *_: ids, lambda ids, step, _: streams.device_batch(ids, step)
+
+    def read_windows(step, count):
+        windows = [streams.read(step + n) for n in range(count)]
+        padding = windows[-1:] * (MAX_STEPS - count)  # the shape stays the same
+        return np.stack(windows + padding)
+
+    return read_windows, lambda windows, step, n: streams.batch(windows[n], step)
 
 
 def describe_step(metrics: StepMetrics, n: int) -> str:
@@ -183,9 +166,3 @@ def describe_step(metrics: StepMetrics, n: int) -> str:
     if np.isfinite([step.nats_per_char, step.grad_norm, step.max_carry]).all():
         return f"{words}: it has exploded, or its update is not finite"
     return words
-
-
-def _adjust_steps(steps: int, count: int, seconds: float) -> int:
-    """Returns the steps of the next dispatch: more while it is quick."""
-    fitting = int(MAX_DISPATCH_SECONDS * count / max(seconds, 1e-9))
-    return max(1, min(fitting, 2 * steps, MAX_STEPS))

@@ -33,11 +33,8 @@ def make_schedule(
         and of every `decay_every`-th after it (char-rnn: 0.97, 10, 1; torch-rnn: 0.5,
         4, 5); "cosine", down to `decay` times the rate at the last step.
       warmup: steps of a linear rise from zero, before any of these.
-      decay: as `schedule` says.
-      decay_after: as `schedule` says, in epochs.
-      decay_every: as `schedule` says, in epochs.
-      steps_per_epoch: steps in an epoch.
-      steps: of the whole run.
+      decay, decay_after, decay_every: as `schedule` says; the last two in epochs.
+      steps_per_epoch, steps: of the run.
 
     Raises:
       UserError: a value that makes no schedule.

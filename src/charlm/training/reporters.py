@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from charlm.training.losses import nats_to_bits
+from charlm.training.step import nats_to_bits
 
 Record = dict[str, Any]
 
@@ -61,17 +61,12 @@ def make_notebook_reporter() -> Reporter:
 
     handle = DisplayHandle()
     handle.display({"text/plain": ""}, raw=True)
-    format_progress = make_progress_format()
 
-    def tick(step, steps, nats, rate):
-        line = f"step {step:,}/{steps:,}  {format_progress(step, steps, nats, rate)}"
+    def show(step, steps, progress):
+        line = f"step {step:,}/{steps:,}  {progress}"
         handle.update({"text/plain": line}, raw=True)
 
-    def record(record):
-        if record["split"] != "train":
-            print(format_record(record))
-
-    return Reporter(tick=tick, record=record, say=print)
+    return _make_live_reporter(show, print)
 
 
 def make_rich_reporter() -> Reporter:
@@ -90,15 +85,9 @@ def make_rich_reporter() -> Reporter:
     )
     task = progress.add_task("", total=1, line="")
     progress.start()
-    format_progress = make_progress_format()
 
-    def tick(step, steps, nats, rate):
-        line = format_progress(step, steps, nats, rate)
+    def show(step, steps, line):
         progress.update(task, completed=step, total=steps, line=line)
-
-    def record(record):
-        if record["split"] != "train":
-            say(format_record(record))
 
     def sample(title, text):
         say(title, style="bold")
@@ -108,27 +97,33 @@ def make_rich_reporter() -> Reporter:
         # A Text has a style of its own; print's would color the progress line too.
         console.print(Text(text, style), soft_wrap=True)
 
-    return Reporter(tick, record, sample, say, progress.stop)
+    reporter = _make_live_reporter(show, say)
+    return reporter._replace(sample=sample, close=progress.stop)
 
 
-def make_progress_format() -> Callable[[int, int, float, float], str]:
-    """Returns (step, steps, nats, chars_per_second) -> loss, speed and time left."""
-    start: list[tuple[float, int]] = []
+def _make_live_reporter(show: Callable[[int, int, str], None], say) -> Reporter:
+    """Returns a reporter that shows (step, steps, progress), and says all else."""
+    start: tuple[float, int] | None = None
 
-    def format_progress(step, steps, nats, rate):
-        now = time.perf_counter()
-        if not start:  # the first dispatch compiles, so it does not count
-            start.append((now, step))
-        [(start_time, first)] = start
-        left = None
+    def tick(step, steps, nats, rate):
+        nonlocal start
+        now, left = time.perf_counter(), None
+        # The first dispatch compiles, so it does not count.
+        start_time, first = start = start or (now, step)
         if step > first:
             left = (now - start_time) / (step - first) * (steps - step)
-        return (
+        show(
+            step,
+            steps,
             f"{nats:.3f} nats/char  {nats_to_bits(nats):.3f} bits/char"
-            f"  {rate / 1000:,.1f}k chars/s  {format_seconds(left)} left"
+            f"  {rate / 1000:,.1f}k chars/s  {format_seconds(left)} left",
         )
 
-    return format_progress
+    def record(record):
+        if record["split"] != "train":
+            say(format_record(record))
+
+    return Reporter(tick=tick, record=record, say=say)
 
 
 def format_record(record: Record) -> str:

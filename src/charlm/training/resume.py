@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from charlm.config import RunConfig, flatten, list_free_options
-from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.model.cell import Cell
 from charlm.model.init import expand_vocab
@@ -21,9 +20,8 @@ from charlm.workdir.checkpoints import restore_newest
 from charlm.workdir.metadata import (
     FOLDER,
     describe_unreadable,
-    has_only_weights,
     list_steps,
-    read_newest_notes,
+    read_newest,
 )
 
 
@@ -61,15 +59,6 @@ def check_config_matches(workdir: Path, config: RunConfig) -> None:
             )
 
 
-def check_vocabulary(workdir: Path, vocab: Vocab) -> None:
-    """Raises UserError if the run in `workdir` has other symbols than `vocab`."""
-    if has_checkpoint(workdir) and model_files.read_vocab(workdir) != vocab:
-        raise UserError(
-            f"the text has symbols that the run in {workdir} does not know; start"
-            f" another run with train.init_from={workdir}"
-        )
-
-
 def check_resumable(
     workdir: Path, text_sha256: str, *, other_text: bool = False
 ) -> None:
@@ -78,14 +67,14 @@ def check_resumable(
     It has checkpoints of which none is whole, or of another release; or weights alone;
     or it was trained on another text.
     """
-    step, notes = read_newest_notes(workdir)
-    if notes and has_only_weights(workdir, step):
+    _, metadata = read_newest(workdir)
+    if metadata and "run" not in metadata["sha256"]:
         raise UserError(
             f"{workdir} holds weights alone, without the optimizer's state, and cannot"
             f" be continued; start from them with train.init_from={workdir} in another"
             " workdir"
         )
-    known = notes.get("text_sha256")
+    known = metadata.get("notes", {}).get("text_sha256")
     if known and text_sha256 and known != text_sha256 and not other_text:
         raise UserError(
             f"the text has changed since the run in {workdir} started; restore it,"
@@ -106,7 +95,13 @@ def restore_state(
             raise UserError(describe_unreadable(workdir))
         return state, {}
     reporter.say(f"resumed from step {restored.step}")
-    changes = _describe_changes(restored.notes.get("trained_on", {}))
+    before = restored.notes.get("trained_on", {})
+    now = describe_machine() | {"lstm": get_lstm_backend()}
+    changes = ", ".join(
+        f"{name} was {before[name]} and is {now[name]}"
+        for name in now
+        if before.get(name, now[name]) != now[name]
+    )
     if changes:
         reporter.say(
             f"trained on another machine so far: {changes}; its losses continue as they"
@@ -116,24 +111,14 @@ def restore_state(
     return run._replace(params=restored.trees["params"]), restored.notes
 
 
-def _describe_changes(before: dict[str, Any]) -> str:
-    """Returns how this machine differs from that of a checkpoint's notes, or ""."""
-    now = describe_machine() | {"lstm": get_lstm_backend()}
-    return ", ".join(
-        f"{name} was {before[name]} and is {now[name]}"
-        for name in now
-        if before.get(name, now[name]) != now[name]
-    )
-
-
 def load_initial_model(workdir: Path, config: RunConfig) -> model_files.Model | None:
     """Returns the model of train.init_from, for a run without a checkpoint."""
     origin = config.train.init_from
     if not origin or has_checkpoint(workdir):
         return None
     cell = config.model.cell
-    own_cell = cell if isinstance(cell, Cell) else None
-    return model_files.load_model(origin, cell=own_cell)
+    model, _ = model_files.load(origin, cell=cell if isinstance(cell, Cell) else None)
+    return model
 
 
 def transfer_params(start: model_files.Model, run: Run) -> Any:

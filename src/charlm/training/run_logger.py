@@ -13,31 +13,23 @@ from charlm.generation.generate import SamplingParams, generate
 from charlm.model.recurrence import get_lstm_backend
 from charlm.model.sharding import describe_machine
 from charlm.training.build import Run
-from charlm.training.losses import nats_to_bits
 from charlm.training.reporters import Reporter
-from charlm.training.step import StepMetrics, TrainState
+from charlm.training.step import StepMetrics, TrainState, nats_to_bits
 from charlm.workdir.checkpoints import Checkpoints
-from charlm.workdir.metrics import Metrics
-from charlm.workdir.samples import Samples
+from charlm.workdir.metrics import Metrics, Samples
 
 
 class LogState(NamedTuple):
     """What must be remembered between two lines of a log; each checkpoint has it whole.
 
-    Attributes:
-      loss_sum: of the losses since the last line of training. Losses are float32, so
-        that their sum in float64 is exact.
-      loss_count: how many they are.
-      best: the best validation loss.
-      seconds: trained so far.
-      skips_in_a_row: steps skipped since the last one that was taken.
+    Losses are float32, so that their sum in float64 is exact.
     """
 
-    loss_sum: float = 0.0
+    loss_sum: float = 0.0  # of the losses since the last line of training
     loss_count: int = 0
-    best: float | None = None
-    seconds: float = 0.0
-    skips_in_a_row: int = 0
+    best: float | None = None  # validation loss
+    seconds: float = 0.0  # trained so far
+    skips_in_a_row: int = 0  # steps skipped since the last one that was taken
 
     @classmethod
     def from_notes(cls, notes: dict[str, Any]) -> "LogState":
@@ -47,32 +39,29 @@ class LogState(NamedTuple):
           UserError: they are not what charlm writes.
         """
         try:
-            return cls._parse(notes)
+            losses = notes.get("pending", [])
+            old = {"loss_sum": sum(losses), "loss_count": len(losses)} | notes
+            state = old | notes.get("log", {})
+            best = state.get("best")
+            return cls(
+                loss_sum=float(state["loss_sum"]),
+                loss_count=int(state["loss_count"]),
+                best=None if best is None else float(best),
+                seconds=float(state.get("seconds", 0.0)),
+                skips_in_a_row=int(state.get("skips_in_a_row", 0)),
+            )
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(
                 "the notes of the newest checkpoint are not what charlm writes; remove"
                 " that checkpoint, or train in another workdir"
             ) from error
 
-    @classmethod
-    def _parse(cls, notes: dict[str, Any]) -> "LogState":
-        losses = notes.get("pending", [])
-        old = {"loss_sum": sum(losses), "loss_count": len(losses)} | notes
-        state = old | notes.get("log", {})
-        best = state.get("best")
-        return cls(
-            loss_sum=float(state["loss_sum"]),
-            loss_count=int(state["loss_count"]),
-            best=None if best is None else float(best),
-            seconds=float(state.get("seconds", 0.0)),
-            skips_in_a_row=int(state.get("skips_in_a_row", 0)),
-        )
-
 
 class RunLogger:
     """Writes metrics.jsonl, samples.txt and the checkpoints of one run.
 
-    A resumed run writes the lines that it would have written.
+    A resumed run writes the lines that it would have written: it goes on from the notes
+    of the checkpoint of `step`, and lines of later steps are removed.
     """
 
     def __init__(
@@ -81,20 +70,9 @@ class RunLogger:
         workdir: Path,
         checkpoints: Checkpoints,
         reporter: Reporter,
-        *,
         notes: dict[str, Any],
         step: int,
     ):
-        """Opens the logs of a run that goes on at `step`; later lines are removed.
-
-        Args:
-          run: what is trained.
-          workdir: where.
-          checkpoints: of the workdir.
-          reporter: shows a person what is logged.
-          notes: of the checkpoint that the run goes on from; {} at its start.
-          step: of that checkpoint.
-        """
         self.state = LogState.from_notes(notes)
         self._run, self._checkpoints, self._reporter = run, checkpoints, reporter
         self._start = time.perf_counter() - self.state.seconds
@@ -116,7 +94,7 @@ class RunLogger:
         )
         self._last = jax.tree.map(lambda values: float(values[-1]), metrics)
         self._timing = (self._timing[0] + count, self._timing[1] + seconds)
-        rate = count * self._chars_per_step / max(seconds, 1e-9)
+        rate = self._compute_rate(count, seconds)
         self._reporter.tick(step, self._run.steps, self._mean_loss, rate)
 
     def count_skips(self, step: int, reason: str) -> None:
@@ -131,18 +109,16 @@ class RunLogger:
         """Writes a line of training."""
         if not self.state.loss_count or self._last is None:
             return
-        steps, seconds = self._timing
-        rate = steps * self._chars_per_step / max(seconds, 1e-9)
-        record = self._make_record(step, "train", self._mean_loss) | {
-            "chars_per_second": round(rate),
+        values = {
+            "chars_per_second": round(self._compute_rate(*self._timing)),
             "seconds": round(self.seconds, 3),
             "grad_norm": self._last.grad_norm,
             "max_carry": self._last.max_carry,
         }
         if self._run.learning_rate is not None:
             learning_rate = self._run.learning_rate(step - 1)
-            record["learning_rate"] = float(np.asarray(learning_rate))
-        self._write(record)
+            values["learning_rate"] = float(np.asarray(learning_rate))
+        self._write(step, "train", self._mean_loss, values)
         self.state = self.state._replace(loss_sum=0.0, loss_count=0)
         self._timing = (0, 0.0)
 
@@ -158,14 +134,9 @@ class RunLogger:
             streams=run.streams.batch_size,
             seq_length=run.streams.seq_length,
         )
-        nats = result.nats_per_char
-        self._write(
-            self._make_record(step, "valid", nats)
-            | {
-                "worst_nats_per_char": result.worst_nats_per_char,
-                "seconds": round(self.seconds, 3),
-            }
-        )
+        nats, worst = result.nats_per_char, result.worst_nats_per_char
+        values = {"worst_nats_per_char": worst, "seconds": round(self.seconds, 3)}
+        self._write(step, "valid", nats, values)
         self._valid_loss = {step: nats}
         is_best = self.state.best is None or nats < self.state.best
         if is_best:
@@ -212,9 +183,11 @@ class RunLogger:
         """Closes what is open."""
         self._metrics.close()
 
-    @property
-    def _chars_per_step(self) -> int:
-        return self._run.streams.batch_size * self._run.streams.seq_length
+    def _compute_rate(self, steps: int, seconds: float) -> float:
+        """Returns characters per second."""
+        streams = self._run.streams
+        chars = steps * (streams.batch_size * streams.seq_length)
+        return chars / max(seconds, 1e-9)
 
     @property
     def _mean_loss(self) -> float:
@@ -223,15 +196,13 @@ class RunLogger:
     def _epoch(self, step: int) -> float:
         return step / self._run.streams.steps_per_epoch
 
-    def _make_record(self, step: int, split: str, nats: float) -> dict[str, Any]:
-        return {
+    def _write(self, step: int, split: str, nats: float, values: dict[str, Any]):
+        record = {
             "step": step,
             "epoch": round(self._epoch(step), 4),
             "split": split,
             "nats_per_char": nats,
             "bits_per_char": nats_to_bits(nats),
-        }
-
-    def _write(self, record: dict[str, Any]) -> None:
+        } | values
         self._metrics.write(record)
         self._reporter.record(record)

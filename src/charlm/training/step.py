@@ -1,5 +1,6 @@
-"""TrainState, init_state, make_train_step: one step of training as a pure function."""
+"""One step of training as a pure function of its state, and the loss."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from charlm.data.streams import Batch
 from charlm.model.lm import LanguageModel
-from charlm.training.losses import nats_per_char
+from charlm.model.platform import get_platform
 
 PyTree = Any
 
@@ -123,3 +125,31 @@ def reset_carry(carry: PyTree, reset: Bool[Array | np.ndarray, " b"]) -> PyTree:
         return jnp.where(reset.reshape(-1, *(1 for _ in leaf.shape[1:])), 0, leaf)
 
     return jax.tree.map(reset_rows, carry)
+
+
+def nats_per_char(
+    logits: Float[Array, "t b v"], targets: Int[Array | np.ndarray, "t b"]
+) -> Float[Array, ""]:
+    """Returns the mean cross-entropy of the next character, in nats."""
+    if get_platform() == "cpu":
+        return optax.softmax_cross_entropy_with_integer_labels(logits, targets).mean()
+    return cross_entropy_by_mask(logits, targets).mean()
+
+
+def cross_entropy_by_mask(
+    logits: Float[Array, "t b v"], targets: Int[Array | np.ndarray, "t b"]
+) -> Float[Array, "t b"]:
+    """Returns the cross-entropy of each target, in nats, without a scatter.
+
+    A mask picks the logit of a target. Optax picks it by its index, and the gradient of
+    an index is a scatter, which a GPU adds up in no fixed order.
+    """
+    logits = logits - lax.stop_gradient(logits.max(axis=-1, keepdims=True))
+    is_target = jnp.arange(logits.shape[-1]) == targets[..., None]
+    target_logits = jnp.where(is_target, logits, 0).sum(axis=-1)
+    return jnp.log(jnp.exp(logits).sum(axis=-1)) - target_logits
+
+
+def nats_to_bits(nats: float) -> float:
+    """Returns nats in bits."""
+    return nats / math.log(2)

@@ -1,6 +1,7 @@
 """Saves and restores any pytree of arrays (the only file that imports Orbax)."""
 
 import contextlib
+import hashlib
 import logging
 import math
 import os
@@ -11,17 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from charlm.errors import UserError
 from charlm.files import CHECKSUMS, write_checksums
 from charlm.version import VERSION
-from charlm.workdir.checksums import tree_sha256
 from charlm.workdir.metadata import (
     FOLDER,
     FORMAT,
+    DamagedCheckpoint,
     IncompatibleCheckpoint,
     choose_step,
-    describe_damage,
     list_steps,
     read_loss,
     read_metadata,
@@ -48,12 +49,8 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | os.PathLike):
-        _quiet()
-        from orbax.checkpoint import v1 as ocp
-
         self.folder = Path(workdir).absolute() / FOLDER
-        self._losses = _read_losses(self.folder)
-        self._orbax = ocp.training.Checkpointer(
+        self._orbax = _import_orbax().training.Checkpointer(
             str(self.folder), cleanup_tmp_directories=True
         )
         for leftover in self.folder.glob(f"*{REMOVED}"):  # of a killed run
@@ -81,7 +78,7 @@ class Checkpoints:
           step: the optimizer steps taken.
           trees: what to save, by name.
           notes: anything that JSON can hold.
-          nats_per_char: the validation loss at this step, which decides the best.
+          nats_per_char: the validation loss, which decides the best.
 
         Raises:
           UserError: it could not be written; the earlier checkpoints are as they were.
@@ -89,13 +86,8 @@ class Checkpoints:
         digests = {name: tree_sha256(tree) for name, tree in trees.items()}
         loss = math.inf if nats_per_char is None else float(nats_per_char)
         metrics = {"nats_per_char": loss} if math.isfinite(loss) else None
-        metadata = {
-            "format": FORMAT,
-            "charlm": VERSION,
-            "sha256": digests,
-            "notes": notes,
-            "metrics": metrics,
-        }
+        metadata = {"format": FORMAT, "charlm": VERSION, "sha256": digests}
+        metadata |= {"notes": notes, "metrics": metrics}
         try:
             saved = self._orbax.save_checkpointables(
                 step, trees, custom_metadata=metadata
@@ -108,36 +100,24 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.folder}:"
                 f" {_first_line(error)}; the earlier ones are as they were"
             ) from error
-        self._losses[step] = loss if metrics else math.inf
         self._remove_superfluous()
 
     def _remove_superfluous(self) -> None:
-        """Removes all but the newest two and the best.
+        """Removes all but the newest two and the best, of those that can be read.
 
         Each is renamed first, since one that is half removed is no checkpoint. Orbax
         would remove it in place.
         """
-        steps = sorted(self._losses)
-        best = min(steps, key=lambda step: (self._losses[step], -step))
-        for step in {*steps} - {best, *steps[-2:]}:
+        losses: dict[int, float] = {}
+        for step in list_steps(self.folder):
+            with contextlib.suppress(UserError):  # of another format, or damaged
+                losses[step] = read_loss(self.folder / str(step))
+        best = min(losses, key=lambda step: (losses[step], -step), default=None)
+        for step in {*losses} - {best, *sorted(losses)[-2:]}:
             target = self.folder / f"{step}{REMOVED}"
             with contextlib.suppress(OSError):  # its user has removed it
                 (self.folder / str(step)).rename(target)
             shutil.rmtree(target, ignore_errors=True)
-            del self._losses[step]
-
-
-def _read_losses(folder: Path) -> dict[int, float]:
-    """Returns the validation loss (or infinity) of each checkpoint we may remove."""
-    losses = {}
-    for step in list_steps(folder):
-        try:
-            losses[step] = read_loss(folder / str(step))
-        except IncompatibleCheckpoint:
-            continue
-        except UserError:  # damaged: it is moved away when it is restored
-            losses[step] = math.inf
-    return losses
 
 
 def restore_newest(
@@ -161,7 +141,7 @@ def restore_newest(
         except IncompatibleCheckpoint:
             if restored is None:
                 raise
-        except UserError as error:
+        except DamagedCheckpoint as error:
             problems[step] = str(error)
     for step in problems if restored else ():
         target = Path(workdir) / "damaged" / f"{step}-{time.time_ns()}"
@@ -194,11 +174,8 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
 
     Raises:
       IncompatibleCheckpoint: it is of another format, model or optimizer.
-      UserError: the checkpoint is damaged.
+      DamagedCheckpoint: it is not what was saved.
     """
-    _quiet()
-    from orbax.checkpoint import v1 as ocp
-
     path = Path(workdir).absolute() / FOLDER / str(step)
     metadata = read_metadata(path)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -206,7 +183,7 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), like
     )
     try:
-        trees = ocp.load_checkpointables(str(path), target)
+        trees = _import_orbax().load_checkpointables(str(path), target)
     except Exception as error:  # Orbax and TensorStore raise many kinds
         problem = f"it cannot be read ({_first_line(error)[:80]})"
         raise _explain(path, problem) from error
@@ -219,7 +196,7 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
 def _explain(path: Path, problem: str) -> UserError:
     """Returns why a checkpoint whose files were checked cannot be restored."""
     if not (path / CHECKSUMS).exists():
-        return UserError(describe_damage(path, problem))
+        return DamagedCheckpoint(path, problem)
     # Its files are as they were saved, so they are of something else.
     return IncompatibleCheckpoint(
         f"checkpoint {path.name} of {path.parent.parent} is whole, but of another model"
@@ -227,13 +204,30 @@ def _explain(path: Path, problem: str) -> UserError:
     )
 
 
+def tree_sha256(tree: PyTree) -> str:
+    """Returns the SHA-256 of a tree's leaves: paths, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        array = np.ascontiguousarray(leaf)
+        head = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n"
+        digest.update(head.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 def _first_line(error: BaseException) -> str:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return reason.strip().splitlines()[0][:200]
 
 
-def _quiet() -> None:
-    """Silences Orbax, which logs each save, and logs what it also raises."""
+def _import_orbax():
+    """Returns Orbax, which is slow to import, without its log and its warnings."""
+    # It logs each save, and what it also raises.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"orbax\..*")
     warnings.filterwarnings("ignore", message=r"coroutine .* was never awaited")
+    from orbax.checkpoint import v1
+
+    return v1

@@ -33,29 +33,27 @@ def lock_workdir(workdir: str | os.PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
+            if is_new:  # it is removed again if nothing came of it
+                stack.callback(_remove_empty, workdir)
             stack.enter_context(lock_file(path, timeout=MAX_WAIT_SECONDS))
             with contextlib.suppress(PermissionError):  # Windows locks its bytes too
                 path.write_text(f"process {os.getpid()} on {platform.node()}\n")
         except Timeout as error:
+            owner = ""
+            with contextlib.suppress(OSError):
+                owner = path.read_text(encoding="utf-8", errors="replace")[:200].strip()
             raise UserError(
-                f"{workdir} is in use by {_read_owner(path) or 'another process'}; wait"
-                " until that run ends, stop it, or choose another workdir"
+                f"{workdir} is in use by {owner or 'another process'}; wait until that"
+                " run ends, stop it, or choose another workdir"
             ) from error
         except OSError as error:
             raise UserError(
                 f"{workdir} cannot be written ({error.strerror}); choose another"
                 " workdir"
             ) from error
-        try:
-            yield
-        finally:
-            stack.close()
-            if is_new:  # and nothing came of it
-                with contextlib.suppress(OSError):
-                    workdir.rmdir()
+        yield
 
 
-def _read_owner(path: Path) -> str:
+def _remove_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
-        return path.read_text(encoding="utf-8", errors="replace")[:200].strip()
-    return ""
+        folder.rmdir()

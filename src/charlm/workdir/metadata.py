@@ -14,19 +14,22 @@ FORMAT = 1  # of a checkpoint; raised when an older one could not be read
 FOLDER = "checkpoints"
 STEP = re.compile("0|[1-9][0-9]{0,17}")
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's name for the file that keeps ours as well
-# What reading JSON of any shape raises.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)
 
 
 class IncompatibleCheckpoint(UserError):
     """A checkpoint that is whole, and of another format, model or optimizer."""
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint that is not what was saved; the message names another one."""
+
+    def __init__(self, path: Path, problem: str):
+        others = [step for step in list_steps(path.parent) if str(step) != path.name]
+        also = f"of step {others[-1]}, if that is whole" if others else "elsewhere"
+        super().__init__(
+            f"checkpoint {path.name} of {path.parent.parent} is damaged: {problem};"
+            f" use another, {also}"
+        )
 
 
 def list_steps(folder: Path) -> list[int]:
@@ -70,35 +73,23 @@ def choose_step(workdir: str | os.PathLike, which: str | int = "best") -> int:
     )
 
 
-def read_notes(workdir: str | os.PathLike, step: int) -> dict[str, Any]:
-    """Returns the notes of a checkpoint."""
-    return read_metadata(Path(workdir) / FOLDER / str(step))["notes"]
-
-
-def read_newest_notes(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
-    """Returns the newest whole checkpoint's (step, notes), or (0, {}) without one.
+def read_newest(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
+    """Returns the newest whole checkpoint's (step, metadata), or (0, {}) without one.
 
     Raises:
       IncompatibleCheckpoint: it has another format.
       UserError: there are checkpoints, and none is whole.
     """
-    steps = list_steps(Path(workdir) / FOLDER)
+    folder = Path(workdir) / FOLDER
+    steps = list_steps(folder)
     for step in reversed(steps):
         try:
-            return step, read_notes(workdir, step)
-        except IncompatibleCheckpoint:
-            raise
-        except UserError:  # it is named when it is restored
+            return step, read_metadata(folder / str(step))
+        except DamagedCheckpoint:  # it is named when it is restored
             continue
     if steps:
         raise UserError(describe_unreadable(workdir))
     return 0, {}
-
-
-def has_only_weights(workdir: str | os.PathLike, step: int) -> bool:
-    """Returns whether a checkpoint holds weights, without the rest of a run's state."""
-    metadata = read_metadata(Path(workdir) / FOLDER / str(step), check_all=False)
-    return "run" not in metadata["sha256"]
 
 
 def describe_unreadable(workdir: str | os.PathLike) -> str:
@@ -109,59 +100,40 @@ def describe_unreadable(workdir: str | os.PathLike) -> str:
 def read_metadata(path: Path, *, check_all: bool = True) -> dict[str, Any]:
     """Returns the metadata of the checkpoint at `path`.
 
+    Its "sha256" has a digest for each tree: "params", and "run" unless it holds weights
+    alone.
+
     Args:
       path: of the checkpoint.
       check_all: whether to check the SHA-256 of all its files, not only this one.
 
     Raises:
       IncompatibleCheckpoint: it has another format.
-      UserError: it is damaged.
+      DamagedCheckpoint: it is not what was saved.
     """
     try:
         changed = changed_files(path, only="" if check_all else METADATA)
     except OSError as error:  # of the disk, say
-        raise UserError(
-            describe_damage(path, f"it cannot be read ({error})")
-        ) from error
+        raise DamagedCheckpoint(path, f"it cannot be read ({error})") from error
     if changed:
-        raise UserError(describe_damage(path, f"{changed[0]} is not what was saved"))
+        raise DamagedCheckpoint(path, f"{changed[0]} is not what was saved")
     try:
         metadata = json.loads((path / METADATA).read_bytes())["custom_metadata"]
         version, writer = metadata["format"], metadata.get("charlm", "another release")
-    except UNREADABLE as error:
-        message = describe_damage(path, "its metadata cannot be read")
-        raise UserError(message) from error
+    except Exception as error:  # JSON of any shape raises many kinds
+        raise DamagedCheckpoint(path, "its metadata cannot be read") from error
     if version != FORMAT:
         raise IncompatibleCheckpoint(
             f"checkpoint {path.name} of {path.parent.parent} was written by charlm"
             f" {writer} in format {version}, and this release reads {FORMAT}; use the"
             " release that wrote it"
         )
-    if not _is_ours(metadata):
-        problem = "its metadata is not what charlm writes"
-        raise UserError(describe_damage(path, problem))
-    return metadata
-
-
-def _is_ours(metadata: dict[str, Any]) -> bool:
-    """Returns whether metadata has the shape that a run writes."""
-    notes: Any = metadata.get("notes")
-    metrics: Any = metadata.get("metrics") or {}
-    if not all(isinstance(x, dict) for x in (metadata.get("sha256"), notes, metrics)):
-        return False
-    return isinstance(metrics.get("nats_per_char", 0.0), int | float) and isinstance(
-        notes.get("trained_on", {}), dict
-    )
-
-
-def describe_damage(path: Path, problem: str) -> str:
-    """Returns the message for a damaged checkpoint, which names another one."""
-    others = [step for step in list_steps(path.parent) if str(step) != path.name]
-    also = f"of step {others[-1]}, if that is whole" if others else "elsewhere"
-    return (
-        f"checkpoint {path.name} of {path.parent.parent} is damaged: {problem};"
-        f" use another, {also}"
-    )
+    match metadata | {"metrics": metadata.get("metrics") or {}}:
+        case {"sha256": dict(), "notes": dict(notes), "metrics": dict(metrics)}:
+            loss, machine = metrics.get("nats_per_char", 0), notes.get("trained_on", {})
+            if isinstance(loss, int | float) and isinstance(machine, dict):
+                return metadata
+    raise DamagedCheckpoint(path, "its metadata is not what charlm writes")
 
 
 def read_loss(path: Path) -> float:

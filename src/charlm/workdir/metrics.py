@@ -1,9 +1,9 @@
-"""metrics.jsonl, and TensorBoard beside it."""
+"""The logs of a run: metrics.jsonl, TensorBoard beside it, samples.txt."""
 
-import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 Record = dict[str, Any]
 FILE = "metrics.jsonl"
+SAMPLES = "samples.txt"  # texts, each under a line with its step
+TITLE = re.compile(rb"^=== step (\d{1,18}), epoch ", re.MULTILINE)
 
 
 class Metrics:
@@ -87,46 +89,53 @@ def truncate(path: Path, step: int) -> None:
         os.truncate(path, end)
 
 
-@contextlib.contextmanager
-def _hide(package: str):
-    """Within it, a package that was not imported before is as if not installed."""
-    modules: dict[str, Any] = sys.modules
-    hidden = package not in modules
-    if hidden:
-        modules[package] = None
-    try:
-        yield
-    finally:
-        if hidden:
-            del modules[package]
-
-
 def _open_tensorboard(folder: Path, step: int):
     """Returns add(name, value, step) and close() of an event file, or None.
 
     Not tensorboardX's SummaryWriter: its thread ends when the clock jumps, and then the
     run waits for it forever.
     """
+    modules: dict[str, Any] = sys.modules
+    # It would import PyTorch, two seconds of every start, to show tensors. To Python, a
+    # module that is None is not installed.
+    hidden = modules.setdefault("torch", None) is None
     try:
-        # It would import PyTorch, two seconds of every start, to show tensors.
-        with _hide("torch"):
-            from tensorboardX.event_file_writer import EventsWriter
-            from tensorboardX.proto import event_pb2
-            from tensorboardX.summary import scalar
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
+        from tensorboardX.summary import scalar
     except ImportError:
         return None
+    finally:
+        if hidden:
+            del modules["torch"]
     proto: Any = event_pb2  # its classes are made when it is imported
     folder.mkdir(exist_ok=True)
     writer = EventsWriter(str(folder / "events"))
 
-    def write(**values):
-        writer.write_event(proto.Event(wall_time=time.time(), **values))
+    def add(step, **values):
+        writer.write_event(proto.Event(step=step, wall_time=time.time(), **values))
         writer.flush()
 
-    def add(name, value, step):
-        write(step=step, summary=scalar(name, value))
-
     # Later steps of another run of this workdir are not to be shown.
-    start = proto.SessionLog(status=proto.SessionLog.START)
-    write(step=step + 1, session_log=start)
-    return add, writer.close
+    add(step + 1, session_log=proto.SessionLog(status=proto.SessionLog.START))
+    return lambda name, x, step: add(step, summary=scalar(name, x)), writer.close
+
+
+class Samples:
+    """Appends samples to a workdir's samples.txt."""
+
+    def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
+        """Opens the file of a run that continues at `step`; later samples are cut."""
+        self.path = Path(workdir) / SAMPLES
+        if not self.path.exists():
+            return
+        data = self.path.read_bytes()
+        for title in TITLE.finditer(data):
+            if int(title[1]) > step:
+                os.truncate(self.path, title.start())
+                return
+
+    def write(self, title: str, text: str) -> None:
+        """Appends a text under its title, which begins with `step N, epoch E`."""
+        with self.path.open("ab") as file:
+            file.write(f"=== {title} ===\n{text}\n\n".encode())

@@ -1,4 +1,4 @@
-"""load_model(workdir) -> (lm, params, vocab); config.json, vocab.json."""
+"""The model of a workdir; its config.json and vocab.json."""
 
 import dataclasses
 import json
@@ -30,36 +30,14 @@ class Model(NamedTuple):
     vocab: Vocab
 
 
-def load_model(
-    workdir: str | os.PathLike,
-    *,
-    checkpoint: str | int = "best",
-    cell: Cell | None = None,
-    lm: LanguageModel | None = None,
-) -> Model:
-    """Returns the model of a run. It needs neither the text nor the optimizer.
-
-    Args:
-      workdir: of a run.
-      checkpoint: "best" (by validation loss; the latest, if none was measured),
-        "latest", or a step.
-      cell: of a model that was trained with a Cell of its user's own.
-      lm: a model that was trained in place of the config's, as from_nnx makes.
-
-    Raises:
-      UserError: no such workdir, or its checkpoint is missing or damaged.
-    """
-    return load(workdir, checkpoint, cell=cell, lm=lm)[0]
-
-
 def load(
     workdir: str | os.PathLike,
-    checkpoint: str | int,
+    checkpoint: str | int = "best",
     *,
     cell: Cell | None = None,
     lm: LanguageModel | None = None,
 ) -> tuple[Model, Restored]:
-    """Returns load_model's model, and the checkpoint that it came from."""
+    """Returns charlm.load_model's model, and the checkpoint that it came from."""
     config, vocab = read_config(workdir), read_vocab(workdir)
     if lm is None:
         model = config.model
