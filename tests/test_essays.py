@@ -40,15 +40,15 @@ Notes
 [1] Very little."""
 
 
-def page_of(title):
+def make_page(title):
     return PAGE.format(title=title).encode()
 
 
-def text_of(*titles):
+def make_text(*titles):
     return "".join(TEXT.format(title=title) + "\n\n" for title in titles)
 
 
-def index_of(*links):
+def make_index(*links):
     return "".join(f'<a href="{link}">an essay</a><br>' for link in links).encode()
 
 
@@ -83,8 +83,8 @@ def site(tmp_path, monkeypatch):
     """A site of three essays; an answer is bytes, a status or where it leads."""
     monkeypatch.setenv("NO_PROXY", "*")
     with serving(Handler) as (server, address):
-        answers = {f"/{name}.html": page_of(f"{name.upper()}s") for name in "abc"}
-        answers["/articles.html"] = index_of("b.html", "a.html", "c.html")
+        answers = {f"/{name}.html": make_page(f"{name.upper()}s") for name in "abc"}
+        answers["/articles.html"] = make_index("b.html", "a.html", "c.html")
         site = SimpleNamespace(
             address=address,
             answers=answers,
@@ -120,7 +120,7 @@ def refusal(site, **kwargs):
 
 
 def test_essays_in_the_order_of_the_index(site, capfd):
-    assert get(site) == text_of("Bs", "As", "Cs")
+    assert get(site) == make_text("Bs", "As", "Cs")
     paths = ["/robots.txt", "/articles.html", "/b.html", "/a.html", "/c.html"]
     assert site.requests == paths
     [agent] = site.agents
@@ -152,9 +152,9 @@ def test_what_breaks_off_goes_on_from_there(site):
     line = refusal(site)
     assert "(HTTP 503)" in line and f"what has arrived is kept in {site.pages}" in line
     assert not site.target.exists()
-    site.answers["/c.html"] = page_of("Cs")
+    site.answers["/c.html"] = make_page("Cs")
     site.requests.clear()
-    assert get(site) == text_of("Bs", "As", "Cs")
+    assert get(site) == make_text("Bs", "As", "Cs")
     assert site.requests == ["/robots.txt", "/articles.html", "/c.html"]
 
 
@@ -163,7 +163,7 @@ def test_what_robots_txt_forbids_is_not_read(site, monkeypatch, name, allowed, c
     monkeypatch.setattr("charlm.corpora.essays.MAX_MISSING", 0.9)
     rules = f"User-agent: {name}\nDisallow: /a.html\nDisallow: /b.html"
     site.answers["/robots.txt"] = rules.encode()
-    assert get(site) == text_of(*["Bs", "As", "Cs"][-allowed:])
+    assert get(site) == make_text(*["Bs", "As", "Cs"][-allowed:])
     assert ("/a.html" in site.requests) == (allowed == 3)
     stderr = capfd.readouterr().err
     why = "essays is without a.html (its robots.txt does not allow it)"
@@ -184,7 +184,7 @@ def test_a_few_dead_links_are_left_out_and_told(site, monkeypatch, capfd):
     monkeypatch.setattr("charlm.corpora.essays.MAX_MISSING", 0.7)
     site.answers["/b.html"] = 404
     site.answers["/c.html"] = b"<html><body></body></html>"
-    assert get(site) == text_of("As")
+    assert get(site) == make_text("As")
     stderr = capfd.readouterr().err.splitlines()
     assert stderr == ["essays is without b.html (HTTP 404)",
                     "essays is without c.html (no text)"]  # fmt: skip
@@ -199,7 +199,7 @@ def test_redirects_off_the_site_are_refused(site, monkeypatch, capfd):
         setattr(server, "site", page)  # noqa: B010
         site.answers["/b.html"] = f"{other}/b.html"
         site.answers["/a.html"] = "/c.html"
-        assert get(site) == text_of("Cs", "Cs")
+        assert get(site) == make_text("Cs", "Cs")
         assert f"leads off the site, to {other}/b.html" in capfd.readouterr().err
         site.answers["/articles.html"] = "file:///etc/hostname"
         assert "file:///etc/hostname" in refusal(site)
@@ -211,7 +211,7 @@ def test_the_number_of_essays_is_bounded(site, monkeypatch):
     site.answers["/articles.html"] = b"<a href='mailto:me'>nothing</a>"
     assert "it links to 0 essays; the site may have changed" in refusal(site)
     monkeypatch.setattr("charlm.corpora.essays.MAX_ESSAYS", 2)
-    site.answers["/articles.html"] = index_of("a.html", "b.html", "c.html")
+    site.answers["/articles.html"] = make_index("a.html", "b.html", "c.html")
     assert "it links to 3 essays" in refusal(site)
 
 
@@ -244,7 +244,7 @@ def test_the_characters_of_a_page(site, charset, content):
     site.content_type = f"text/html; charset={charset}" if charset else "text/html"
     site.answers["/b.html"] = PAGE.encode().replace(b"{title}", content)
     title = "да" if "koi8" in charset else "naïve — “x”"
-    assert get(site) == text_of(title, "As", "Cs")
+    assert get(site) == make_text(title, "As", "Cs")
 
 
 def test_the_catalog_keeps_nothing_but_the_text(site, monkeypatch):
@@ -259,9 +259,9 @@ def test_the_catalog_keeps_nothing_but_the_text(site, monkeypatch):
     assert {path.name for path in files(place.parent)} == {
         *("essays.txt.pages", "a.html", "b.html")
     }
-    site.answers["/c.html"] = page_of("Cs")
+    site.answers["/c.html"] = make_page("Cs")
     assert fetch.fetch("paul_graham") == place
-    assert files(place.parent) == {place: text_of("Bs", "As", "Cs").encode()}
+    assert files(place.parent) == {place: make_text("Bs", "As", "Cs").encode()}
 
 
 def test_without_the_library_one_line_says_what_to_install(site, monkeypatch):

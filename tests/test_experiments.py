@@ -25,7 +25,7 @@ from experiments.errors.oracles import (
     group_counts,
     make_masks,
 )
-from experiments.evolution.run import evolution_table, known_shares
+from experiments.evolution.run import evolution_table, share_known
 from experiments.ngrams import run as ngrams
 from experiments.report import format_duration
 from experiments.temperature.loops import MIN_LENGTH, find_loop, get_repeated_share
@@ -156,7 +156,7 @@ def test_a_text_of_bytes_has_one_character_for_each_byte():
 
 
 def test_known_words_by_length():
-    shares = known_shares(
+    shares = share_known(
         "a cat sat by strangers strangors.", {"a", "cat", "strangers"}
     )
     assert shares == {"all": 0.5, "1-3": 0.5, "4-6": 0.0, "7 or more": 0.5}

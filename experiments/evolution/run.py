@@ -43,9 +43,9 @@ def main() -> None:
     written = (run.workdir / SAMPLES).read_bytes().decode(errors="replace")
     samples = parse_samples(written.replace("\r\n", "\n"))
     known = set(list_words(run.vocab.decode(run.text["train"])))
-    shares = {sample.step: known_shares(sample.text, known) for sample in samples}
-    held_out = known_shares(run.vocab.decode(run.text["valid"]), known)
-    losses = {part: losses_of(run, part) for part in ("train", "valid")}
+    shares = {sample.step: share_known(sample.text, known) for sample in samples}
+    held_out = share_known(run.vocab.decode(run.text["valid"]), known)
+    losses = {part: list_losses(run, part) for part in ("train", "valid")}
     page = make_page(
         samples,
         known_words=known,
@@ -53,21 +53,21 @@ def main() -> None:
         losses=losses,
         marked_steps=POST,
         length=ON_PAGE,
-        about=about(run),
+        about=describe_network(run),
     )
     PAGE.write_text(page)
     draw(run, shares)
     rows = {step: [dict(losses[part])[step] for part in losses] for step in shares}
-    blocks = [told(run), evolution_table(rows, shares, held_out)]
-    blocks += ["![curve](curve.png)", *shown(samples, rows)]
+    blocks = [describe_training(run), evolution_table(rows, shares, held_out)]
+    blocks += ["![curve](curve.png)", *format_samples(samples, rows)]
     results = {"losses": rows, "words_known": shares, "words_known_valid": held_out}
-    results |= {"seconds": seconds(run), "config": get_config(run)}
+    results |= {"seconds": get_seconds(run), "config": get_config(run)}
     sources = ("words_known", "words_known_valid")  # percentages in the README
     write_report(HERE, results, blocks, sources=sources)
     print("\n\n".join(blocks))
 
 
-def known_shares(text: str, known: set[str]) -> dict[str, float]:
+def share_known(text: str, known: set[str]) -> dict[str, float]:
     """The share of known words in a text: of all, and of those of each length."""
     words = list_words(text)
     among = {"all": words}
@@ -79,36 +79,36 @@ def known_shares(text: str, known: set[str]) -> dict[str, float]:
     }
 
 
-def losses_of(run: TrainedRun, part: str) -> list[tuple[int, float]]:
+def list_losses(run: TrainedRun, part: str) -> list[tuple[int, float]]:
     """(step, nats per character) of a part, in order."""
     rows = [record for record in run.records if record["split"] == part]
     return [(row["step"], row["nats_per_char"]) for row in rows]
 
 
-def seconds(run: TrainedRun) -> float:
+def get_seconds(run: TrainedRun) -> float:
     return run.records[-1]["seconds"]
 
 
-def told(run: TrainedRun) -> str:
+def describe_training(run: TrainedRun) -> str:
     config = read_config(run.workdir)
     model, train = config.model, config.train
     return (
         f"{model.layers} x {model.features} {str(model.cell).upper()}, {STEPS:,}"
         f" steps of {train.batch_size} x {train.seq_length} characters,"
         f" {run.records[-1]['epoch']:.2f} epochs, in"
-        f" {format_duration(seconds(run))}, samples"
+        f" {format_duration(get_seconds(run))}, samples"
         " and scores included. Losses are in nats per character; that of training is"
         f" the mean of {train.log_every} steps."
     )
 
 
-def about(run: TrainedRun) -> str:
+def describe_network(run: TrainedRun) -> str:
     model = read_config(run.workdir).model
     units = f"{model.features} {str(model.cell).upper()} units"
     layers = "one layer" if model.layers == 1 else f"{model.layers} layers"
     return (
         f"The network is {layers} of {units}, trained for"
-        f" {format_duration(seconds(run))} on"
+        f" {format_duration(get_seconds(run))} on"
         " Tolstoy’s novel in the Maudes’ translation, with charlm. The steps that have"
         " a number under the slider are those shown in Andrej Karpathy’s “The"
         " Unreasonable Effectiveness of Recurrent Neural Networks” (2015)."
@@ -119,17 +119,17 @@ def evolution_table(rows, shares, held_out) -> str:
     head = ["step", "training loss", "validation loss", "words known, of all"]
     head += [f"of those of {name} letters" for name in LENGTHS]
     lines = [
-        [f"**{step:,}**" if step in POST else step, *row, *percent(shares[step])]
+        [f"**{step:,}**" if step in POST else step, *row, *format_shares(shares[step])]
         for step, row in rows.items()
     ]
-    return table(head, [*lines, ["validation text", "", "", *percent(held_out)]])
+    return table(head, [*lines, ["validation text", "", "", *format_shares(held_out)]])
 
 
-def percent(shares: dict[str, float]) -> list[str]:
+def format_shares(shares: dict[str, float]) -> list[str]:
     return [f"{share:.1%}" for share in shares.values()]
 
 
-def shown(samples: list[Sample], rows: dict[int, list[float]]) -> list[str]:
+def format_samples(samples: list[Sample], rows: dict[int, list[float]]) -> list[str]:
     """The six samples of the post, each under its step and losses."""
     blocks = []
     for sample in samples:
