@@ -156,9 +156,7 @@ def test_a_text_of_bytes_has_one_character_for_each_byte():
 
 
 def test_known_words_by_length():
-    shares = share_known(
-        "a cat sat by strangers strangors.", {"a", "cat", "strangers"}
-    )
+    shares = share_known("a cat sat by strangers strangors.", {"a", "cat", "strangers"})
     assert shares == {"all": 0.5, "1-3": 0.5, "4-6": 0.0, "7 or more": 0.5}
 
 

@@ -1,5 +1,6 @@
 """The room `model`: cells against their equations, fast paths against slow ones."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 import transcription
+from draws import draw, draw_ids, draw_params
 
 from charlm.errors import UserError
 from charlm.model import sharding
@@ -33,16 +35,10 @@ KEY = jax.random.key(0)
 
 def layer_of(name, d=D):
     """Parameters, a state and inputs of one layer, all random."""
-    cell, keys = MAKERS[name](), jax.random.split(KEY, 5)
-    width = {"lstm": 4, "gru": 3, "rnn": 1}[name] * H
-    params = {
-        "wx": jax.random.normal(keys[0], (d, width)) / 2,
-        "wh": jax.random.normal(keys[1], (H, width)) / 2,
-        "b": jax.random.normal(keys[2], (width,)),
-    }
-    zero = cell.initial_state(B, H)
-    state = jax.tree.map(lambda s: jax.random.normal(keys[3], s.shape), zero)
-    return cell, params, state, jax.random.normal(keys[4], (T, B, d))
+    cell, width = MAKERS[name](), {"lstm": 4, "gru": 3, "rnn": 1}[name] * H
+    params = {"wx": draw(d, width) / 2, "wh": draw(H, width) / 2, "b": draw(width)}
+    state = jax.tree.map(lambda s: draw(*s.shape, seed=1), cell.initial_state(B, H))
+    return cell, params, state, draw(T, B, d)
 
 
 def near(a, b, tolerance=1e-5):
@@ -133,6 +129,12 @@ def init_bare(key, d, h):
 BARE = Cell(init_bare, lambda batch, h: jnp.zeros((batch, h)), bare_step)
 
 
+def unroll_both_ways(lm, params, carry, ids):
+    """Returns a scan of a model's step, and its `unroll`."""
+    slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
+    return slow, lm.unroll(params, carry, ids)
+
+
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("projects", [False, True])
@@ -145,8 +147,7 @@ def test_a_cell_of_ones_own_unrolls_as_it_steps(embedding, layers, projects):
         )
     lm, params, ids = model_of(cell, layers=layers, embedding=embedding)
     carry = lm.initial_carry(B)
-    slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
-    near(slow, lm.unroll(params, carry, ids))
+    near(*jax.jit(functools.partial(unroll_both_ways, lm))(params, carry, ids))
     _, _, shown = observe(lm, params, carry, ids[0])
     assert set(shown) == {
         f"layer_{n}/{s}" for n in range(layers) for s in ("state", "y")
@@ -158,7 +159,7 @@ def test_a_cell_of_ones_own_unrolls_as_it_steps(embedding, layers, projects):
 def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_hot):
     cell, params, state, xs = layer_of(name)
     if one_hot:
-        xs = jax.random.randint(KEY, (T, B), 0, D)
+        xs = draw_ids(D, T, B)
 
     def slow(params, state):
         def tick(state, x):
@@ -170,25 +171,20 @@ def test_a_layer_unrolled_is_a_scan_of_its_step_in_value_and_gradient(name, one_
     def fast(params, state):
         return unroll_layer(cell, params, state, xs)
 
-    weights = jax.random.normal(KEY, (T, B, H))
+    weights = draw(T, B, H)
 
-    def loss(path):
-        def of(params, state):
-            last, ys = path(params, state)
-            return (ys * weights).sum() + sum(x.sum() for x in jax.tree.leaves(last))
+    def loss(path, params, state):
+        last, ys = path(params, state)
+        total = (ys * weights).sum() + sum(x.sum() for x in jax.tree.leaves(last))
+        return total, (last, ys)
 
-        return of
-
-    near(slow(params, state), fast(params, state))
-    near(
-        jax.grad(loss(slow), (0, 1))(params, state),
-        jax.grad(loss(fast), (0, 1))(params, state),
-    )
+    graded = jax.value_and_grad(loss, (1, 2), has_aux=True)
+    graded = jax.jit(graded, static_argnums=0)
+    near(graded(slow, params, state), graded(fast, params, state))
 
 
 def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
-    xs, w = jax.random.normal(KEY, (T, B, D)), jax.random.normal(KEY, (D, H))
-    weights = jax.random.normal(KEY, (T, B, H))
+    xs, w, weights = draw(T, B, D), draw(D, H), draw(T, B, H)
 
     def total(product):
         return lambda xs, w: (product(xs, w) * weights).sum()
@@ -199,7 +195,7 @@ def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
 
 def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
     lm, params, _ = model_of(layers=2, dropout=0.5)
-    ids = jax.random.randint(KEY, (T + 1, 4), 0, V)
+    ids = draw_ids(V, T + 1, 4)
     two = sharding.make_mesh(4, min_rows=2)
     placed = jax.device_put(lm.initial_carry(4), sharding.shard_rows(two))
 
@@ -234,20 +230,22 @@ def test_a_batch_is_shared_evenly_by_as_many_devices_as_it_can_keep_busy(
 def test_an_unrolled_layer_passes_gradients_to_its_inputs():
     cell, params, state, xs = layer_of("lstm")
 
+    @jax.jit
+    @jax.grad
     def scanned(xs):
         return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)[1].sum()
 
+    @jax.jit
+    @jax.grad
     def unrolled(xs):
         return unroll_layer(cell, params, state, xs)[1].sum()
 
-    near(jax.grad(scanned)(xs), jax.grad(unrolled)(xs))
+    near(scanned(xs), unrolled(xs))
 
 
 @pytest.mark.parametrize("height", [V, 1000])
 def test_look_up_has_the_gradient_of_indexing(height):
-    table = jax.random.normal(KEY, (height, D))
-    ids = jax.random.randint(KEY, (T, B), 0, height)
-    weights = jax.random.normal(KEY, (T, B, D))
+    table, ids, weights = draw(height, D), draw_ids(height, T, B), draw(T, B, D)
     near(embedding_lookup(table, ids), table[ids])
     near(
         jax.grad(lambda t: (embedding_lookup(t, ids) * weights).sum())(table),
@@ -256,8 +254,7 @@ def test_look_up_has_the_gradient_of_indexing(height):
 
 
 def test_a_look_ups_two_gradients_are_one():
-    ids = jax.random.randint(KEY, (T, B), 0, V)
-    gradient = jax.random.normal(KEY, (T, B, D))
+    ids, gradient = draw_ids(V, T, B), draw(T, B, D)
     near(
         row_gradient_by_scatter(V, ids, gradient),
         row_gradient_by_matmul(V, ids, gradient),
@@ -266,8 +263,7 @@ def test_a_look_ups_two_gradients_are_one():
 
 def model_of(cell: Any = "lstm", **kwargs):
     lm = make_language_model(vocab_size=V, cell=cell, features=H, **kwargs)
-    params = jax.tree.map(lambda p: 5 * p, lm.init(KEY))  # large enough to matter
-    return lm, params, jax.random.randint(KEY, (T, B), 0, V)
+    return lm, draw_params(lm), draw_ids(V, T, B)
 
 
 @pytest.mark.parametrize("cell", MAKERS)
@@ -275,8 +271,7 @@ def model_of(cell: Any = "lstm", **kwargs):
 def test_unroll_is_a_scan_of_step(cell, embedding):
     lm, params, ids = model_of(cell, layers=3, embedding=embedding)
     carry = lm.initial_carry(B)
-    slow = jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
-    near(slow, lm.unroll(params, carry, ids))
+    near(*jax.jit(functools.partial(unroll_both_ways, lm))(params, carry, ids))
 
 
 @pytest.mark.parametrize("layers, embedding", [(1, 0), (1, 6), (3, 0), (3, 6)])
@@ -286,9 +281,10 @@ def test_the_fast_step_is_step(layers, embedding, dtype):
     fast, carry = make_fast_step(lm), lm.initial_carry(B)
     weights, state = fast.pack_params(params), fast.pack_carry(carry)
     tolerance = 1e-5 if dtype == "float32" else 2e-2
+    step, fast_step = jax.jit(lm.step), jax.jit(fast.step)
     for now in ids:
-        carry, want = lm.step(params, carry, now)
-        state, logits = fast.step(weights, state, now)
+        carry, want = step(params, carry, now)
+        state, logits = fast_step(weights, state, now)
         near(logits, want, tolerance)
         near(fast.unpack_carry(state), carry, tolerance)
 
@@ -342,16 +338,14 @@ def test_dropout_needs_a_key_and_scales_up():
     carry = lm.initial_carry(B)
     off = lm.unroll(params, carry, ids)
     near(off, model_of(layers=2)[0].unroll(params, carry, ids))
-    on = jax.vmap(lambda key: lm.unroll(params, carry, ids, key)[1])(
-        jax.random.split(KEY, 4000)
-    )
+    keys = jax.random.split(KEY, 4000)
+    on = [lm.unroll(params, carry, ids, key)[1] for key in keys[:2]]
     assert not np.allclose(on[0], on[1])
     # The head is linear: over many masks, the logits of one layer average out.
     lone = make_language_model(vocab_size=V, features=H, layers=1, dropout=0.5)
     params["head"] = jax.tree.map(lambda p: 10 * p, params["head"])
-    dropped = jax.vmap(lambda key: lone.unroll(params, carry[:1], ids, key)[1])(
-        jax.random.split(KEY, 4000)
-    )
+    unroll = jax.jit(jax.vmap(lone.unroll, (None, None, None, 0)))
+    dropped = np.asarray(unroll(params, carry[:1], ids, keys)[1])
     whole = lone.unroll(params, carry[:1], ids)[1]
     noise = 5 * dropped.std(axis=0) / math.sqrt(4000)
     assert (np.abs(dropped.mean(axis=0) - whole) < noise).all()
@@ -432,7 +426,8 @@ def test_bfloat16_products_stay_near_and_the_state_stays_float32():
         lm = model_of(dtype=dtype)[0]
         return (lm.unroll(params, lm.initial_carry(B), ids)[1] ** 2).sum()
 
-    gradients, exact = (jax.grad(squares)(params, d) for d in ("bfloat16", "float32"))
+    graded = jax.jit(jax.grad(squares), static_argnums=1)
+    gradients, exact = (graded(params, dtype) for dtype in ("bfloat16", "float32"))
     jax.tree.map(
         lambda g, e: np.testing.assert_allclose(g, e, atol=0.05 * np.abs(e).max()),
         gradients,
@@ -446,13 +441,13 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
     small, params, ids = model_of(embedding=embedding)
     large = make_language_model(vocab_size=V + 2, features=H, embedding=embedding)
     places = [n + (n > 3) + (n > 7) for n in range(V)]
-    grown = expand_vocab(params, large.init(KEY), places)
+    grown = expand_vocab(params, draw_params(large, seed=1), places)
     _, want = small.unroll(params, small.initial_carry(B), ids)
     _, got = large.unroll(grown, large.initial_carry(B), jnp.asarray(places)[ids])
     near(got[..., jnp.asarray(places)], want)
     other = make_language_model(vocab_size=V + 2, features=H + 1, embedding=embedding)
     with pytest.raises(UserError, match="another shape"):
-        expand_vocab(params, other.init(KEY), places)
+        expand_vocab(params, draw_params(other), places)
 
 
 @pytest.mark.parametrize(

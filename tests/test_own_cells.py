@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from draws import draw_ids, draw_params
 
 import charlm
 from experiments.own_cells.cells import make_janet, make_min_gru
@@ -14,8 +15,7 @@ def test_a_window_is_a_scan_of_steps_in_value_and_gradient(make, embedding):
     lm = charlm.make_language_model(
         vocab_size=7, cell=make(), layers=2, features=5, embedding=embedding
     )
-    params = lm.init(jax.random.key(0))
-    ids = jax.random.randint(jax.random.key(1), (6, 3), 0, 7)
+    params, ids = draw_params(lm, scale=0.5), draw_ids(7, 6, 3)
     start = jax.tree.map(lambda c: c + 0.3, lm.initial_carry(3))
 
     def unroll(params, carry):
@@ -24,12 +24,13 @@ def test_a_window_is_a_scan_of_steps_in_value_and_gradient(make, embedding):
     def scan(params, carry):
         return jax.lax.scan(lambda c, x: lm.step(params, c, x), carry, ids)
 
-    def loss(path):
-        return lambda params, carry: (path(params, carry)[1] ** 2).sum()
+    def loss(path, params, carry):
+        carry, logits = path(params, carry)
+        return (logits**2).sum(), (carry, logits)
 
-    near(unroll(params, start), scan(params, start))
-    gradients = [jax.grad(loss(path), (0, 1))(params, start) for path in (unroll, scan)]
-    near(*gradients)
+    graded = jax.value_and_grad(loss, (1, 2), has_aux=True)
+    graded = jax.jit(graded, static_argnums=0)
+    near(graded(unroll, params, start), graded(scan, params, start))
 
 
 def near(a, b):
