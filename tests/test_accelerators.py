@@ -352,7 +352,8 @@ def test_the_gates_of_a_trace_are_as_exact_as_the_model(cell):
     params, carry = lm.init(KEY), lm.initial_carry(1)
     with tracing_for("cuda"):
         read = get_reader(lm, ("layer_0/h",), 2)
-        text = read.lower(params, carry, jnp.zeros(V), jnp.zeros(5, jnp.int32))
+        loop = carry, jnp.zeros((1, V))
+        text = read.lower(params, {}, loop, jnp.zeros(5, jnp.int32))
     found = precisions(text.as_text())
     assert len(found) >= 4 and set(found) == {"HIGHEST"}
 

@@ -142,7 +142,7 @@ def test_no_two_share_a_place():
 @pytest.mark.parametrize("name", SOURCES)
 def test_without_a_network_one_line_says_where_to_put_it(entry, name):
     source = SOURCES[name]
-    base = SOURCES[getattr(source.origin, "corpus", name)]
+    base = SOURCES[getattr(source.origin, "corpus", "") or name]
     if isinstance(base.origin, builders.Generated):
         assert fetch.fetch(name).is_file()
         return

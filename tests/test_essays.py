@@ -82,6 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def site(tmp_path, monkeypatch):
     """A site of three essays; an answer is bytes, a status or where it leads."""
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("charlm.corpora.essays.PAUSE", 0)
     with serving(Handler) as (server, address):
         answers = {f"/{name}.html": make_page(f"{name.upper()}s") for name in "abc"}
         answers["/articles.html"] = make_index("b.html", "a.html", "c.html")
@@ -99,14 +100,8 @@ def site(tmp_path, monkeypatch):
 
 
 def get(site, **kwargs):
-    options: dict[str, Any] = {"pause": 0} | kwargs
-    collect(
-        f"{site.address}/articles.html",
-        site.target,
-        folder=site.pages,
-        name="essays",
-        **options,
-    )
+    index = f"{site.address}/articles.html"
+    collect(index, site.target, folder=site.pages, name="essays", **kwargs)
     return site.target.read_text(encoding="utf-8")
 
 
@@ -131,13 +126,14 @@ def test_essays_in_the_order_of_the_index(site, capfd):
 def test_between_two_requests_there_is_a_pause(site, monkeypatch):
     events = site.requests
     monkeypatch.setattr("charlm.corpora.essays.time.sleep", events.append)
-    get(site, pause=7)
+    monkeypatch.setattr("charlm.corpora.essays.PAUSE", 7)
+    get(site)
     first = ["/robots.txt", 7, "/articles.html"]
     assert events == [*first, 7, "/b.html", 7, "/a.html", 7, "/c.html"]
     events.clear()
     site.pages.rename(site.pages.with_name("elsewhere"))
     site.answers["/robots.txt"] = b"User-agent: *\nCrawl-delay: 30"
-    get(site, pause=7)
+    get(site)
     assert [event for event in events if not isinstance(event, str)] == [30] * 4
 
 

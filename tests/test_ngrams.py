@@ -13,12 +13,12 @@ from charlm.data.corpus import split_slices
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import (
+    count_ngrams,
     discounts,
     kneser_ney,
     losses,
     nats_by_context,
 )
-from charlm.evaluation.ngrams import count_ngrams
 from experiments.ngrams.generator import write
 
 V = 3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from charlm.errors import UserError
 from charlm.evaluation.kneser_ney import kneser_ney, losses, nats_by_context
-from charlm.interpret.labels.patterns import MAX_NESTING
+from charlm.interpret.labels.brackets import MAX_NESTING
 from experiments.structure.bracket_matching import Mark, Side, judge
 from experiments.structure.memorization import (
     copying,

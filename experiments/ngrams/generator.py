@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, Integer
 
 from charlm.errors import UserError
-from charlm.evaluation.ngrams import NGrams
+from charlm.evaluation.kneser_ney import NGrams
 
 
 def write(

@@ -14,8 +14,7 @@ import numpy as np
 from charlm import Vocab, open_corpus
 from charlm.corpora.fetch import fetch
 from charlm.data.corpus import split_slices
-from charlm.evaluation.kneser_ney import kneser_ney, losses
-from charlm.evaluation.ngrams import Level, count_ngrams
+from charlm.evaluation.kneser_ney import Level, count_ngrams, kneser_ney, losses
 from experiments.ngrams.generator import write
 from experiments.report import quote, table, write_report
 from experiments.structure.memorization import longest_copies

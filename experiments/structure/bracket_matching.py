@@ -15,7 +15,7 @@ before it, the opener may precede the text.
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from charlm.interpret.labels.patterns import MAX_NESTING
+from charlm.interpret.labels.brackets import MAX_NESTING
 
 Side = Literal["open", "close", "cut", "reset", "if", "else", "end"]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from charlm.errors import UserError
-from charlm.interpret.labels.patterns import DOUBLE_QUOTED, SINGLE_QUOTED
+from charlm.interpret.labels.spans import DOUBLE_QUOTED, SINGLE_QUOTED
 from experiments.structure.bracket_matching import (
     Mark,
     Side,

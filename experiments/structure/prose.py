@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from charlm.interpret.labels.patterns import SPEAKER
+from charlm.interpret.labels.spans import SPEAKER
 from experiments.structure.bracket_matching import Mark, Verdict, judge, make_bracket
 
 QUOTES, BRACKETS, CAPITALS, SPEECHES = MEASURES = (

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from charlm.interpret.labels.patterns import DOUBLE_QUOTED, SINGLE_QUOTED
+from charlm.interpret.labels.spans import DOUBLE_QUOTED, SINGLE_QUOTED
 from experiments.structure.bracket_matching import Mark, Verdict, judge, make_bracket
 
 BRACKETS, STRINGS, FUNCTIONS = MEASURES = (

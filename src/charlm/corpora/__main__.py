@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charlm.cli.app import run_app
 from charlm.corpora import fetch
-from charlm.corpora.builders import FromArchive, FromCorpus
+from charlm.corpora.builders import FromArchive, Generated
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
 
@@ -50,7 +50,7 @@ def _describe(name: str, source: Source) -> str:
     if isinstance(origin, FromArchive):
         address = address or Path(origin.file).name
         address += f", SHA-256 {origin.sha256}" if origin.sha256 else ""
-    elif isinstance(origin, FromCorpus):
+    elif isinstance(origin, Generated) and origin.corpus:
         address = f"the corpus {origin.corpus}"
     facts = {
         "license": source.license,

@@ -31,17 +31,11 @@ class FromArchive(NamedTuple):
     postprocess: Callable[[str], str] | None = None  # changes the text, once joined
 
 
-class FromCorpus(NamedTuple):
-    """Made of another corpus by build(its file, target)."""
-
-    corpus: str
-    build: Callable[[Path, Path], None]
-
-
 class Generated(NamedTuple):
-    """Made of what is on this machine by build(target)."""
+    """Made by build(target), or of another corpus by build(its file, target)."""
 
-    build: Callable[[Path], object]
+    build: Callable[..., object]
+    corpus: str = ""
 
 
 class Crawled(NamedTuple):

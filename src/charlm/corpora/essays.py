@@ -15,19 +15,13 @@ from charlm.corpora.progress import progress_bar
 from charlm.errors import UserError
 from charlm.files import atomic_write
 
-PAUSE = 1.0  # seconds between two requests
+PAUSE = 1.0  # seconds between two requests, unless robots.txt asks for more
 MAX_ESSAYS = 1000  # the site has some 230
 MAX_MISSING = 0.1  # of the essays: a few links may be dead, more mean another site
 
 
 def collect(
-    index: str,
-    target: Path,
-    *,
-    folder: Path,
-    name: str,
-    pause: float = PAUSE,
-    hint: str = "",
+    index: str, target: Path, *, folder: Path, name: str, hint: str = ""
 ) -> None:
     """Writes the essays that an index links to, in its order, an empty line between.
 
@@ -41,7 +35,6 @@ def collect(
       folder: keeps the pages that have arrived, so that a later call goes on from
         there; the caller removes it.
       name: of the text in messages.
-      pause: seconds between two requests, unless robots.txt asks for more.
       hint: ends the message of a failure, and says where else the text may be.
     """
     # It keeps the paragraphs of pages that are laid out by tables, <font> and <br><br>,
@@ -65,7 +58,7 @@ def collect(
 
     texts, missing = [], {}
     try:
-        read = _make_reader(index, pause)
+        read = _make_reader(index)
         page = read(index)
         essays = find_essays(page.url, _list_links(_decode(page)))
         with progress_bar(name, in_bytes=False) as on_progress:
@@ -123,14 +116,14 @@ def _get_site(url: str) -> str:
     return urlsplit(url).netloc.removeprefix("www.")
 
 
-def _make_reader(index: str, pause: float) -> Callable[[str], requests.Response]:
+def _make_reader(index: str) -> Callable[[str], requests.Response]:
     """Returns read(address): a page of the site of `index`, if robots.txt allows it."""
     url, rules = urljoin(index, "/robots.txt"), RobotFileParser()
     robots = requests.get(url, headers=HEADERS, timeout=TIMEOUT)
     is_closed = robots.status_code in (401, 403) or robots.status_code >= 500
     text = "User-agent: *\nDisallow: /" if is_closed else robots.text * robots.ok
     rules.parse(text.splitlines())
-    pause = max(pause, float(rules.crawl_delay("charlm") or 0))
+    pause = max(PAUSE, float(rules.crawl_delay("charlm") or 0))
 
     def read(url: str) -> requests.Response:
         if not rules.can_fetch("charlm", url):

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from charlm.corpora.archive import join
-from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
+from charlm.corpora.builders import Crawled, FromArchive, FromUrl, Generated
 from charlm.corpora.progress import progress_bar
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
@@ -22,8 +22,7 @@ MAX_ARCHIVE_BYTES = 200_000_000
 def fetch(name: str) -> Path:
     """Returns the file of a named corpus, downloaded or made if it is not there yet.
 
-    Raises:
-      UserError: no such name, it could not be had, or another file is in its place.
+    Raises UserError for an unknown name, a failure, or another file in its place.
     """
     if path := find(name):
         return path
@@ -130,10 +129,8 @@ def _make(name: str, source: Source, target: Path) -> None:
             match source.origin:
                 case FromArchive() as origin:
                     leftover = _join_known(name, origin, part)
-                case FromCorpus(corpus, build):
-                    build(fetch(corpus), part)
-                case Generated(build):
-                    build(part)
+                case Generated(build, corpus):
+                    build(*[fetch(corpus)] if corpus else [], part)
                 case Crawled(url):
                     from charlm.corpora.essays import collect
 
@@ -175,10 +172,11 @@ def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
             archive.unlink()
         raise
     # Kept if it was here already, or if another corpus is still to be made of it.
-    others = [SOURCES[n] for n in SOURCES if n != name]
-    files = [s.file for s in others if getattr(s.origin, "file", "") == origin.file]
-    is_needed = path or not all(_find_known(file) for file in files)
-    return None if is_needed else archive
+    users = [
+        n for n in SOURCES if getattr(SOURCES[n].origin, "file", "") == origin.file
+    ]
+    missing = [n for n in users if not _find_known(SOURCES[n].file)]
+    return None if path or missing != [name] else archive
 
 
 def _join(name: str, origin: FromArchive, archive: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from charlm.corpora import builders
 from charlm.corpora.archive import by_hash
-from charlm.corpora.builders import Crawled, FromArchive, FromCorpus, FromUrl, Generated
+from charlm.corpora.builders import Crawled, FromArchive, FromUrl, Generated
 
 
 class Source(NamedTuple):
@@ -14,7 +14,7 @@ class Source(NamedTuple):
     about: str
     license: str
     file: str  # its place below a data folder
-    origin: FromUrl | FromArchive | FromCorpus | Generated | Crawled
+    origin: FromUrl | FromArchive | Generated | Crawled
     rule: str = ""  # by which it is made of its origin
     size: int = 0  # bytes; 0 if they are not known beforehand
     sha256: str = ""  # likewise
@@ -103,7 +103,7 @@ SOURCES = {
         about=f"the first {builders.PREFIX_BYTES:,} bytes of enwik8",
         license="GFDL and CC BY-SA",
         file="wikipedia/enwik8_prefix.xml",
-        origin=FromCorpus("wikipedia", builders.cut_prefix),
+        origin=Generated(builders.cut_prefix, corpus="wikipedia"),
         rule="its first bytes",
         size=builders.PREFIX_BYTES,
         sha256="d502ac7ecb9dd47a062e7d19b8dcd3c753b07c142e48b13dcd521cb747116bdd",
@@ -171,7 +171,7 @@ SOURCES = {
         about="the 7,578 distinct names of that list",
         license="free with credit to Mark Kantrowitz; to be passed on with its README",
         file="names/distinct.txt",
-        origin=FromCorpus("names_list", builders.shuffle_names),
+        origin=Generated(builders.shuffle_names, corpus="names_list"),
         rule="each name once, a line each, in the order of its SHA-256",
         size=53_605,
         sha256="9856c503d2a1c886de87d26172af286ba8bd60e3db7213cfd0702aa59d0d230b",

@@ -1,6 +1,5 @@
 """The exact loss of a text: stateful, or in windows without earlier context."""
 
-import functools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -105,14 +104,11 @@ def compute_log_probabilities(
 
     The text is read as `score` reads it, with the same arguments. The score is minus
     their mean.
-
-    Raises:
-      UserError: the text has fewer than 2 characters.
     """
     starts, ends = _split(ids, streams)
     log_p = np.zeros(len(ids) - 1, np.float32)
-    windows = _read(lm, params, ids, starts, ends, len(starts), seq_length)
-    for positions, nats, _ in windows:
+    width = len(starts)
+    for positions, nats, _ in _read(lm, params, ids, starts, ends, width, seq_length):
         counted = positions < ends
         log_p[positions[counted]] = -np.asarray(nats)[counted]
     return log_p
@@ -144,7 +140,7 @@ def _read(
     carry = jax.device_put(lm.initial_carry(len(starts)), sharding.shard_rows(mesh))
     longest, symbols = int((ends - starts).max()), lm.config.vocab_size
     seq_length = _compute_dispatch_length(carry, symbols, seq_length, longest)
-    score_window = get_scorer(lm)
+    score_window = make_scorer(lm)
     for offset in range(0, longest, seq_length):
         positions = offset + starts + np.arange(seq_length + 1)[:, None]
         counted = positions[:-1] < ends
@@ -172,6 +168,7 @@ def _compute_dispatch_length(carry, symbols: int, seq_length: int, longest: int)
     return max(seq_length, length)
 
 
+@cached_by_config
 def make_scorer(lm: LanguageModel):
     """Returns (params, carry, inputs, targets, counted) -> (carry, nats, sums), jitted.
 
@@ -179,22 +176,19 @@ def make_scorer(lm: LanguageModel):
     sums[b] are over t.
     """
 
-    def read_chunk(params, carry, chunk):
-        inputs, targets, counted = chunk
-        carry, logits = lm.unroll(params, carry, inputs)
-        log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-        target_log_p = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-        return carry, -jnp.where(counted, target_log_p, 0)
-
     @jax.jit
     def score_window(params, carry, inputs, targets, counted):
+        def read_chunk(carry, chunk):
+            inputs, targets, counted = chunk
+            carry, logits = lm.unroll(params, carry, inputs)
+            log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+            log_p = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
+            return carry, -jnp.where(counted, log_p, 0)
+
         window = (inputs, targets, counted)
         size = CHUNK_CHARS if get_platform() == "cpu" else len(inputs)
         chunks = jax.tree.map(lambda x: x.reshape(-1, size, x.shape[-1]), window)
-        carry, nats = jax.lax.scan(functools.partial(read_chunk, params), carry, chunks)
+        carry, nats = jax.lax.scan(read_chunk, carry, chunks)
         return carry, nats.reshape(inputs.shape), nats.sum(axis=1).sum(axis=0)
 
     return score_window
-
-
-get_scorer = cached_by_config(make_scorer)
