@@ -127,32 +127,30 @@ def fit(
     reporter = progress if isinstance(progress, Reporter) else Reporter()
     if progress is True:
         reporter = make_reporter()
-    try:
-        with catch_signals([signal.SIGINT]) as stops:
-            run, state = start_run(
-                config,
-                workdir,
-                other_text=other_text,
-                optimizer=optimizer,
-                lm=lm,
-                reporter=reporter,
-                should_stop=lambda: bool(stops),
-            )
+    with contextlib.ExitStack() as stack:
+        stack.callback(reporter.close)
+        stops = stack.enter_context(catch_signals([signal.SIGINT]))
+        run, state = start_run(
+            config,
+            workdir,
+            other_text=other_text,
+            optimizer=optimizer,
+            lm=lm,
+            reporter=reporter,
+            should_stop=lambda: bool(stops),
+        )
         if int(state.step) < run.steps:
             reporter.say(
                 f"stopped at step {int(state.step):,} of {run.steps:,} and saved; the"
                 " same call goes on"
             )
-    finally:
-        reporter.close()
     return load_model(workdir, checkpoint=checkpoint, lm=run.lm)
 
 
 def make_config(text: str | os.PathLike | Config, **options: Any) -> RunConfig:
     """Returns the config of a text or a config, with some options changed.
 
-    Raises:
-      UserError: there is no such text or option, or a value is impossible.
+    Raises UserError if there is no such text or option, or a value is impossible.
     """
     if isinstance(text, str | os.PathLike):
         is_corpus = str(text) in SOURCES and not Path(text).exists()

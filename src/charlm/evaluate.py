@@ -9,15 +9,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from charlm.cli.app import run_app
-from charlm.errors import UserError
+from charlm.cli.app import MODEL_FLAGS, TEXT_FLAGS, run_app
 from charlm.options import check_number
 
 FLAGS = {
-    "workdir": ("", "directory of the training run"),
-    "checkpoint": ("best", "best, latest, or a step"),
-    "split": ("valid", "train, valid or test, of the run's own text"),
-    "text": ("", "a file to score instead, whole"),
+    **MODEL_FLAGS,
+    **TEXT_FLAGS,
     "streams": (0, "streams read side by side from a zero state; 0: the batch size"),
     "window": (0, "score windows of this length without earlier context (nanoGPT)"),
     "json": (False, "one JSON object on standard output"),
@@ -31,22 +28,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(values: flags.FlagValues) -> None:
     """Prints the score that the flags ask for."""
-    from charlm.cli.text_source import read_text
+    from charlm.cli import trained
     from charlm.evaluation.score import score
-    from charlm.model.jax_setup import configure_jax
-    from charlm.workdir import model_files
 
-    configure_jax()
-    if not values.workdir:
-        raise UserError("--workdir is required, for example --workdir=runs/demo")
     check_number("--streams", values.streams, low=0)
     check_number("--window", values.window, low=0)
-    config = model_files.read_config(values.workdir)
-    (lm, params, vocab), restored = model_files.load(values.workdir, values.checkpoint)
-    ids = read_text(config.data, vocab, restored.notes, values.text, values.split)
+    config, model, restored = trained.load(values)
+    ids = trained.read_text(values, config, model, restored)
     result = score(
-        lm,
-        params,
+        model.lm,
+        model.params,
         ids,
         streams=values.streams or config.train.batch_size,
         seq_length=config.train.seq_length,

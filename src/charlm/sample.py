@@ -12,13 +12,12 @@ from pathlib import Path
 
 from absl import flags
 
-from charlm.cli.app import run_app
+from charlm.cli.app import MODEL_FLAGS, run_app
 from charlm.data.corpus import BOM
 from charlm.errors import UserError
 
 FLAGS = {
-    "workdir": ("", "directory of the training run"),
-    "checkpoint": ("best", "best, latest, or a step"),
+    **MODEL_FLAGS,
     "length": (500, "characters to write, after the prompt"),
     "temperature": (1.0, "0 takes the likeliest character each time"),
     "top_k": (0, "draw from the k likeliest characters; 0 is all"),
@@ -40,22 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def sample(values: flags.FlagValues) -> None:
     """Writes what the flags ask for to standard output."""
+    from charlm.cli.trained import load
     from charlm.generation.generate import generate_batch, generate_stream
     from charlm.generation.sampler import SamplingParams
-    from charlm.model.jax_setup import configure_jax
-    from charlm.workdir import model_files
 
-    configure_jax()
-    if not values.workdir:
-        raise UserError("--workdir is required, for example --workdir=runs/demo")
     if values.endless and (values.json or values.samples != 1):
         raise UserError("--endless writes one text: leave out --json and --samples")
-    model, _ = model_files.load(values.workdir, values.checkpoint)
+    config, model, _ = load(values)
     prompt: str | bytes = values.prompt
     if values.prompt_file:
-        encoding = model_files.read_config(values.workdir).data.encoding
-        is_text = model.vocab.unit == "char"
-        prompt = read_prompt(prompt, values.prompt_file, encoding if is_text else "")
+        encoding = config.data.encoding if model.vocab.unit == "char" else ""
+        prompt = read_prompt(prompt, values.prompt_file, encoding)
     options = {
         "length": None if values.endless else values.length,
         "sampling": SamplingParams(values.temperature, values.top_k, values.top_p),

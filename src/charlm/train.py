@@ -4,6 +4,7 @@ Trains a model as a config says, into a workdir; continues the run that the work
 holds, exactly. Any option can be set: --config.model.features=256
 """
 
+import contextlib
 import itertools
 import os
 import re
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
-    """Trains what a config says; returns the exit status."""
+    """Trains what a config says, and says what to do next; returns the exit status."""
     from charlm.api import catch_signals
     from charlm.model.jax_setup import configure_jax
     from charlm.training.loop import start_run
@@ -72,33 +73,26 @@ def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
     reporter = make_reporter()
     # What is ignored stays so, as nohup leaves SIGHUP.
     caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
-    try:
-        with catch_signals(caught, stop_soon) as stops:
-            run, state = start_run(
-                config,
-                workdir,
-                other_text=other_text,
-                reporter=reporter,
-                should_stop=lambda: bool(stops),
-            )
-    finally:
-        reporter.close()
-    return report_end(int(state.step), run.steps, workdir, stops)
-
-
-def report_end(step: int, steps: int, workdir: Path, stops: list[int]) -> int:
-    """Says where the run stands and what to do next; returns the exit status."""
-    if step < steps:
-        print(
-            f"stopped at step {step:,} of {steps:,} and saved;"
-            " the same command goes on",
-            file=sys.stderr,
+    with contextlib.ExitStack() as stack:
+        stack.callback(reporter.close)
+        stops = stack.enter_context(catch_signals(caught, stop_soon))
+        run, state = start_run(
+            config,
+            workdir,
+            other_text=other_text,
+            reporter=reporter,
+            should_stop=lambda: bool(stops),
+        )
+    step = int(state.step)
+    if step < run.steps:
+        reporter.say(
+            f"stopped at step {step:,} of {run.steps:,} and saved; the same command"
+            " goes on"
         )
         return 128 + stops[0]
-    print(
+    reporter.say(
         f"done: {step:,} steps in {workdir}; to read what it writes:"
-        f" python -m charlm.sample --workdir={shlex.quote(str(workdir))}",
-        file=sys.stderr,
+        f" python -m charlm.sample --workdir={shlex.quote(str(workdir))}"
     )
     return 0
 

@@ -12,16 +12,15 @@ from pathlib import Path
 
 from absl import flags
 
-from charlm.cli.app import run_app
+from charlm.cli.app import MODEL_FLAGS, TEXT_FLAGS, run_app
 from charlm.errors import UserError
+from charlm.files import atomic_write
 
 MAX_ROWS = 20  # of the table of units
 
 FLAGS = {
-    "workdir": ("", "directory of the training run"),
-    "checkpoint": ("best", "best, latest, or a step"),
-    "text": ("", "a file to be read"),
-    "split": ("valid", "without --text: train, valid or test"),
+    **MODEL_FLAGS,
+    **TEXT_FLAGS,
     "output": ("", "the page, an HTML file"),
     "characters": (20_000, "of the text that the page shows"),
     "start": (int, "the character that is marked when the page opens"),
@@ -41,19 +40,19 @@ def visualize(options: flags.FlagValues) -> None:
     """Writes what the flags ask for."""
     check(options)  # before JAX is imported: it takes a second
 
-    from charlm.cli.text_source import read_text
+    from charlm.cli import trained
+    from charlm.interpret.ablation import get_state_signal
+    from charlm.interpret.activations import record_activations
+    from charlm.interpret.viewer.lstmvis import write_lstmvis
     from charlm.interpret.viewer.notebook import show
-    from charlm.model.jax_setup import configure_jax
-    from charlm.workdir import model_files
 
-    configure_jax()
-    config = model_files.read_config(options.workdir)
-    model, restored = model_files.load(options.workdir, options.checkpoint)
-    text = read_text(
-        config.data, model.vocab, restored.notes, options.text, options.split
-    )
+    config, model, restored = trained.load(options)
+    text = trained.read_text(options, config, model, restored)
     if options.lstmvis:
-        write_activations(model, text[: options.characters], options.lstmvis)
+        signals = ("h", get_state_signal(model.lm))
+        seen = record_activations(model, text[: options.characters], signals=signals)
+        write_lstmvis(seen, options.lstmvis)
+        print(f"{options.lstmvis}: {len(seen.ids):,} characters for LSTMVis")
     if options.output:
         net = config.model
         source = Path(options.text).name or f"the {options.split} text"
@@ -73,8 +72,6 @@ def visualize(options: flags.FlagValues) -> None:
 
 def check(options) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
-    if not options.workdir:
-        raise UserError("--workdir is required, for example --workdir=runs/demo")
     if not options.output and not options.lstmvis:
         raise UserError("--output is required, for example --output=page.html")
     if options.characters < 1 or options.search < 0:
@@ -86,20 +83,7 @@ def check(options) -> None:
             raise UserError(f"--{name}={path} {why}; give the path of a file")
 
 
-def write_activations(model, text, folder: str) -> None:
-    """Writes activations for LSTMVis."""
-    from charlm.interpret.ablation import get_state_signal
-    from charlm.interpret.activations import record_activations
-    from charlm.interpret.viewer.lstmvis import write_lstmvis
-
-    signals = ("h", get_state_signal(model.lm))
-    write_lstmvis(record_activations(model, text, signals=signals), folder)
-    print(f"{folder}: {len(text):,} characters for LSTMVis")
-
-
 def write(path: str, text: str) -> None:
-    from charlm.files import atomic_write
-
     try:
         atomic_write(Path(path), text)
     except OSError as error:

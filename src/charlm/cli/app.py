@@ -14,6 +14,21 @@ from charlm.config import list_options
 from charlm.errors import UserError
 
 USER_ERROR = 2
+# What the doors of a trained model share: {name: (default, about)}.
+MODEL_FLAGS = {
+    "workdir": ("", "directory of the training run"),
+    "checkpoint": ("best", "best, latest, or a step"),
+}
+TEXT_FLAGS = {
+    "text": ("", "a file to read instead of the run's own text"),
+    "split": ("valid", "train, valid or test, of the run's own text"),
+}
+DEFINE_FLAG: dict[type, Any] = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
 # How ml_collections reports an override that does not fit, and how a config file fails.
 CONFIG_ERRORS = (AttributeError, ImportError, KeyError, NameError, OSError, SyntaxError)
 CONFIG_ERRORS += (TypeError, ValueError)
@@ -46,7 +61,9 @@ def run_app(
     try:
         values = flags.FlagValues()
         for name, (default, meaning) in options.items():
-            define_flag(values, name, default, meaning)
+            is_type = isinstance(default, type)
+            kind, value = (default, None) if is_type else (type(default), default)
+            DEFINE_FLAG[kind](name, value, meaning, flag_values=values)
         define_more(values)
         if {"--help", "-h", "--helpfull", "-help"} & {*words}:
             print(f"{about.strip()}\n\nflags:\n{_describe_flags(values)}")
@@ -91,20 +108,6 @@ def name_flags(message: str) -> str:
         lambda match: names[match[0]],
         message,
     )
-
-
-def define_flag(values: flags.FlagValues, name: str, default: Any, about: str) -> None:
-    """Defines a flag of the type of its default."""
-    kind, value = type(default), default
-    if isinstance(default, type):
-        kind, value = default, None
-    define: dict[type, Any] = {
-        bool: flags.DEFINE_boolean,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
-    }
-    define[kind](name, value, about, flag_values=values)
 
 
 def _parse_flags(values: flags.FlagValues, words: Sequence[str]) -> None:

@@ -1,55 +1,59 @@
-"""read_text: resolves --text and --split to token ids."""
+"""What the doors of a trained model read: the model of --workdir, and a text."""
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from charlm.config import DataConfig
+from charlm.config import RunConfig
 from charlm.data.corpus import SPLITS, split_slices
-from charlm.data.vocab import Vocab
 from charlm.errors import UserError
-from charlm.training.build import open_text
+from charlm.model.jax_setup import configure_jax
+from charlm.workdir import model_files
+from charlm.workdir.checkpoints import Restored
+
+
+def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
+    """Returns the config, model and checkpoint that MODEL_FLAGS have named."""
+    if not values.workdir:
+        raise UserError("--workdir is required, for example --workdir=runs/demo")
+    configure_jax()
+    config = model_files.read_config(values.workdir)
+    return config, *model_files.load(values.workdir, values.checkpoint)
 
 
 def read_text(
-    data: DataConfig, vocab: Vocab, notes: Mapping[str, Any], text: str, split: str
+    values: Any, config: RunConfig, model: model_files.Model, restored: Restored
 ) -> np.ndarray:
-    """Returns ids[n] of a file, or of a part of the text that a run was trained on.
+    """Returns ids[n] of the text that TEXT_FLAGS have named, for what `load` returned.
 
-    Args:
-      data: of the run's config.
-      vocab: of its model.
-      notes: of its checkpoint, with the text's SHA-256.
-      text: the file; "" reads the part.
-      split: "train", "valid" or "test".
-
-    Raises:
-      UserError: there is no such text, or the model has never seen its characters.
+    Raises UserError if there is none, or it has characters that the model lacks.
     """
-    if text:
-        corpus = open_text(dataclasses.replace(data, path=text, unit=vocab.unit))
-        return vocab.translate(corpus.ids, corpus.vocab, what=text)
-    if split not in SPLITS:
-        raise UserError(f"--split={split}: choose one of {', '.join(SPLITS)}")
+    from charlm.training.build import open_text  # loads Optax, which `load` spares
+
+    data, vocab = config.data, model.vocab
+    if values.text:
+        data = dataclasses.replace(data, path=values.text, unit=vocab.unit)
+        corpus = open_text(data)
+        return vocab.translate(corpus.ids, corpus.vocab, what=values.text)
+    if values.split not in SPLITS:
+        raise UserError(f"--split={values.split}: choose one of {', '.join(SPLITS)}")
     if (data.path or not data.corpus) and not os.path.exists(data.path):
         raise UserError(
             f"the text of this run, {data.path!r}, is not there; put it back, or name"
             " another with --text=FILE"
         )
     corpus = open_text(data)
-    if notes.get("text_sha256") not in ("", corpus.sha256):
+    if restored.notes.get("text_sha256") not in ("", corpus.sha256):
         raise UserError(
             "the text has changed since this run, and so have its parts; restore it, or"
             " name a whole file with --text=FILE"
         )
-    part = split_slices(len(corpus.ids), data.split)[split]
-    count = part.stop - part.start
-    if count < 2:
+    ids = corpus.ids[split_slices(len(corpus.ids), data.split)[values.split]]
+    if len(ids) < 2:
         raise UserError(
-            f"this run's {split} part has {count} characters (data.split is"
+            f"this run's {values.split} part has {len(ids)} characters (data.split is"
             f" {data.split}); choose another --split, or --text=FILE"
         )
-    return vocab.translate(corpus.ids[part], corpus.vocab, what=split)
+    return vocab.translate(ids, corpus.vocab, what=values.split)

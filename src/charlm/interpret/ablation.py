@@ -6,16 +6,13 @@ mean, and the text is predicted again.
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from charlm.interpret.activations import Activations, read_chunks
-from charlm.model.lm import LanguageModel, cached_by_config, observe
+from charlm.model.lm import LanguageModel
 
 PyTree = Any
 LANES = 32  # holds computed side by side
@@ -53,48 +50,21 @@ def ablated_nats(
     for start in range(0, len(holds), LANES):
         some = holds[start : start + LANES]
         lanes = LANES if len(some) > 8 else 8  # two shapes are compiled
-        mask: dict[str, np.ndarray] = {}
-        values = np.zeros((lanes, 1), np.float32)
+        values: dict[str, np.ndarray] = {}
         for lane, hold in enumerate(some):
             if hold is not None:
                 name = f"layer_{hold.layer}/{get_state_signal(lm)}"
-                mask.setdefault(name, np.zeros((lanes, lm.config.features), bool))
-                mask[name][lane, hold.unit] = True
-                values[lane] = hold.value
-        read = partial(get_reader(lm), params, mask, values)
-        loop = lm.initial_carry(lanes), jnp.full((lanes, lm.config.vocab_size), jnp.nan)
-        nats = [chunk for _, chunk in read_chunks(read, loop, ids)]
-        rows.append(np.concatenate(nats).T[: len(some)])
+                free = np.full((lanes, lm.config.features), np.nan, np.float32)
+                values.setdefault(name, free)[lane, hold.unit] = hold.value
+        chunks = read_chunks(lm, params, ids, lanes=lanes, holds=values)
+        nats = np.concatenate([arrays["nats"] for _, arrays in chunks])
+        rows.append(nats.T[: len(some)])
     return np.concatenate(rows)
 
 
 def get_state_signal(lm: LanguageModel) -> str:
     """Returns the signal that is held: "c" of an LSTM, "h" of other cells."""
     return "c" if lm.config.cell == "lstm" else "h"
-
-
-@cached_by_config
-def get_reader(lm: LanguageModel):
-    """Returns the compiled (params, mask, values, carry, log_p, ids[t]) -> ....
-
-    mask[b, h] has, by signal, which unit of each lane is held at values[b, 1].
-    """
-
-    @jax.jit
-    def read(params, mask, values, carry, log_p, ids):
-        def edit(name, value):
-            return jnp.where(mask[name], values, value) if name in mask else value
-
-        def read_id(loop, id):
-            carry, log_p = loop
-            nats = -log_p[:, id]
-            same = jnp.broadcast_to(id, (len(values),))
-            carry, logits, _ = observe(lm, params, carry, same, edit)
-            return (carry, jax.nn.log_softmax(logits)), nats
-
-        return jax.lax.scan(read_id, (carry, log_p), ids)
-
-    return read
 
 
 def matched_units(

@@ -3,7 +3,7 @@
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,12 +118,9 @@ def record_activations(
     }
     arrays = _make_arrays(shapes | others, folder)
     arrays["ids"][:] = ids
-    read = partial(get_reader(lm, tuple(names), k), params)
-    # Nothing predicts the first character.
-    loop = lm.initial_carry(1), jnp.full(lm.config.vocab_size, jnp.nan)
-    for part, values in read_chunks(read, loop, arrays["ids"]):
+    for part, values in read_chunks(lm, params, arrays["ids"], names, k):
         for name, rows in values.items():
-            arrays[name][part] = rows
+            arrays[name][part] = rows[:, 0]
     return Activations(
         vocab=vocab,
         cell=get_cell_name(lm),
@@ -185,38 +182,55 @@ def _get_type(lm: LanguageModel, name: str) -> tuple[np.dtype, float]:
 
 
 def read_chunks(
-    read: Callable, loop: PyTree, ids: np.ndarray
-) -> Iterator[tuple[slice, PyTree]]:
-    """Yields each part of ids[t] and arrays[t] there, by read(*loop, part).
+    lm: LanguageModel,
+    params: PyTree,
+    ids: np.ndarray,
+    names: Sequence[str] = (),
+    top_k: int = 0,
+    lanes: int = 1,
+    holds: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Yields each part of ids[t], and arrays[t, b] by name of what happens there.
 
-    The loop is (carry, log_p); read returns the next one and the arrays.
+    The b lanes read the same. holds[signal][b, h] is the value at which a unit of a
+    lane is held; nan is none.
     """
+    read = get_reader(lm, tuple(names), top_k)
+    # Nothing predicts the first character.
+    loop = lm.initial_carry(lanes), jnp.full((lanes, lm.config.vocab_size), jnp.nan)
     for start in range(0, len(ids), CHUNK_CHARS):
         chunk = np.asarray(ids[start : start + CHUNK_CHARS], np.int32)
         count = len(chunk)
-        loop, values = read(*loop, np.pad(chunk, (0, CHUNK_CHARS - count)))
-        rows = jax.tree.map(lambda x, n=count: np.asarray(x)[:n], values)
+        chunk = np.pad(chunk, (0, CHUNK_CHARS - count))
+        loop, arrays = read(params, holds or {}, loop, chunk)
+        rows = {name: np.asarray(array)[:count] for name, array in arrays.items()}
         yield slice(start, start + count), rows
 
 
 @cached_by_config
 def get_reader(lm: LanguageModel, names: tuple[str, ...], top_k: int):
-    """Returns the compiled (params, carry, log_p, ids[t]) -> (loop, arrays[t])."""
+    """Returns the compiled (params, holds, loop, ids[t]) -> (loop, arrays[t, b])."""
 
     @jax.jit
-    def read(params, carry, log_p, ids):
+    def read(params, holds, loop, ids):
+        def edit(name, value):
+            held = holds.get(name)
+            return value if held is None else jnp.where(jnp.isnan(held), value, held)
+
         def read_id(loop, id):
             carry, log_p = loop
-            nats = -log_p[id]
-            carry, logits, values = observe(lm, params, carry, id[None])
-            log_p = jax.nn.log_softmax(logits[0].astype(jnp.float32))
-            best, top_k_ids = jax.lax.top_k(log_p, top_k)
-            probs = jnp.round(jnp.exp(best) / PROBABILITY_SCALE).astype(jnp.uint16)
-            rows = {name: _quantize(lm, name, values[name][0]) for name in names}
-            rows |= {"top_k_ids": top_k_ids, "top_k_probs": probs, "nats": nats}
-            return (carry, log_p), rows
+            nats = -log_p[:, id]
+            same_ids = jnp.broadcast_to(id, nats.shape)
+            carry, logits, signals = observe(lm, params, carry, same_ids, edit)
+            log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+            rows = {name: _quantize(lm, name, signals[name]) for name in names}
+            if top_k:
+                best, top_k_ids = jax.lax.top_k(log_p, top_k)
+                probs = jnp.round(jnp.exp(best) / PROBABILITY_SCALE).astype(jnp.uint16)
+                rows |= {"top_k_ids": top_k_ids, "top_k_probs": probs}
+            return (carry, log_p), rows | {"nats": nats}
 
-        return jax.lax.scan(read_id, (carry, log_p), ids)
+        return jax.lax.scan(read_id, loop, ids)
 
     return read
 

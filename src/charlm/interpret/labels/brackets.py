@@ -8,9 +8,11 @@ or two blank lines, close all.
 
 import re
 
-from charlm.interpret.labels.patterns import BLANK_LINE, MAX_NESTING
-from charlm.interpret.labels.spans import Span
+from charlm.interpret.labels.spans import BLANK_LINE, Span
 
+# A closer looks for its opener among so many open brackets. Real texts nest less than
+# half as deep; with the limit, the work is linear in the text.
+MAX_NESTING = 50
 TOKEN = re.compile(
     rf"""
     (?P<first_column>^[{{}}])

@@ -8,8 +8,7 @@ decide. Lines end in \\n alone.
 import re
 from typing import NamedTuple
 
-from charlm.interpret.labels.patterns import DOUBLE_QUOTED
-from charlm.interpret.labels.spans import Span
+from charlm.interpret.labels.spans import DOUBLE_QUOTED, Span
 
 TOKEN = re.compile(
     rf"""

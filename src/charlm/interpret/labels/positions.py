@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from charlm.interpret.labels.patterns import BLANK_LINE
+from charlm.interpret.labels.spans import BLANK_LINE
 
 TAB_WIDTH = 8  # columns
 # A full stop after a title or an initial ends no sentence.
@@ -61,9 +61,8 @@ def count_events(events: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 def is_before(text: str, characters: str, n: int) -> np.ndarray:
     """Returns bool[t]: whether one of some characters is among the next n."""
-    total = np.concatenate([[0], np.cumsum(find_characters(text, characters))])
-    t = np.arange(len(text))
-    return total[np.minimum(t + n, len(text) - 1) + 1] > total[t + 1]
+    ahead = until_event(find_characters(text, characters))
+    return (ahead <= n) & (np.arange(len(text)) + ahead < len(text))
 
 
 def is_indentation(text: str) -> np.ndarray:

@@ -9,8 +9,11 @@ import re
 
 import numpy as np
 
-from charlm.interpret.labels.patterns import BLANK_LINE, SINGLE_QUOTED, SPEAKER
-
+BLANK_LINE = r"\n[ \t]*(?=\n)"  # without its last character
+# The inside of a string of one line, which a backslash may continue.
+DOUBLE_QUOTED = r'(?:[^"\\\n]|\\[\s\S]?)*+'
+SINGLE_QUOTED = r"(?:[^'\\\n]|\\[\s\S]?)*+"
+SPEAKER = r"[A-Z][\w .,'&/-]"  # how the name of a play's speaker begins
 # The first character inside, the first after it, and whether the closer or the end of
 # the text ended it.
 Span = tuple[int, int, bool]

@@ -132,10 +132,7 @@ def select_units(
 def compute_best_scores(signals: Signals, labels: Sequence[Label]) -> dict[str, float]:
     """Returns, by fit label, the |score| on one half of the best unit of the other.
 
-    Of an untrained network it is a control.
-
-    Raises:
-      UserError: as `select_units`.
+    Of an untrained network it is a control. It raises what `select_units` does.
     """
     first, second, fit, _ = _check(signals, labels)
     chosen, held_out = (
