@@ -140,7 +140,7 @@ def _read(
     carry = jax.device_put(lm.initial_carry(len(starts)), sharding.shard_rows(mesh))
     longest, symbols = int((ends - starts).max()), lm.config.vocab_size
     seq_length = _compute_dispatch_length(carry, symbols, seq_length, longest)
-    score_window = make_scorer(lm)
+    score_window = get_scorer(lm)
     for offset in range(0, longest, seq_length):
         positions = offset + starts + np.arange(seq_length + 1)[:, None]
         counted = positions[:-1] < ends
@@ -168,7 +168,6 @@ def _compute_dispatch_length(carry, symbols: int, seq_length: int, longest: int)
     return max(seq_length, length)
 
 
-@cached_by_config
 def make_scorer(lm: LanguageModel):
     """Returns (params, carry, inputs, targets, counted) -> (carry, nats, sums), jitted.
 
@@ -192,3 +191,6 @@ def make_scorer(lm: LanguageModel):
         return carry, nats.reshape(inputs.shape), nats.sum(axis=1).sum(axis=0)
 
     return score_window
+
+
+get_scorer = cached_by_config(make_scorer)
