@@ -5,7 +5,7 @@ The exact loss of a workdir's model on a part of its text, or on another text.
 
 import json
 import sys
-from collections.abc import Sequence
+from functools import partial
 
 from absl import flags
 
@@ -19,11 +19,6 @@ FLAGS = {
     "window": (0, "score windows of this length without earlier context (nanoGPT)"),
     "json": (False, "one JSON object on standard output"),
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the front door and returns its exit status."""
-    return run_app(__doc__ or "", FLAGS, evaluate, argv)
 
 
 def evaluate(values: flags.FlagValues) -> None:
@@ -55,6 +50,8 @@ def evaluate(values: flags.FlagValues) -> None:
         f" in {result.streams} {unit}, the worst {result.worst_nats_per_char:.4f}"
     )
 
+
+main = partial(run_app, __doc__ or "", FLAGS, evaluate)  # (argv) -> exit status
 
 if __name__ == "__main__":
     sys.exit(main())

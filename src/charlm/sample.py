@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -30,11 +30,6 @@ FLAGS = {
     "endless": (False, "write until stopped"),
     "json": (False, "one JSON object on standard output"),
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the front door and returns its exit status."""
-    return run_app(__doc__ or "", FLAGS, sample, argv)
 
 
 def sample(values: flags.FlagValues) -> None:
@@ -84,6 +79,8 @@ def read_prompt(prompt: str | bytes, path: str, encoding: str) -> str | bytes:
     except (UnicodeError, LookupError) as error:
         raise UserError(f"{path} is not in the model's {encoding}: {error}") from error
 
+
+main = partial(run_app, __doc__ or "", FLAGS, sample)  # (argv) -> exit status
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,13 +20,8 @@ from charlm.cli.app import run_app
 from charlm.config import RunConfig, describe_options, describe_unknown, list_options
 from charlm.errors import UserError
 
-STOP_SIGNALS = [
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)  # Windows has no SIGHUP
-]
-
-
+# Windows has no SIGHUP.
+STOP_SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 FLAGS = {
     "workdir": ("", "where the run lives; by default runs/NAME"),
     "other_text": (False, "continue on another text than the run started on"),
@@ -102,8 +97,8 @@ def stop_soon(number: int, stops: list[int]) -> None:
     stops.append(number)
     for other in STOP_SIGNALS:
         # A closing terminal sends SIGHUP twice: no reason to lose what is being saved.
-        hangup = other == getattr(signal, "SIGHUP", None)
-        signal.signal(other, signal.SIG_IGN if hangup else signal.SIG_DFL)
+        is_hangup = other.name == "SIGHUP"
+        signal.signal(other, signal.SIG_IGN if is_hangup else signal.SIG_DFL)
 
 
 def check_config_flags(words: Sequence[str], path: str) -> None:

@@ -7,7 +7,7 @@ something; and the model itself writes there.
 
 import json
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -29,11 +29,6 @@ FLAGS = {
     "cells": ("", "a JSON file for what every unit follows"),
     "lstmvis": ("", "a new folder for the activations, as LSTMVis reads them"),
 }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the front door and returns its exit status."""
-    return run_app(__doc__ or "", FLAGS, visualize, argv)
 
 
 def visualize(options: flags.FlagValues) -> None:
@@ -116,6 +111,8 @@ def report(page, output: str, cells: str) -> None:
     parts = ", ".join(f"{name} {count / 1e6:.1f}" for name, count in sizes)
     print(f"{output}: {len(page.html) / 1e6:.1f} MB ({parts}); open it in a browser")
 
+
+main = partial(run_app, __doc__ or "", FLAGS, visualize)  # (argv) -> exit status
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -50,7 +50,7 @@ def run_app(
       about: the text of --help, before the flags.
       options: its flags, {name: (default, about)}; a type is a flag without a default.
       run: the front door; it returns its exit status, None for 0.
-      argv: the words of the command line, after the program's name.
+      argv: the words after the program's name.
       define_more: defines flags of other kinds.
     """
     for name in ("stdout", "stderr"):  # None where the shell closed it: `>&-`

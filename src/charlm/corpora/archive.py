@@ -57,9 +57,8 @@ def join(
     holds, for a while, the text twice. `on_progress` gets the bytes of the archive that
     are read, and all of them.
 
-    Raises:
-      UserError: it is damaged, unpacks to more than `max_bytes`, or has no text that is
-        kept.
+    Raises UserError if the archive is damaged, unpacks to more than `max_bytes`, or has
+    no text that is kept.
     """
     with tempfile.TemporaryFile(dir=target.parent) as spool, target.open("wb") as file:
         spans: dict[str, tuple[int, int]] = {}

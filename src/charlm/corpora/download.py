@@ -28,16 +28,11 @@ def download(
 ) -> None:
     """Puts the file of an address at `target`, unless it is there already.
 
-    The bytes are received in `target` with .part at its end, which a later call
-    continues where the server can. A second process waits for the first.
-
-    Args:
-      url: http or https, and so is every address to which it redirects.
-      target: the file's place.
-      name: of the file in messages.
-      max_bytes: no more are written.
-      sha256: in hexadecimal; "" verifies nothing.
-      hint: ends the message of a failure, and says where else the file may be.
+    At most `max_bytes` are received in `target` with .part at its end, which a later
+    call continues where the server can. A second process waits for the first. The
+    address and all to which it redirects are http or https. `sha256` is in hexadecimal;
+    "" verifies nothing. `name` is the file's in messages; `hint` ends that of a
+    failure, and says where else the file may be.
     """
     part = Path(f"{target}.part")
     try:

@@ -27,15 +27,9 @@ def collect(
 
     It sends one request at a time, and none that the site's robots.txt forbids. Pages
     that are gone, forbidden, without text or off the site are left out, and standard
-    error says which.
-
-    Args:
-      index: the address of a page that links to the essays.
-      target: the file to write.
-      folder: keeps the pages that have arrived, so that a later call goes on from
-        there; the caller removes it.
-      name: of the text in messages.
-      hint: ends the message of a failure, and says where else the text may be.
+    error says which. `folder` keeps the pages that have arrived, so that a later call
+    goes on from there; the caller removes it. `name` is the text's in messages; `hint`
+    ends that of a failure, and says where else the text may be.
     """
     # It keeps the paragraphs of pages that are laid out by tables, <font> and <br><br>,
     # as this site's are. trafilatura, justext, html2text, inscriptis and Beautiful Soup

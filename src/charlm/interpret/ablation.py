@@ -88,7 +88,6 @@ def ablation_effects(
     """Returns what holding each of some units costs on the text of a trace.
 
     Args:
-      lm: the model; `params` are its parameters.
       trace: of the text, with the state signal.
       units: (layer, unit) of each.
       masks: bool[t] for each: whether its label holds after character t; the cost

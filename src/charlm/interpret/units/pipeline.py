@@ -49,6 +49,9 @@ def study(
 ) -> Study:
     """Returns which units of a network follow which labels of a text.
 
+    Raises UserError if the text is too short or has unseen characters, or the cell has
+    no such signal.
+
     Args:
       model: (lm, params, vocab).
       text: that it was not trained on, or its ids[t].
@@ -57,10 +60,6 @@ def study(
       candidates: units of each label that are judged, the best of the first half.
       thorough: whether units are ablated, and the untrained control, which sets a limit
         in any case, is searched as the network is.
-
-    Raises:
-      UserError: the text is too short or has unseen characters, or the cell has no
-        such signal.
     """
     lm, params, vocab = model
     signals = signals or [s.rpartition("/")[2] for s in list_signals(lm, params)]

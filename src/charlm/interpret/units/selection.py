@@ -77,6 +77,9 @@ def select_units(
     are conservative. On short texts, where few shifts differ for slow units and rare
     labels, thresholds are somewhat low, and what passes is about what ALPHA says.
 
+    Raises UserError if the text is too short for two halves, lengths differ, two labels
+    have one name, or candidates is below 1.
+
     Args:
       signals: as in Activations; of those whose values rise together, as c and tanh c,
         give one.
@@ -85,10 +88,6 @@ def select_units(
         signal that is best there.
       untrained: `compute_best_scores` of an untrained network of this size, by label.
       context: `last_k_baseline` of the text, by label.
-
-    Raises:
-      UserError: the text is too short for two halves, lengths differ, two labels have
-        one name, or candidates is below 1.
     """
     if candidates < 1:
         raise UserError(f"candidates is {candidates}; take 1 unit of a label or more")
