@@ -89,8 +89,7 @@ def _predict_by_table(contexts, train, test, values) -> np.ndarray:
 def _make_columns(ids: np.ndarray, k: int) -> np.ndarray:
     """Returns columns[t, n], the symbol n characters back; all rare ones are one."""
     _, symbols, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    order = np.empty(len(counts), np.int64)  # 0: the commonest
-    order[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    order = np.argsort(np.argsort(-counts, kind="stable"))  # 0: the commonest
     return _shift(np.minimum(order, MAX_SYMBOLS)[symbols] + 1, k)
 
 
