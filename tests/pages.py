@@ -12,7 +12,7 @@ import numpy as np
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations, record_activations
 from charlm.interpret.viewer import html
-from charlm.interpret.viewer.listed_units import ListedUnit
+from charlm.interpret.viewer.html import ListedUnit
 from charlm.interpret.viewer.quantize import quantize
 from charlm.model.lm import make_language_model
 

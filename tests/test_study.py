@@ -7,8 +7,8 @@ import pytest
 from charlm import UserError, Vocab, make_language_model
 from charlm.interpret.activations import record_activations
 from charlm.interpret.units.pipeline import get_mask, slice_activations, study
-from charlm.interpret.viewer.listed_units import ListedUnit, rank_listed_units
-from charlm.interpret.viewer.notebook import show
+from charlm.interpret.viewer.html import ListedUnit
+from charlm.interpret.viewer.notebook import rank_listed_units, show
 
 UNIT = 3
 

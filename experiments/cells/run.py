@@ -12,7 +12,7 @@ from charlm.interpret.units.selection import (
     compute_interpretable_shares,
 )
 from charlm.interpret.viewer.html import make_html, read_sizes
-from charlm.interpret.viewer.listed_units import rank_listed_units
+from charlm.interpret.viewer.notebook import rank_listed_units
 from charlm.interpret.viewer.quantize import quantize
 from experiments.cells.behaviors import Record, make_record
 from experiments.cells.gates import draw_saturation, draw_time_scales

@@ -90,8 +90,7 @@ def write(path: str, text: str) -> None:
 def report(page, output: str, cells: str) -> None:
     """Prints what the page holds, and which units passed the controls."""
     from charlm.interpret.units import selection
-    from charlm.interpret.viewer.html import read_sizes
-    from charlm.interpret.viewer.listed_units import MIN_SEARCH
+    from charlm.interpret.viewer.html import MIN_SEARCH, read_sizes
 
     units = page.results.by_unit if page.results else []
     passed = [result for result in units if result.passed]

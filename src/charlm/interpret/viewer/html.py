@@ -8,14 +8,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.interpret.activations import Activations
-from charlm.interpret.viewer.listed_units import MIN_SEARCH, ListedUnit
+from charlm.interpret.units.scores import MIN_CHARS
 from charlm.interpret.viewer.quantize import check_cell, encode
 from charlm.interpret.viewer.template import as_json, fill, make_document, read_static
 
@@ -35,7 +35,19 @@ REQUIRED_SIGNALS = {"lstm": ("h", "c"), "gru": ("h", "n"), "rnn": ("h",)}
 ZERO_CODE, LEVELS = 94, 32  # the character of the value 0, and how many lead to 1
 SCREEN_CHARS = 600  # about half of what a screen shows
 STATE_INTERVAL = 256  # characters between two states from which the page can go on
+MIN_SEARCH = 2 * MIN_CHARS  # characters, without which no units are searched for
 CONTROL_NAMES = {9: "tab", 10: "newline", 13: "carriage return"}
+
+
+class ListedUnit(NamedTuple):
+    """A unit in the page's list, and what it follows, as a `UnitResult` has them."""
+
+    layer: int
+    unit: int
+    signal: str  # "tanh_c" stands for c
+    label: str
+    score: float
+    passed: bool
 
 
 def make_html(
@@ -75,14 +87,16 @@ def make_html(
         f"layer_{layer}/{name}": _encode_values(activations, layer, name)
         for layer in layers
         for name in names
-    } | {"states": as_json(_encode_states(activations))}
+    }
+    texts = {"data": as_json(data)} | values
+    texts |= {"states": as_json(_encode_states(activations)), "weights": as_json(model)}
     css, body = read_static("page.css"), read_static("page.html")
     code = "\n".join(read_static(f"{name}.js") for name in SCRIPTS)
-    texts = {"data": as_json(data)} | values | {"weights": as_json(model)}
+    text, *value_sizes, weights = map(len, texts.values())
     sizes = {
-        "text": len(texts["data"]),
-        "values": sum(map(len, values.values())),
-        "model": len(texts["weights"]),
+        "text": text,
+        "values": sum(value_sizes),
+        "model": weights,
         "page": len((css + code + body).encode()),
     }
     scripts = [
@@ -130,7 +144,7 @@ def _check(activations: Activations, model, unit_results, start: int | None) -> 
 def _choose_initial_view(
     activations: Activations, unit_results: Sequence[ListedUnit], start: int | None
 ) -> dict[str, Any]:
-    """Returns what is shown first, and "at", the character that is marked."""
+    """Returns what is shown first, and "at", the marked character."""
     if unit_results:
         layer, unit, signal = unit_results[0][:3]
     else:  # the unit of the top layer that moves most

@@ -33,19 +33,20 @@ def write_lstmvis(activations: Activations, folder: str | os.PathLike) -> None:
     folder = Path(folder)
     words = map(escape, activations.vocab.symbols)
     dictionary = "".join(f"{word} {id}\n" for id, word in enumerate(words))
-    description = json.dumps(_describe(activations, folder.resolve().name), indent=1)
+    signals, description = _describe_project(activations, folder.resolve().name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UserError(f"{folder} is not empty; name a new folder")
         with h5py.File(folder / STATES, "w") as file:
-            for table, signal in _list_tables(activations).items():
+            for table, signal in signals.items():
                 scale = np.float32(activations.scales[signal])
                 file[table] = activations.signals[signal] * scale
         with h5py.File(folder / IDS, "w") as file:
             file["word_ids"] = np.asarray(activations.ids, np.int64)
         (folder / DICTIONARY).write_text(dictionary, encoding="utf-8")
-        (folder / "lstm.yml").write_text(f"{description}\n", encoding="utf-8")
+        text = json.dumps(description, indent=1)  # which is YAML too
+        (folder / "lstm.yml").write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written ({error.strerror or error}); name another"
@@ -58,30 +59,21 @@ def escape(symbol: str) -> str:
     return symbol if is_visible else json.dumps(symbol)[1:-1].replace(" ", "\\u0020")
 
 
-def _list_tables(activations: Activations) -> dict[str, str]:
-    """Returns the signal of each table of states.h5."""
-    state = "c" if activations.cell == "lstm" else "h"
-    return {
-        f"{table}{n + 1}": f"layer_{n}/{signal}"
-        for n in range(activations.layers)
-        for table, signal in (("states", state), ("output", "h"))
-    }
-
-
-def _describe(activations: Activations, name: str) -> dict:
-    """Returns the data of lstm.yml, which is written as JSON, a kind of YAML."""
-    types = [
-        {
-            "type": "state" if table.startswith("states") else "output",
-            "layer": int(table[6:]),
-            "path": table,
-            # An h is within -1 and 1 as it is; LSTMVis takes the tanh of a c.
-            "transform": "tanh" if signal.endswith("/c") else "raw",
-        }
-        for table, signal in _list_tables(activations).items()
-    ]
+def _describe_project(activations: Activations, name: str) -> tuple[dict, dict]:
+    """Returns the signal of each table of states.h5, and the data of lstm.yml."""
     layers, features, cell = activations.layers, activations.features, activations.cell
-    return {
+    state = "c" if cell == "lstm" else "h"
+    kinds = (("state", "states", state), ("output", "output", "h"))
+    signals, types = {}, []
+    for n in range(layers):
+        for kind, prefix, signal in kinds:
+            path = f"{prefix}{n + 1}"
+            signals[path] = f"layer_{n}/{signal}"
+            # An h is within -1 and 1 as it is; LSTMVis takes the tanh of a c.
+            transform = "tanh" if signal == "c" else "raw"
+            table = {"type": kind, "layer": n + 1, "path": path, "transform": transform}
+            types.append(table)
+    return signals, {
         "name": name,
         "description": f"{layers} x {features} {cell.upper()}",
         "files": {"states": STATES, "train": IDS, "words": DICTIONARY},

@@ -1,17 +1,24 @@
 """show(model, text): the page of a text, in a notebook or as HTML."""
 
 import html
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from charlm.errors import UserError
 from charlm.interpret.activations import Model, get_cell_name, record_activations
-from charlm.interpret.units.pipeline import slice_activations, study
+from charlm.interpret.units.pipeline import Study, slice_activations, study
 from charlm.interpret.units.selection import UnitResults
-from charlm.interpret.viewer.html import REQUIRED_SIGNALS, make_html
-from charlm.interpret.viewer.listed_units import MIN_SEARCH, rank_listed_units
+from charlm.interpret.viewer.html import (
+    MIN_SEARCH,
+    REQUIRED_SIGNALS,
+    ListedUnit,
+    make_html,
+)
 from charlm.interpret.viewer.quantize import check_cell, quantize
+
+MAX_RESULTS = 60  # in the page's list
 
 
 class Page(NamedTuple):
@@ -82,3 +89,24 @@ def show(
         start=start,
     )
     return Page(page, result.results if result else None, height)
+
+
+def rank_listed_units(study: Study) -> list[ListedUnit]:
+    """Returns the units of a study that passed all controls, as the page lists them.
+
+    The best unit of each label comes before the second of any, and the labels that the
+    post has before the others.
+    """
+    post_labels = {label.name for label in study.labels if label.post}
+    ranks: Counter[str] = Counter()
+    ranked: dict[tuple[int, int], tuple[tuple[int, bool], ListedUnit]] = {}
+    for result in study.results.by_unit:  # the best first
+        place, label = (result.layer, result.unit), result.label
+        if result.passed and place not in ranked:
+            signal = result.signal.partition("/")[2]
+            signal = "tanh_c" if signal == "c" else signal
+            unit = ListedUnit(*place, signal, label, result.score, passed=True)
+            ranked[place] = (ranks[label], label not in post_labels), unit
+            ranks[label] += 1
+    ordered = sorted(ranked.values(), key=lambda pair: pair[0])
+    return [unit for _, unit in ordered[:MAX_RESULTS]]

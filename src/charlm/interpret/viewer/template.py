@@ -34,6 +34,4 @@ def read_static(name: str) -> str:
 def as_json(data: Any) -> str:
     """Returns JSON that cannot end the script element it stands in, nor begin one."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)

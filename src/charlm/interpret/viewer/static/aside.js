@@ -1,6 +1,6 @@
 /* What stands beside the text: units to choose from, and one character. */
 const Aside = (() => {
-  const { ids, nats, guesses, chances, guessCount, symbolNames, vocab, length } = Data;
+  const { ids, nats, symbolNames, vocab, length } = Data;
   const results = Data.unitResults ?? [];
   const whole = (n) => n.toLocaleString("en-US");
   const signed = (x) => (x < 0 ? "−" : "") + Math.abs(x).toFixed(2);
@@ -73,31 +73,27 @@ const Aside = (() => {
 
   function showExpected(t) {
     byId("expected").replaceChildren();
-    for (let n = t * guessCount; n < (t + 1) * guessCount; n++) {
-      const chance = chances[n] / 1000, row = add(byId("expected"), "li");
-      Glyphs.write(add(row, "b"), guesses[n]);
+    for (const { id, chance } of Data.guessesAfter(t)) {
+      const row = add(byId("expected"), "li");
+      Glyphs.write(add(row, "b"), id);
       addBar(row, Colors.chanceClass(Math.max(chance, 0.3)), 0, 100 * chance);
       add(row, "span", "number", chance < 0.001 ? "<0.1%" : percent(chance));
     }
   }
 
-  /** A value on its axis, from low to high, as a bar from 0. */
-  function addDial(label, value, [low, high], isCurrent) {
-    const row = add(byId("dials"), "li", isCurrent ? "current" : "");
-    add(row, "b", "", label);
-    const place = (x) => Math.max(0, Math.min(100, (100 * (x - low)) / (high - low)));
-    const [from, to] = [place(0), place(value)].sort((a, b) => a - b);
-    const color = Colors.signClass(low < 0 ? value : value - high / 2);
-    addBar(row, color, from, to, low < 0 ? "track centered" : "track");
-    add(row, "span", "number", signed(value));
-  }
-
+  /** The values of a unit, each on its axis as a bar from 0. */
   function showDials(state, t) {
     byId("dials").replaceChildren();
     const values = Data.isComplete() ? Units.valuesAt(state, t) : {};
     for (const name of Data.signals.filter((name) => name in values)) {
-      const ends = Units.range({ ...state, signal: name });
-      addDial(Units.label(name), values[name], ends, name === state.signal);
+      const value = values[name], [low, high] = Units.range({ ...state, signal: name });
+      const row = add(byId("dials"), "li", name === state.signal ? "current" : "");
+      add(row, "b", "", Units.label(name));
+      const place = (x) => Math.max(0, Math.min(100, (100 * (x - low)) / (high - low)));
+      const [from, to] = [place(0), place(value)].sort((a, b) => a - b);
+      const color = Colors.signClass(low < 0 ? value : value - high / 2);
+      addBar(row, color, from, to, low < 0 ? "track centered" : "track");
+      add(row, "span", "number", signed(value));
     }
   }
 

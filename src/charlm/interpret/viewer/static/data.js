@@ -6,7 +6,7 @@ const Data = (() => {
   const readText = (id) => byId(id)?.textContent ?? "";
   const readJSON = (id) => JSON.parse(readText(id));
   const data = readJSON("data"), length = data.ids.length;
-  const { cell, layers, features, vocab, stateInterval } = data;
+  const { cell, layers, features, vocab, stateInterval, guesses, guessCount } = data;
   const idsByCode = new Map(vocab.codes.map((code, id) => [code, id]));
   const signals = {};
   let loadedModel;
@@ -40,6 +40,10 @@ const Data = (() => {
     return { state, next: count * stateInterval };
   }
 
+  /** The likeliest characters after t, the likeliest first: [{ id, chance }]. */
+  const guessesAfter = (t) => guesses.slice(t * guessCount, (t + 1) * guessCount)
+    .map((id, n) => ({ id, chance: data.chances[t * guessCount + n] / 1000 }));
+
   /** ids of a text, and the codes of its characters that are none: { ids, unknown }. */
   function encode(text) {
     const codes = vocab.unit === "byte" ? [...new TextEncoder().encode(text)]
@@ -49,7 +53,7 @@ const Data = (() => {
   }
 
   return {
-    ...data, length, signal, levels, model, stateBefore, encode,
+    ...data, length, signal, levels, model, stateBefore, guessesAfter, encode,
     sizes: readJSON("sizes"), newline: idsByCode.get(10), space: idsByCode.get(32),
     memory: cell === "lstm" ? "c" : "h", // what an LSTM, or another, remembers by
     isComplete: () => document.readyState !== "loading",

@@ -1,7 +1,7 @@
 /* The state of the page, the address that keeps it, and the controls that change it. */
 const App = (() => {
   const DEFAULTS = { view: "dense", by: "unit", scheme: null, from: null, marking: false };
-  const list = (count) => Array.from({ length: count }, (_, n) => n);
+  const list = (count) => [...Array(count).keys()];
   // What an address or a control may say, in the order of the address.
   const VALUES = {
     layer: list(Data.layers), unit: list(Data.features), signal: Data.signals,

@@ -2,14 +2,17 @@
 const Pointing = (() => {
   const { scroller, sheet } = View;
   const REST_TIME = 400; // milliseconds of a finger that rests before it selects
-  let anchor = null, isSelecting = false, restTimer = 0, scrollTimer = 0;
+  let isSelecting = false, restTimer = 0, scrollTimer = 0;
 
-  /** Selects from the anchor to t; a single character is no selection. */
+  /** Selects up to t, from the other end of what is selected or from the marked
+      character; a single character is no selection. */
   function extend(t, dragging = false) {
-    const from = t === anchor ? null : Math.min(anchor, t), to = Math.max(anchor, t) + 1;
-    App.set({ at: t, from, to, dragging });
+    const { at, from, to } = App.state();
+    const anchor = from === null ? at : at === from ? to - 1 : from;
+    const ends = { from: Math.min(anchor, t), to: Math.max(anchor, t) + 1 };
+    App.set({ at: t, dragging, ...(t === anchor ? { from: null } : ends) });
   }
-  const begin = (t) => extend((anchor = t));
+  const begin = (t) => App.set({ at: t, from: null });
 
   sheet.addEventListener("pointerdown", (event) => {
     if (event.button) return;
@@ -18,10 +21,8 @@ const Pointing = (() => {
       begin(t);
     };
     if (event.pointerType === "touch") restTimer = setTimeout(select, REST_TIME);
-    else if (event.shiftKey) {
-      anchor ??= App.state().at;
-      extend(t);
-    } else {
+    else if (event.shiftKey) extend(t);
+    else {
       sheet.setPointerCapture(event.pointerId);
       select();
     }
@@ -76,21 +77,15 @@ const Pointing = (() => {
   /** Moves the marked character; with shift, selects what it passes. True if it did. */
   function move({ key, shiftKey, ctrlKey, metaKey }) {
     if (!Object.hasOwn(MOVES, key)) return false;
-    const { at, from, marking } = App.state();
+    const { at, marking } = App.state();
     const t = Math.max(0, Math.min(Data.length - 1, MOVES[key](at, ctrlKey || metaKey)));
-    if (shiftKey || marking) {
-      if (from === null || anchor === null) anchor = at;
-      extend(t);
-    } else begin(t);
+    (shiftKey || marking ? extend : begin)(t);
     View.reveal(t);
     return true;
   }
 
   /** From here on the next character that is chosen ends a selection. */
-  function mark() {
-    anchor = App.state().at;
-    App.set({ marking: !App.state().marking });
-  }
+  const mark = () => App.set({ from: null, marking: !App.state().marking });
 
   scroller.addEventListener("copy", (event) => {
     const { from, to } = App.state();

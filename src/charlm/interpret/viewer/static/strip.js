@@ -59,17 +59,13 @@ const Strip = (() => {
   }
 
   function jump(event) {
+    if (event.type === "pointerdown") box.setPointerCapture(event.pointerId);
+    if (!box.hasPointerCapture(event.pointerId)) return;
     const { left, width } = box.getBoundingClientRect();
-    const share = Math.max(0, Math.min(1, (event.clientX - left) / width));
-    App.set({ at: Math.min(length - 1, Math.floor(share * length)) }, true);
+    const t = Math.floor(((event.clientX - left) / width) * length);
+    App.set({ at: Math.max(0, Math.min(length - 1, t)) }, true);
   }
-  box.addEventListener("pointerdown", (event) => {
-    box.setPointerCapture(event.pointerId);
-    jump(event);
-  });
-  box.addEventListener("pointermove", (event) => {
-    if (box.hasPointerCapture(event.pointerId)) jump(event);
-  });
+  for (const type of ["pointerdown", "pointermove"]) box.addEventListener(type, jump);
   new ResizeObserver(draw).observe(canvas);
 
   return { show, showWindow };

@@ -1,7 +1,7 @@
 /* The text: rows of one height, of which only those in sight are in the document. */
 const View = (() => {
   const scroller = byId("text"), sheet = byId("sheet"), caret = byId("caret");
-  const { ids, length, nats, guesses, chances, guessCount, newline, space } = Data;
+  const { ids, length, nats, newline, space } = Data;
   const AHEAD = 4; // rows beyond the edges
   const rows = new Map();
   let state = null, shape = null, series = null;
@@ -15,51 +15,49 @@ const View = (() => {
     probe.remove();
     const columnWidth = Math.max(1, Math.round(advance * (isDense() ? 1 : 1.45)));
     const height = +style.getPropertyValue(isDense() ? "--dense-row" : "--guess-row");
-    const room = scroller.clientWidth - parseFloat(style.paddingLeft);
-    return { columnWidth, height, columns: Math.max(8, Math.floor(room / columnWidth) - 1) };
+    const columns = Math.max(8, Math.floor(sheet.clientWidth / columnWidth) - 1);
+    return { columnWidth, height, columns };
   }
 
-  /** starts of the rows, and the end of the last, Int32Array.
+  /** starts of the rows, and the end of the last.
 
       A row ends after a newline; a longer line is broken after a space, if one is near,
       and where it must be if not. A newline needs no column: it may hang over the edge. */
   function breakRows(widths, columns) {
     const starts = [0];
     let begin = 0, used = 0, breakAt = 0;
-    for (let t = 0; t < length; t++) {
-      const id = ids[t], width = widths[id];
-      if (id === newline) {
-        starts.push((begin = t + 1));
-        used = breakAt = 0;
-        continue;
-      }
-      if (used + width > columns && t > begin) {
+    for (const [t, id] of ids.entries()) {
+      if (used + widths[id] > columns && t > begin && id !== newline) {
         // A word longer than half a row is not worth a half-empty one.
-        const back = breakAt > begin && 2 * (t - breakAt) < columns ? breakAt : t;
-        starts.push((begin = back));
-        used = breakAt = 0;
-        for (let k = begin; k < t; k++) used += widths[ids[k]];
+        const isNear = breakAt > begin && 2 * (t - breakAt) < columns;
+        starts.push((begin = isNear ? breakAt : t));
+        used = countColumns(widths, begin, t);
       }
-      used += width;
+      used += widths[id];
       if (id === space) breakAt = t + 1;
+      if (id !== newline) continue;
+      starts.push((begin = t + 1));
+      used = 0;
     }
     if (begin < length) starts.push(length);
-    return Int32Array.from(starts);
+    return starts;
   }
+
+  /** Columns of the characters from one and before another. */
+  const countColumns = (widths, from, to) =>
+    ids.slice(from, to).reduce((sum, id) => sum + widths[id], 0);
 
   function layOut() {
     const first = shape?.starts[Math.floor(scroller.scrollTop / shape.height)];
-    const sizes = measure(), widths = Uint8Array.from(Data.vocab.codes, (code, id) =>
+    const sizes = measure(), widths = Data.vocab.codes.map((code, id) =>
       code !== 9 ? Glyphs.glyphs[id].columns : isDense() ? 4 : 1);
     const starts = breakRows(widths, sizes.columns);
     shape = { ...sizes, starts, widths, count: starts.length - 1 };
-    sheet.style.setProperty("--column-width", sizes.columnWidth + "px");
     sheet.style.height = shape.count * shape.height + "px";
     for (const row of rows.values()) row.remove();
     rows.clear();
-    if (first === undefined) return;
-    const row = findRow(Math.min(first, length - 1));
-    scroller.scrollTop = row * shape.height; // the same text stays in sight
+    // The same text stays in sight.
+    if (first !== undefined) scroller.scrollTop = findRow(first) * shape.height;
   }
 
   /** The class of the color of character t. */
@@ -80,8 +78,7 @@ const View = (() => {
 
   /** The likeliest next characters beneath one, the redder the likelier. */
   function addGuesses(box, t) {
-    for (let n = t * guessCount; n < (t + 1) * guessCount; n++) {
-      const chance = chances[n] / 1000, id = guesses[n];
+    for (const { id, chance } of Data.guessesAfter(t)) {
       if (chance < 0.001) break;
       const guess = add(box, "i");
       Glyphs.write(guess, id);
@@ -95,9 +92,9 @@ const View = (() => {
     const row = add(sheet, "div", "row");
     row.style.top = n * shape.height + "px";
     for (let t = shape.starts[n]; t < shape.starts[n + 1]; t++) {
-      const { text } = Glyphs.before(ids[t], ids[t + 1]), columns = shape.widths[ids[t]];
+      const { text } = Glyphs.before(ids[t], ids[t + 1]);
       const box = add(row, "span", "", isDense() ? text : "");
-      if (columns > 1) box.style.width = `calc(${columns} * var(--column-width))`;
+      box.style.width = shape.widths[ids[t]] * shape.columnWidth + "px";
       if (isDense()) continue;
       add(box, "b", "", text);
       addGuesses(box, t);
@@ -122,21 +119,11 @@ const View = (() => {
   }
 
   /** The row of character t. */
-  function findRow(t) {
-    let low = 0, high = shape.count - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (shape.starts[middle] <= t) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
+  const findRow = (t) => shape.starts.findLastIndex((start) => start <= t);
 
   function findPlace(t) {
     const row = findRow(t);
-    let column = 0;
-    for (let k = shape.starts[row]; k < t; k++) column += shape.widths[ids[k]];
-    return { row, column };
+    return { row, column: countColumns(shape.widths, shape.starts[row], t) };
   }
 
   /** The character of a row at a column, or the nearest. */
@@ -204,14 +191,7 @@ const View = (() => {
 
   const hover = (t) => frame(byId("hover"), t);
 
-  let request = 0;
-  scroller.addEventListener("scroll", () => {
-    request ||= requestAnimationFrame(() => {
-      request = 0;
-      render();
-    });
-  }, { passive: true });
-
+  scroller.addEventListener("scroll", render); // once a frame
   new ResizeObserver(() => {
     const { columnWidth, columns } = measure();
     if (columnWidth !== shape.columnWidth || columns !== shape.columns) layOut();

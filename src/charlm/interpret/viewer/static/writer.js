@@ -98,9 +98,8 @@ const Writer = (() => {
     for (const sample of samples) {
       const section = add(byId("samples"), "section");
       if (samples.length > 1) add(section, "h3", "", sample.title);
-      sample.box = add(section, "pre");
-      sample.box.tabIndex = 0;
-      sample.box.setAttribute("aria-label", `written: ${sample.title}`);
+      const ariaLabel = `written: ${sample.title}`;
+      sample.box = Object.assign(add(section, "pre"), { tabIndex: 0, ariaLabel });
       sample.characters = [];
       for (const t of before) write(sample, { id: Data.ids[t], t, isRead: true });
     }
