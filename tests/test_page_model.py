@@ -274,12 +274,12 @@ def test_a_draw_is_where_the_sum_of_probabilities_passes_the_uniform(run):
 GATES = """([data, ids, columns, layer, unit, names]) => {
   const model = Charlm.makeModel(data), t = ids.length;
   const column = new Int8Array(t);  // one array for all, filled anew for each unit
-  const readLayer = (layer) => (j) => {
+  const read = (layer, j) => {
     for (let n = 0; n < t; n++) column[n] = columns[layer][j * t + n];
     return column;
   };
-  const gates = Charlm.computeGates(model, { layer, unit, names, ids, scale: 1 / 32,
-    readBelow: readLayer(layer - 1), readOwn: readLayer(layer) });
+  const gates = Charlm.computeGates(
+    model, { layer, unit, names, ids, read, scale: 1 / 32 });
   for (const name in gates) gates[name] = [...gates[name]];
   return gates;
 }"""

@@ -40,8 +40,8 @@ const Aside = (() => {
       "characters or more.");
 
   /** What the chosen unit follows; undefined if it is not in the list. */
-  const findResult = (state) => results.find((each) => Units.key(each) === Units.key(state))
-    ?? results.find(({ layer, unit }) => layer === state.layer && unit === state.unit);
+  const findResult = (state) =>
+    results.find(({ layer, unit }) => layer === state.layer && unit === state.unit);
 
   let lastKey = "";
 
@@ -66,7 +66,7 @@ const Aside = (() => {
   }
 
   function showUnits(state) {
-    if (!state.dragging) showFiring(state); // it takes a moment
+    showFiring(state.dragging ? { from: null } : state); // it takes a moment
     for (const button of document.querySelectorAll(".units button"))
       button.setAttribute("aria-current", button.value === Units.key(state));
   }

@@ -154,26 +154,25 @@ const Charlm = (() => {
 
       ids: read from the zero state. Of a stretch of a text, begin one symbol early and
         drop the first value: h before the first symbol is taken to be 0.
-      readBelow, readOwn: (j) -> h of unit j of the layer below (unused of layer 0) and of
-        this one after each symbol, an array of numbers worth `scale` each, which is read
-        before the next is asked for. */
-  function computeGates(model, { layer, unit, names, ids, readBelow, readOwn, scale }) {
+      read: (layer, j) -> h of unit j of a layer after each symbol, an array of numbers
+        worth `scale` each, which is read before the next is asked for. */
+  function computeGates(model, { layer, unit, names, ids, read, scale }) {
     const h = model.features, { wx, wh, b } = model.weights[layer];
     const rows = names.map((name) => GATES[model.cell].indexOf(name) * h + unit);
     const sums = rows.map((row) =>
       Float32Array.from(ids, (id) => (layer ? b() : project(model, id))[row]));
 
-    const addColumns = (weights, read, delay) => {
+    const addColumns = (weights, inputLayer, delay) => {
       for (let j = 0; j < h; j++) {
-        const column = read(j);
+        const column = read(inputLayer, j);
         for (const [n, sum] of sums.entries()) {
           const weight = weights[rows[n] * h + j] * scale;
           for (let t = delay; t < sum.length; t++) sum[t] += weight * column[t - delay];
         }
       }
     };
-    if (layer) addColumns(wx(), readBelow, 0);
-    addColumns(wh(), readOwn, 1);
+    if (layer) addColumns(wx(), layer - 1, 0);
+    addColumns(wh(), layer, 1);
     const gates = Object.fromEntries(names.map((name, n) => [name, sums[n]]));
     activate(gates, names);
     return gates;

@@ -2,7 +2,8 @@
 const Pointing = (() => {
   const { scroller, sheet } = View;
   const REST_TIME = 400; // milliseconds of a finger that rests before it selects
-  let isSelecting = false, restTimer = 0, scrollTimer = 0;
+  const isDragging = () => App.state().dragging;
+  let restTimer = 0;
 
   /** Selects up to t, from the other end of what is selected or from the marked
       character; a single character is no selection. */
@@ -10,16 +11,13 @@ const Pointing = (() => {
     const { at, from, to } = App.state();
     const anchor = from === null ? at : at === from ? to - 1 : from;
     const ends = { from: Math.min(anchor, t), to: Math.max(anchor, t) + 1 };
-    App.set({ at: t, dragging, ...(t === anchor ? { from: null } : ends) });
+    App.set({ at: t, dragging, ...(t === anchor ? { from: null } : ends) }, dragging);
   }
-  const begin = (t) => App.set({ at: t, from: null });
+  const begin = (t, dragging = false) => App.set({ at: t, from: null, dragging });
 
   sheet.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    const t = View.findUnder(event), select = () => {
-      isSelecting = true;
-      begin(t);
-    };
+    const t = View.findUnder(event), select = () => begin(t, true);
     if (event.pointerType === "touch") restTimer = setTimeout(select, REST_TIME);
     else if (event.shiftKey) extend(t);
     else {
@@ -28,21 +26,17 @@ const Pointing = (() => {
     }
   });
   sheet.addEventListener("pointermove", (event) => {
-    const t = View.findUnder(event);
-    if (event.pointerType === "touch" && !isSelecting) clearTimeout(restTimer);
-    if (isSelecting) {
-      if (t !== App.state().at) extend(t, true);
-      scrollBeyond(event);
-    } else if (event.pointerType === "mouse") App.hover(t);
+    const { at, dragging } = App.state(), t = View.findUnder(event);
+    if (!dragging) clearTimeout(restTimer); // a finger that moves scrolls
+    if (dragging && t !== at) extend(t, true);
+    else if (!dragging && event.pointerType === "mouse") App.hover(t);
   });
   function end() {
     clearTimeout(restTimer);
-    clearInterval(scrollTimer);
-    if (isSelecting) App.set({ dragging: false });
-    isSelecting = false;
+    if (isDragging()) App.set({ dragging: false });
   }
   sheet.addEventListener("pointerup", (event) => {
-    const isTap = event.pointerType === "touch" && !isSelecting;
+    const isTap = event.pointerType === "touch" && !isDragging();
     end();
     if (!isTap) return;
     (App.state().marking ? extend : begin)(View.findUnder(event));
@@ -50,20 +44,9 @@ const Pointing = (() => {
   });
   sheet.addEventListener("pointercancel", end);
   sheet.addEventListener("pointerleave", () => App.hover(null));
-  const keepStill = (event) => isSelecting && event.preventDefault();
+  const keepStill = (event) => isDragging() && event.preventDefault();
   scroller.addEventListener("touchmove", keepStill, { passive: false });
   scroller.addEventListener("contextmenu", keepStill);
-
-  /** Scrolls while a selection is drawn beyond the edge. */
-  function scrollBeyond(event) {
-    clearInterval(scrollTimer);
-    const { top, bottom } = scroller.getBoundingClientRect();
-    const away = event.clientY < top ? -1 : event.clientY > bottom ? 1 : 0;
-    if (away) scrollTimer = setInterval(() => {
-      scroller.scrollTop += 12 * away;
-      extend(View.findUnder(event), true);
-    }, 30);
-  }
 
   const MOVES = {
     ArrowLeft: (t) => t - 1, ArrowRight: (t) => t + 1,

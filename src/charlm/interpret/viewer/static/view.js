@@ -10,7 +10,6 @@ const View = (() => {
   /** Columns of whole pixels, so that no seam shows between colors. */
   function measure() {
     const style = getComputedStyle(scroller), probe = add(sheet, "span", "", "0".repeat(50));
-    probe.style.cssText = "position:absolute;visibility:hidden;white-space:pre";
     const advance = probe.getBoundingClientRect().width / 50;
     probe.remove();
     const columnWidth = Math.max(1, Math.round(advance * (isDense() ? 1 : 1.45)));
@@ -134,10 +133,11 @@ const View = (() => {
     return t;
   }
 
-  /** The character under a pointer. */
+  /** The character under a pointer; in the next row of one beyond the edge. */
   function findUnder({ clientX, clientY }) {
-    const { left, top } = sheet.getBoundingClientRect();
-    const row = Math.floor((clientY - top) / shape.height);
+    const { left, top } = sheet.getBoundingClientRect(), edges = scroller.getBoundingClientRect();
+    const y = Math.max(edges.top - 1, Math.min(edges.bottom + 1, clientY));
+    const row = Math.floor((y - top) / shape.height);
     return findInRow(row, Math.max(0, (clientX - left) / shape.columnWidth));
   }
 
