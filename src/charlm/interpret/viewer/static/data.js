@@ -6,7 +6,7 @@ const Data = (() => {
   const readText = (id) => byId(id)?.textContent ?? "";
   const readJSON = (id) => JSON.parse(readText(id));
   const data = readJSON("data"), length = data.ids.length;
-  const { cell, layers, features, vocab, stateInterval, guesses, guessCount } = data;
+  const { layers, features, vocab, stateInterval, guesses, guessCount } = data;
   const idsByCode = new Map(vocab.codes.map((code, id) => [code, id]));
   const signals = {};
   let loadedModel;
@@ -55,7 +55,6 @@ const Data = (() => {
   return {
     ...data, length, signal, levels, model, stateBefore, guessesAfter, encode,
     sizes: readJSON("sizes"), newline: idsByCode.get(10), space: idsByCode.get(32),
-    memory: cell === "lstm" ? "c" : "h", // what an LSTM, or another, remembers by
     isComplete: () => document.readyState !== "loading",
   };
 })();

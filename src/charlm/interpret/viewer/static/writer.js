@@ -2,9 +2,9 @@
 const Writer = (() => {
   const SLICE = 12; // milliseconds of work between two looks at the mouse
   const CONTEXT = 48; // characters of the text shown before what follows them
-  const { newline, memory } = Data;
-  // Each sample: its title, holds, state, random, logits, box, and characters: of each its
-  // id and span, whether it was read (or else drawn), and what colors it.
+  const { newline } = Data, memory = Data.cell === "lstm" ? "c" : "h";
+  // Each sample: its holds, box, state, random, logits, and characters: of each its id and
+  // span, whether it was read (or else drawn), and what colors it.
   let state = null, samples = [], timer = 0;
 
   /** What every unit did at a character: of each layer its state and its gates. */
@@ -43,25 +43,15 @@ const Writer = (() => {
   }
 
   /** All the work, a step at a time. A held unit is held from the last id on. */
-  function* work({ from, ids, isShown, temperature, seed, length }) {
-    const model = Data.model();
-    for (const sample of samples) {
-      sample.state = structuredClone(from);
-      sample.random = Charlm.makeRandom(seed);
-      sample.logits = new Float32Array(Data.vocab.codes.length);
-      for (const [n, id] of ids.entries()) {
-        const holds = n === ids.length - 1 ? sample.holds : [];
-        sample.logits = Charlm.step(model, sample.state, id, holds);
-        if (isShown) write(sample, { id, record: recordUnits(sample.state), isRead: true });
-        yield;
-      }
-    }
-    for (let n = 0; n < length; n++)
+  function* work({ ids, isShown, temperature, length }) {
+    for (let n = 0; n < ids.length + length; n++)
       for (const sample of samples) {
-        const id = Charlm.drawSymbol(sample.logits, temperature, sample.random);
-        const nats = surprise(sample.logits, id);
-        sample.logits = Charlm.step(model, sample.state, id, sample.holds);
-        write(sample, { id, record: recordUnits(sample.state), nats });
+        const { state, logits, random } = sample, isRead = n < ids.length;
+        const id = isRead ? ids[n] : Charlm.drawSymbol(logits, temperature, random);
+        const nats = isRead ? undefined : surprise(logits, id);
+        const holds = n < ids.length - 1 ? [] : sample.holds;
+        sample.logits = Charlm.step(Data.model(), state, id, holds);
+        if (isShown || !isRead) write(sample, { id, record: recordUnits(state), nats, isRead });
         yield;
       }
   }
@@ -89,23 +79,21 @@ const Writer = (() => {
   function start({ from, ids, isShown = false, before = [] }) {
     setBusy(true);
     byId("samples").replaceChildren();
-    const { layer, unit } = state, value = heldValue();
-    samples = [{ title: "As it is", holds: [] }];
-    if (byId("hold").checked) {
-      const title = `Unit ${unit} held at ${memory} = ${Aside.signed(value)}`;
-      samples.push({ title, holds: [{ layer, unit, value }] });
-    }
-    for (const sample of samples) {
-      const section = add(byId("samples"), "section");
-      if (samples.length > 1) add(section, "h3", "", sample.title);
-      const ariaLabel = `written: ${sample.title}`;
-      sample.box = Object.assign(add(section, "pre"), { tabIndex: 0, ariaLabel });
-      sample.characters = [];
-      for (const t of before) write(sample, { id: Data.ids[t], t, isRead: true });
-    }
-    const temperature = Number(byId("temperature").value);
+    const { layer, unit } = state, value = heldValue(), hold = { layer, unit, value };
+    const held = [`Unit ${unit} held at ${memory} = ${Aside.signed(value)}`, [hold]];
+    const variants = [["As it is", []], ...(byId("hold").checked ? [held] : [])];
     const [seed, length] = ["seed", "length"].map(readInteger);
-    run(work({ from, ids, isShown, temperature, seed, length }));
+    samples = variants.map(([title, holds]) => {
+      const section = add(byId("samples"), "section");
+      if (variants.length > 1) add(section, "h3", "", title);
+      const box = add(section, "pre");
+      Object.assign(box, { tabIndex: 0, ariaLabel: `written: ${title}` });
+      return { holds, box, state: structuredClone(from), random: Charlm.makeRandom(seed),
+        logits: new Float32Array(Data.vocab.codes.length), characters: [] };
+    });
+    for (const sample of samples)
+      for (const t of before) write(sample, { id: Data.ids[t], t, isRead: true });
+    run(work({ ids, isShown, length, temperature: Number(byId("temperature").value) }));
   }
 
   function writeFromPrompt() {
