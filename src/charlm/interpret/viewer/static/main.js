@@ -9,7 +9,7 @@ const App = (() => {
     at: list(Data.length), scheme: ["light", "dark"],
   };
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
-  let state = readState(), hovered = null, announceTimer = 0, addressTimer = 0;
+  let state = readState(), hovered = null, timer = 0;
 
   /** The change of the state that a text asks for; none if it makes no sense. */
   function parse(name, text) {
@@ -27,8 +27,9 @@ const App = (() => {
     return Object.assign({ ...DEFAULTS, ...Data.initialView }, ...said);
   }
 
-  function writeAddress() {
-    addressTimer = 0;
+  /** Says and keeps the state once it rests: browsers refuse an address at every key. */
+  function settle() {
+    setText("announcement", Aside.describe(state, state.at));
     const names = Object.keys(VALUES).filter((name) => state[name] !== null);
     const address = new URLSearchParams(names.map((name) => [name, state[name]]));
     if (state.from !== null) address.set("select", `${state.from}-${state.to}`);
@@ -78,20 +79,17 @@ const App = (() => {
     byId("scheme").setAttribute("aria-pressed", isDark());
   }
 
-  function show(before) {
+  function show(before = {}) {
     showControls();
     showHeading();
     showLegend();
-    const isRecolored = !before || before === state
-      || ["layer", "unit", "signal", "by", "scheme"].some((key) => before[key] !== state[key]);
-    View.show(state, before);
+    const isRecolored = ["layer", "unit", "signal", "by", "scheme"]
+      .some((key) => before[key] !== state[key]);
+    View.show(state);
     Strip.show(state, isRecolored);
     Aside.showUnits(state);
     Writer.show(state, isRecolored);
     Aside.showCharacter(state, hovered ?? state.at);
-    clearTimeout(announceTimer);
-    announceTimer = setTimeout(() =>
-      setText("announcement", before ? Aside.describe(state, state.at) : ""), 250);
   }
 
   /** Changes the state, and all that shows it. */
@@ -100,7 +98,8 @@ const App = (() => {
     state = { ...state, ...changes };
     show(before);
     if (reveal) View.reveal(state.at);
-    addressTimer ||= setTimeout(writeAddress, 200); // browsers refuse one at every key
+    clearTimeout(timer);
+    timer = setTimeout(settle, 200);
   }
 
   /** Shows the character under the mouse, or null, and changes nothing else. */
@@ -177,12 +176,12 @@ const App = (() => {
   on("close", "click", toggleKeys);
   on("mark", "click", Pointing.mark);
   on("drop", "click", KEYS.Escape);
-  systemDark.addEventListener("change", () => show(state));
+  systemDark.addEventListener("change", () => show());
   addEventListener("hashchange", () => set(readState(), true));
   // The text is shown at once, and its colors again once all of them have been read.
-  show(null);
+  show();
   View.reveal(state.at);
-  if (!Data.isComplete()) document.addEventListener("DOMContentLoaded", () => show(state));
+  if (!Data.isComplete()) document.addEventListener("DOMContentLoaded", () => show());
 
   return { set, hover, state: () => state };
 })();

@@ -51,7 +51,7 @@ const View = (() => {
     const sizes = measure(), widths = Data.vocab.codes.map((code, id) =>
       code !== 9 ? Glyphs.glyphs[id].columns : isDense() ? 4 : 1);
     const starts = breakRows(widths, sizes.columns);
-    shape = { ...sizes, starts, widths, count: starts.length - 1 };
+    shape = { ...sizes, view: state.view, starts, widths, count: starts.length - 1 };
     sheet.style.height = shape.count * shape.height + "px";
     for (const row of rows.values()) row.remove();
     rows.clear();
@@ -179,11 +179,11 @@ const View = (() => {
     render();
   }
 
-  function show(next, before) {
+  function show(next) {
     state = next;
     series = state.by === "unit" ? Units.series(state) : null;
     scroller.dataset.view = state.view;
-    if (state.view !== before?.view) layOut();
+    if (state.view !== shape?.view) layOut();
     else for (const [n, row] of rows) paint(row, n);
     render();
     frame(caret, state.at);
