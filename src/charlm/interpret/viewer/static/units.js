@@ -68,10 +68,11 @@ const Units = (() => {
     return cache.get(id);
   }
 
-  /** The sum of levels, and the sum of their squares. */
-  function addUp(levels) {
+  /** The sum of a part of a signal's text, in 1/32, and the sum of its squares. */
+  function addUp(text, from, to) {
     let sum = 0, squares = 0;
-    for (const x of levels) {
+    for (let n = from; n < to; n++) {
+      const x = text.charCodeAt(n) - 94;
       sum += x;
       squares += x * x;
     }
@@ -83,17 +84,18 @@ const Units = (() => {
   function findFiring(signal, begin, end) {
     const stored = storedSignals.includes(signal) ? signal : signal === "c" ? "tanh_c" : "h";
     const units = [], inside = end - begin, outside = length - inside;
-    for (let layer = 0; outside && layer < layers; layer++)
-      for (let unit = 0; unit < features; unit++) {
-        const levels = Data.levels(layer, stored, unit);
-        const [all, allSquares] = addUp(levels);
-        const [sum, squares] = addUp(levels.subarray(begin, end));
+    for (let layer = 0; outside && layer < layers; layer++) {
+      const text = Data.signal(layer, stored);
+      for (let unit = 0, n = 0; unit < features; unit++, n += length) {
+        const [all, allSquares] = addUp(text, n, n + length);
+        const [sum, squares] = addUp(text, n + begin, n + end);
         const mean = (all - sum) / outside;
         const variance = (allSquares - squares) / outside - mean * mean;
         // 1/12: what rounding adds, so that a unit that never moves is no infinity.
         const effect = (sum / inside - mean) / Math.sqrt(Math.max(0, variance) + 1 / 12);
         units.push({ layer, unit, signal: stored, effect });
       }
+    }
     return units.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, 10);
   }
 
