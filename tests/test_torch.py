@@ -28,7 +28,7 @@ def pair(cell, embedding=7):
     lm = make_language_model(
         vocab_size=V, cell=cell, layers=2, features=H, embedding=embedding
     )
-    params = draw_params(lm, scale=0.14)
+    params = draw_params(lm, scale=0.4)
     kind = {"lstm": torch.nn.LSTM, "rnn": torch.nn.RNN}[cell]
     theirs = torch.nn.ModuleDict(
         {
