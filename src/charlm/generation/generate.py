@@ -83,15 +83,13 @@ def generate_stream(
 ) -> Iterator[str]:
     """Returns an iterator over the text of `generate`, in chunks, as they are drawn.
 
-    What may be the beginning of `stop` is held back until it is known not to be.
+    What may be the beginning of `stop` is held back until it is known not to be. Wrong
+    arguments raise UserError at the call, before anything is drawn.
 
     Args:
       length: characters to draw; None never ends, and memory does not grow.
       chunk: characters drawn between two chunks, at most 256.
       model, prompt, sampling, seed, stop: as in `generate`.
-
-    Raises:
-      UserError: the prompt has unseen characters, or a value is impossible.
     """
     chunks = _generate_chunks(model, prompt, length, sampling, seed, stop, 1, chunk)
     return (text for [text] in chunks)

@@ -94,7 +94,7 @@ def make_sampler(lm: LanguageModel) -> Sampler:
 
     @jax.jit
     def decode(weights, state, keys, sampling, count):
-        uniforms = _uniforms(keys, state.position)
+        uniforms = _draw_uniforms(state.position + jnp.arange(CHUNK_DRAWN), keys)
 
         def draw_all(loop, *, narrow):
             def draw(t, loop):
@@ -134,14 +134,11 @@ def _fold(body, count, max_count, loop):
     return jax.lax.fori_loop(0, max_count, run_if_active, loop)
 
 
-def _uniforms(keys, position):
-    """Returns u[256, b] in [0, 1) of the next draws, for each text by its key."""
-
-    def one(position, key):
-        return jax.random.uniform(jax.random.fold_in(key, position))
-
-    over_texts = jax.vmap(one, (None, 0))
-    return jax.vmap(over_texts, (0, None))(position + jnp.arange(CHUNK_DRAWN), keys)
+@functools.partial(jax.vmap, in_axes=(0, None))
+@functools.partial(jax.vmap, in_axes=(None, 0))
+def _draw_uniforms(positions, keys):
+    """Returns u[n, b] in [0, 1), of n positions in each of b texts by its key."""
+    return jax.random.uniform(jax.random.fold_in(keys, positions))
 
 
 def sample_logits(
@@ -159,21 +156,15 @@ def sample_logits(
       sampling: the options.
       narrow: whether to look at top_k and top_p, which takes two sorts.
     """
-    scaled = _scale(logits.astype(jnp.float32), sampling)
+    likeliest = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    temperature = jnp.asarray(sampling.temperature, jnp.float32)
+    logits = logits.astype(jnp.float32)
+    # The largest is 0 before the division: a tiny temperature makes no infinities.
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    scaled = logits / jnp.maximum(temperature, 1e-6)
     p = jnp.exp(scaled)
     p = jnp.where(_keep_likeliest(scaled, sampling), p, 0) if narrow else p
-    likeliest = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    positive = jnp.asarray(sampling.temperature) > 0
-    return jnp.where(positive, _invert_cdf(p, uniforms), likeliest)
-
-
-def _scale(logits, sampling: SamplingParams):
-    """Returns logits / temperature, shifted so that the largest is 0.
-
-    The shift comes first: a tiny temperature must not make infinities.
-    """
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits / jnp.maximum(jnp.asarray(sampling.temperature, jnp.float32), 1e-6)
+    return jnp.where(temperature > 0, _invert_cdf(p, uniforms), likeliest)
 
 
 def _invert_cdf(
