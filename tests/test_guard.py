@@ -28,12 +28,11 @@ from test_training import IDS, VOCAB, run_fit, same_state, small, streams_of
 from charlm.data.streams import Streams
 from charlm.errors import UserError
 from charlm.files import lock_file
-from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import MAX_STEPS
 from charlm.training.optimizer import make_optimizer
 from charlm.training.reporters import Reporter
 from charlm.training.run_logger import LogState
-from charlm.training.step import init_state, make_train_step
+from charlm.training.step import init_state, make_guarded_step, make_train_step
 from charlm.workdir import metadata
 from charlm.workdir.lock import FILE, lock_workdir
 from charlm.workdir.metadata import FOLDER, list_steps

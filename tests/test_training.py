@@ -17,13 +17,13 @@ from charlm.errors import UserError
 from charlm.model import sharding
 from charlm.model.lm import make_language_model
 from charlm.training.build import Run
-from charlm.training.guard import make_guarded_step
 from charlm.training.loop import train
 from charlm.training.multi_step import MAX_STEPS, make_train_steps, state_shardings
 from charlm.training.optimizer import make_optimizer, make_restart, make_schedule
 from charlm.training.reporters import format_record, format_seconds
 from charlm.training.step import (
     init_state,
+    make_guarded_step,
     make_train_step,
     nats_per_char,
     nats_to_bits,

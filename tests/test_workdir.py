@@ -17,14 +17,9 @@ from charlm.errors import UserError
 from charlm.files import changed_files, write_checksums
 from charlm.model.lm import make_language_model
 from charlm.workdir import metadata
-from charlm.workdir.checkpoints import (
-    Checkpoints,
-    restore,
-    restore_newest,
-    tree_sha256,
-)
+from charlm.workdir.checkpoints import restore, restore_newest, save, tree_sha256
 from charlm.workdir.metadata import choose_step
-from charlm.workdir.metrics import Metrics, Samples, read_metrics
+from charlm.workdir.metrics import Logs, read_metrics
 from charlm.workdir.model_files import read_config, write_model_files
 
 TREES = {
@@ -34,9 +29,8 @@ TREES = {
 
 
 def saved(workdir, losses):
-    with Checkpoints(workdir) as kept:
-        for step, nats in losses.items():
-            kept.save(step, TREES, notes={"at": step}, nats_per_char=nats)
+    for step, nats in losses.items():
+        save(workdir, step, TREES, notes={"at": step}, nats_per_char=nats)
 
 
 def files(path):
@@ -188,10 +182,10 @@ def test_looking_for_a_checkpoint_creates_nothing(tmp_path):
 
 
 def test_metrics_are_json_lines(tmp_path):
-    metrics = Metrics(tmp_path)
-    metrics.write({"step": 1, "split": "train", "nats_per_char": 2.0})
-    metrics.write({"step": 2, "split": "valid", "nats_per_char": float("nan")})
-    metrics.close()
+    logs = Logs(tmp_path)
+    logs.write({"step": 1, "split": "train", "nats_per_char": 2.0})
+    logs.write({"step": 2, "split": "valid", "nats_per_char": float("nan")})
+    logs.close()
     first, second = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(first)["nats_per_char"] == 2.0
     assert json.loads(second)["nats_per_char"] is None
@@ -202,26 +196,27 @@ def test_metrics_are_cut_at_the_first_later_step_or_a_broken_last_line(tmp_path)
     kept = '\r# my\r note\n{"step": 1}\n# my \u2028note\n{"step": 2}\n[1]\n'
     for rest in ('{"step": 3}\n{"step": 4}\n', '{"step": 2, "na', ""):
         path.write_bytes((kept + rest).encode())
-        Metrics(tmp_path, step=2).close()
+        Logs(tmp_path, step=2).close()
         assert read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
         assert path.read_bytes() == kept.encode()
 
 
 def test_samples_are_cut_at_the_first_later_step(tmp_path):
-    samples = Samples(tmp_path)
-    samples.write("step 5, epoch 0.10", "=== a text that begins like a title")
-    samples.write("step 10, epoch 0.20", "abc")
+    logs = Logs(tmp_path)
+    logs.write_sample("step 5, epoch 0.10", "=== a text that begins like a title")
+    logs.write_sample("step 10, epoch 0.20", "abc")
     before = (tmp_path / "samples.txt").read_bytes()
-    samples.write("step 15, epoch 0.30", "def")
-    Samples(tmp_path, step=10)
+    logs.write_sample("step 15, epoch 0.30", "def")
+    logs.close()
+    Logs(tmp_path, step=10).close()
     assert (tmp_path / "samples.txt").read_bytes() == before
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):
     pytest.importorskip("tensorboardX", reason="the tensorboard extra is not installed")
-    metrics = Metrics(tmp_path)
-    metrics.write({"step": 1, "split": "train", "nats_per_char": 2.0})
-    metrics.close()
+    logs = Logs(tmp_path)
+    logs.write({"step": 1, "split": "train", "nats_per_char": 2.0})
+    logs.close()
     [events] = (tmp_path / "tensorboard").iterdir()
     assert b"train/nats_per_char" in events.read_bytes()
 
@@ -232,8 +227,8 @@ def test_tensorboard_takes_no_pytorch_along(tmp_path):
     (tmp_path / "torch.py").write_text("imported = True")
     code = (
         "import pathlib, sys\n"
-        "from charlm.workdir.metrics import Metrics\n"
-        f"Metrics(pathlib.Path({str(tmp_path)!r})).close()\n"
+        "from charlm.workdir.metrics import Logs\n"
+        f"Logs(pathlib.Path({str(tmp_path)!r})).close()\n"
         "assert 'tensorboardX' in sys.modules and 'torch' not in sys.modules\n"
         "import torch\n"
         "assert torch.imported\n"
@@ -252,8 +247,7 @@ def test_load_model_needs_the_workdir_alone(tmp_path):
     params = lm.init(jax.random.key(1))
     config = RunConfig.from_dict({"model": MODEL})
     write_model_files(tmp_path, config=config, vocab=vocab)
-    with Checkpoints(tmp_path) as kept:
-        kept.save(5, {"params": params}, notes={})
+    save(tmp_path, 5, {"params": params}, notes={})
     loaded = load_model(tmp_path)
     assert loaded.vocab == vocab
     assert tree_sha256(loaded.params) == tree_sha256(params)

@@ -20,10 +20,14 @@ from charlm.generation.sampler import (
 )
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, make_language_model
-from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import make_train_steps, state_shardings
 from charlm.training.optimizer import make_optimizer
-from charlm.training.step import TrainState, init_state, make_train_step
+from charlm.training.step import (
+    TrainState,
+    init_state,
+    make_guarded_step,
+    make_train_step,
+)
 from experiments.arithmetic import get_arithmetic
 
 SYMBOLS = 96  # v, of a text in English

@@ -60,18 +60,15 @@ def kill_saving(times: int, rng: random.Random, folder: Path) -> Tally:
         return {"params": {"w": rows}, "run": (np.full(50_000, step, np.int32),)}
 
     def save():
-        from charlm.workdir.checkpoints import Checkpoints
+        from charlm.workdir import checkpoints
         from charlm.workdir.metadata import FOLDER, list_steps
 
-        with Checkpoints(workdir) as checkpoints:
-            step = [0, *list_steps(workdir / FOLDER)][-1]
-            while True:
-                step += 1
-                notes = {"at": step}
-                checkpoints.save(
-                    step, make_trees(step), notes=notes, nats_per_char=1 / step
-                )
-                print(step, flush=True)
+        step = [0, *list_steps(workdir / FOLDER)][-1]
+        while True:
+            step += 1
+            trees, notes = make_trees(step), {"at": step}
+            checkpoints.save(workdir, step, trees, notes=notes, nats_per_char=1 / step)
+            print(step, flush=True)
 
     def check():
         from charlm.workdir.checkpoints import restore_newest

@@ -73,7 +73,7 @@ def make_workdir(folder: Path, workdir: Path, files: dict[str, bytes]) -> Path:
       workdir: its path.
       files: of the run, by their names.
     """
-    from charlm.workdir.checkpoints import Checkpoints
+    from charlm.workdir import checkpoints
 
     metadata = json.loads(files[MODEL])
     params = read_weights(folder, workdir.name)
@@ -86,13 +86,13 @@ def make_workdir(folder: Path, workdir: Path, files: dict[str, bytes]) -> Path:
         "weights": metadata["weights"],
         "weights_from": metadata["machine"],
     }
-    with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(
-            metadata["step"],
-            {"params": params},
-            notes=notes,
-            nats_per_char=metadata["nats_per_char"],
-        )
+    checkpoints.save(
+        workdir,
+        metadata["step"],
+        {"params": params},
+        notes=notes,
+        nats_per_char=metadata["nats_per_char"],
+    )
     print(f"{workdir}: step {metadata['step']:,}, weights in {metadata['weights']}")
     return workdir
 

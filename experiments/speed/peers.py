@@ -24,9 +24,8 @@ from charlm import (
 )
 from charlm.model import sharding
 from charlm.model.lm import matmul_precision
-from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import make_train_steps, state_shardings
-from charlm.training.step import TrainState, make_train_step
+from charlm.training.step import TrainState, make_guarded_step, make_train_step
 from experiments.arithmetic import get_arithmetic
 
 Steps = Callable[[int], None]

@@ -41,15 +41,12 @@ def build_run(
     optimizer: optax.GradientTransformation | None = None,
     lm: LanguageModel | None = None,
 ) -> Run:
-    """Returns the run of a config.
+    """Returns the run of a config; raises UserError for a text that does not suit it.
 
     Args:
       config: the options.
       extra_symbols: that the vocabulary has besides those of the text.
       optimizer, lm: in place of the config's; `lm` must have the text's vocabulary.
-
-    Raises:
-      UserError: the text cannot be used, or does not suit the config.
     """
     if lm is None:
         get_cell(config.model)  # known before the text is read, which may take long
@@ -87,25 +84,18 @@ def build_run(
 
 
 def open_text(data: DataConfig, *, extra_symbols: Vocab | None = None) -> Corpus:
-    """Returns the text that a config's `data` names.
-
-    Raises:
-      UserError: it names none, or the text cannot be used.
-    """
+    """Returns the text of a config's `data`; raises UserError if it cannot be used."""
     if not data.path and not data.corpus:
         raise UserError("there is no text to read: give a text file as data.path")
     path = Path(data.path) if data.path else fetch(data.corpus)
-    unit: Any = data.unit
-    return open_corpus(
-        path, unit=unit, encoding=data.encoding, extra_symbols=extra_symbols
-    )
+    options: Any = {"unit": data.unit, "encoding": data.encoding}
+    return open_corpus(path, **options, extra_symbols=extra_symbols)
 
 
 def _pick(config: Any, function: Callable[..., Any]) -> dict[str, Any]:
     """Returns the options of a section that a function takes."""
-    names = {field.name for field in dataclasses.fields(config)}
     parameters = inspect.signature(function).parameters
-    return {name: getattr(config, name) for name in parameters if name in names}
+    return {name: value for name, value in vars(config).items() if name in parameters}
 
 
 def describe_run(run: Run) -> str:

@@ -1,6 +1,8 @@
 """train: resume, step, evaluate, checkpoint, sample, stop."""
 
+import contextlib
 import dataclasses
+import operator
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +18,18 @@ from charlm.model.lm import LanguageModel, resolve_dtype
 from charlm.options import CUSTOM
 from charlm.training import resume
 from charlm.training.build import Run, build_run, describe_run
-from charlm.training.guard import make_guarded_step
 from charlm.training.multi_step import Dispatcher, state_shardings
 from charlm.training.reporters import Reporter
 from charlm.training.run_logger import RunLogger
-from charlm.training.step import TrainState, init_state, make_train_step
-from charlm.workdir.checkpoints import Checkpoints
+from charlm.training.step import TrainState, init_state
 from charlm.workdir.lock import lock_workdir
-from charlm.workdir.metadata import list_steps
+from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.model_files import read_config, read_vocab, write_model_files
 
 SILENT = Reporter()
+get_intervals = operator.attrgetter(
+    "log_every", "eval_every", "sample_every", "checkpoint_every"
+)
 
 
 def start_run(
@@ -54,18 +57,15 @@ def start_run(
     Raises:
       UserError: the config or the text cannot be used, or the workdir is another run's.
     """
-    if lm is not None:
-        config = dataclasses.replace(config, model=lm.config)
-    if optimizer is not None:
-        optim = dataclasses.replace(config.optim, name=CUSTOM)
-        config = dataclasses.replace(config, optim=optim)
-    config = _complete(config, workdir)
+    config = _complete(config, workdir, optimizer, lm)
     resume.check_config_matches(workdir, config)
-    start = resume.load_initial_model(workdir, config)
-    extra_symbols = start.vocab if start else None
+    start = symbols = None
     if resume.has_checkpoint(workdir):
-        extra_symbols = read_vocab(workdir)
-    run = build_run(config, extra_symbols=extra_symbols, optimizer=optimizer, lm=lm)
+        symbols = read_vocab(workdir)
+    elif config.train.init_from:
+        start = resume.load_initial_model(config)
+        symbols = start.vocab
+    run = build_run(config, extra_symbols=symbols, optimizer=optimizer, lm=lm)
     params = resume.transfer_params(start, run) if start else None
     with lock_workdir(workdir):
         # Again: another run may have started here in the meantime.
@@ -90,24 +90,28 @@ def start_run(
     return run, state
 
 
-def _complete(config: RunConfig, workdir: Path) -> RunConfig:
-    """Returns the config with absolute paths and the type of products that is used.
+def _complete(config: RunConfig, workdir: Path, optimizer, lm) -> RunConfig:
+    """Returns the config with the objects, absolute paths and the type of products.
 
     A workdir names that type, so that its model is the same on every platform.
     """
-    dtype = config.model.dtype
+    replace, model, optim = dataclasses.replace, config.model, config.optim
+    if lm is not None:
+        model = lm.config
+    if optimizer is not None:
+        optim = replace(optim, name=CUSTOM)
+    dtype = model.dtype
     if dtype == "auto" and resume.has_checkpoint(workdir):
         dtype = read_config(workdir).model.dtype
-    path, origin = (
-        os.path.abspath(path) if path else ""
-        for path in (config.data.path, config.train.init_from)
-    )
-    return dataclasses.replace(
-        config,
-        data=dataclasses.replace(config.data, path=path),
-        model=dataclasses.replace(config.model, dtype=resolve_dtype(dtype)),
-        train=dataclasses.replace(config.train, init_from=origin),
-    )
+    model = replace(model, dtype=resolve_dtype(dtype))
+    data = replace(config.data, path=_make_absolute(config.data.path))
+    origin = _make_absolute(config.train.init_from)
+    train = replace(config.train, init_from=origin)
+    return replace(config, data=data, model=model, optim=optim, train=train)
+
+
+def _make_absolute(path: str) -> str:
+    return os.path.abspath(path) if path else ""
 
 
 def train(
@@ -146,60 +150,45 @@ def train(
     # Only now: a workdir whose state cannot be continued is left as it is.
     write_model_files(workdir, config=run.config, vocab=run.vocab)
     state = jax.device_put(state, state_shardings(mesh))
-    bad_steps = run.config.train.bad_steps
-    train_step = make_train_step(run.lm, run.optimizer)
-    guarded_step = make_guarded_step(
-        train_step, vocab_size=len(run.vocab), bad_steps=bad_steps
-    )
     step, problem = int(state.step), ""
-    with Checkpoints(workdir) as checkpoints:
-        logger = RunLogger(run, workdir, checkpoints, reporter, notes, step)
-        dispatcher = Dispatcher(guarded_step, run, mesh, logger)
-        try:
-            while step < run.steps and not problem and not should_stop():
-                end = step + _count_until_due(step, run)
-                state, step, problem = dispatcher.run(state, step, end, should_stop)
-                if not problem:
-                    _run_due(logger, state, step, run)
-            stopped = step < run.steps or problem
-            if stopped and step not in list_steps(checkpoints.folder):
-                logger.save(state, step)
-        finally:
-            logger.close()
+    with contextlib.closing(RunLogger(run, workdir, reporter, notes, step)) as logger:
+        dispatcher = Dispatcher(run, mesh, logger)
+        while step < run.steps and not problem and not should_stop():
+            end = step + _count_until_due(step, run)
+            state, step, problem = dispatcher.run(state, step, end, should_stop)
+            if not problem:
+                _run_due(logger, state, step, run)
+        stopped = step < run.steps or problem
+        if stopped and step not in list_steps(workdir / FOLDER):
+            logger.save(state, step)
     if problem:
         skip = ", or skip such steps with train.bad_steps=skip"
+        skip = skip if run.config.train.bad_steps == "stop" else ""
         raise UserError(
             f"step {step} is not taken: {problem}; the state before it is saved, and"
             " the same command comes to it again: lower optim.learning_rate or"
-            f" optim.clip in another workdir{skip if bad_steps == 'stop' else ''}"
+            f" optim.clip in another workdir{skip}"
         )
     return state
 
 
 def _run_due(logger: RunLogger, state: TrainState, step: int, run: Run) -> None:
     """Logs, evaluates, samples and saves, in this order, what is due at a step."""
-    train = run.config.train
-
-    def is_due(interval):
-        return step == run.steps or (interval and step % interval == 0)
-
-    if is_due(train.log_every):
+    log, evaluate, sample, save = (
+        step == run.steps or (interval and step % interval == 0)
+        for interval in get_intervals(run.config.train)
+    )
+    if log:
         logger.log(step)
-    is_best = is_due(train.eval_every) and logger.evaluate(state.params, step)
-    if is_due(train.sample_every):
+    is_best = evaluate and logger.evaluate(state.params, step)
+    if sample:
         logger.sample(state.params, step)
-    if is_best or is_due(train.checkpoint_every):
+    if is_best or save:
         logger.save(state, step)
 
 
 def _count_until_due(step: int, run: Run) -> int:
     """Returns the steps until something is due."""
-    train = run.config.train
-    intervals = (
-        train.log_every,
-        train.eval_every,
-        train.checkpoint_every,
-        train.sample_every,
-    )
+    intervals = get_intervals(run.config.train)
     ends = [interval - step % interval for interval in intervals if interval]
     return min([run.steps - step, *ends])

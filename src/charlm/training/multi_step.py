@@ -14,9 +14,14 @@ from jaxtyping import Array
 from charlm.data.streams import Batch
 from charlm.model import sharding
 from charlm.training.build import Run
-from charlm.training.guard import GuardedMetrics
 from charlm.training.run_logger import RunLogger
-from charlm.training.step import StepMetrics, TrainState
+from charlm.training.step import (
+    GuardedMetrics,
+    StepMetrics,
+    TrainState,
+    make_guarded_step,
+    make_train_step,
+)
 
 MAX_STEPS = 64  # of one dispatch
 # How long a dispatch may take before anyone can stop the run. Short ones cost: XLA
@@ -79,10 +84,14 @@ class Dispatcher:
     dispatch, whose length is data, and may wait there until it ends.
     """
 
-    def __init__(self, guarded_step, run: Run, mesh: Mesh, logger: RunLogger):
+    def __init__(self, run: Run, mesh: Mesh, logger: RunLogger):
         self._logger, self._bad_steps = logger, run.config.train.bad_steps
         self._steps_per_dispatch, self._start = 1, 0.0
         self._get_data, get_batch = _place_text(run, mesh)
+        train_step = make_train_step(run.lm, run.optimizer)
+        guarded_step = make_guarded_step(
+            train_step, vocab_size=len(run.vocab), bad_steps=self._bad_steps
+        )
         self._train_steps = make_train_steps(guarded_step, get_batch, mesh)
 
     def run(self, state, step, end, should_stop) -> tuple[TrainState, int, str]:

@@ -1,5 +1,6 @@
 """RMSProp, Adam, AdamW; clipping; schedules: an optax.GradientTransformation."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -155,11 +156,8 @@ def restarted(
 
     def update(updates, state, params=None):
         step, inner_state = state
-        inner_state = jax.tree.map(
-            lambda new, old: jnp.where(restart(step), new, old),
-            inner.init(updates),
-            inner_state,
-        )
+        select = functools.partial(jnp.where, restart(step))
+        inner_state = jax.tree.map(select, inner.init(updates), inner_state)
         updates, inner_state = inner.update(updates, inner_state, params)
         return updates, (step + 1, inner_state)
 

@@ -128,19 +128,15 @@ def _make_live_reporter(show: Callable[[int, int, str], None], say) -> Reporter:
 
 def format_record(record: Record) -> str:
     """Returns a record as a line of text."""
-    words = [
-        f"step {record['step']}",
-        f"epoch {record['epoch']:.2f}",
-        record["split"],
-        f"{record['nats_per_char']:.4f} nats/char",
-        f"{record['bits_per_char']:.4f} bits/char",
-    ]
+    line = (
+        "step {step}  epoch {epoch:.2f}  {split}  {nats_per_char:.4f} nats/char"
+        "  {bits_per_char:.4f} bits/char"
+    ).format_map(record)
     if "worst_nats_per_char" in record:
-        words.append(f"worst stream {record['worst_nats_per_char']:.4f}")
+        line += f"  worst stream {record['worst_nats_per_char']:.4f}"
     if "chars_per_second" in record:
-        words.append(f"{record['chars_per_second'] / 1000:,.1f}k chars/s")
-    words.append(format_seconds(record["seconds"]))
-    return "  ".join(words)
+        line += f"  {record['chars_per_second'] / 1000:,.1f}k chars/s"
+    return f"{line}  {format_seconds(record['seconds'])}"
 
 
 def format_seconds(seconds: float | None) -> str:

@@ -17,12 +17,7 @@ from charlm.training.reporters import Reporter
 from charlm.training.step import TrainState
 from charlm.workdir import lock, model_files
 from charlm.workdir.checkpoints import restore_newest
-from charlm.workdir.metadata import (
-    FOLDER,
-    describe_unreadable,
-    list_steps,
-    read_newest,
-)
+from charlm.workdir.metadata import FOLDER, list_steps, read_newest
 
 
 def has_checkpoint(workdir: Path) -> bool:
@@ -88,11 +83,11 @@ def restore_state(
     """Returns the newest checkpoint's state and notes, or (state, {}) without one."""
     like = {"params": state.params, "run": state._replace(params=())}
     restored, problems = restore_newest(workdir, like)
+    if problems and restored is None:
+        raise UserError(f"{problems[0]}, or train in another workdir")
     for problem in problems:
         reporter.say(f"skipped: {problem}")
     if restored is None:
-        if problems:
-            raise UserError(describe_unreadable(workdir))
         return state, {}
     reporter.say(f"resumed from step {restored.step}")
     before = restored.notes.get("trained_on", {})
@@ -111,14 +106,10 @@ def restore_state(
     return run._replace(params=restored.trees["params"]), restored.notes
 
 
-def load_initial_model(workdir: Path, config: RunConfig) -> model_files.Model | None:
-    """Returns the model of train.init_from, for a run without a checkpoint."""
-    origin = config.train.init_from
-    if not origin or has_checkpoint(workdir):
-        return None
-    cell = config.model.cell
-    model, _ = model_files.load(origin, cell=cell if isinstance(cell, Cell) else None)
-    return model
+def load_initial_model(config: RunConfig) -> model_files.Model:
+    """Returns the model of train.init_from."""
+    cell = config.model.cell if isinstance(config.model.cell, Cell) else None
+    return model_files.load(config.train.init_from, cell=cell)[0]
 
 
 def transfer_params(start: model_files.Model, run: Run) -> Any:

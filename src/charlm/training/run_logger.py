@@ -15,8 +15,8 @@ from charlm.model.sharding import describe_machine
 from charlm.training.build import Run
 from charlm.training.reporters import Reporter
 from charlm.training.step import StepMetrics, TrainState, nats_to_bits
-from charlm.workdir.checkpoints import Checkpoints
-from charlm.workdir.metrics import Metrics, Samples
+from charlm.workdir import checkpoints
+from charlm.workdir.metrics import Logs
 
 
 class LogState(NamedTuple):
@@ -33,11 +33,7 @@ class LogState(NamedTuple):
 
     @classmethod
     def from_notes(cls, notes: dict[str, Any]) -> "LogState":
-        """Returns the state in a checkpoint's notes, also of release 0.1.
-
-        Raises:
-          UserError: they are not what charlm writes.
-        """
+        """Returns the state in a checkpoint's notes, also of release 0.1."""
         try:
             losses = notes.get("pending", [])
             old = {"loss_sum": sum(losses), "loss_count": len(losses)} | notes
@@ -64,23 +60,15 @@ class RunLogger:
     of the checkpoint of `step`, and lines of later steps are removed.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        workdir: Path,
-        checkpoints: Checkpoints,
-        reporter: Reporter,
-        notes: dict[str, Any],
-        step: int,
-    ):
+    def __init__(self, run: Run, workdir: Path, reporter: Reporter, notes, step: int):
         self.state = LogState.from_notes(notes)
-        self._run, self._checkpoints, self._reporter = run, checkpoints, reporter
+        self._run, self._workdir, self._reporter = run, workdir, reporter
         self._start = time.perf_counter() - self.state.seconds
         self._timing = (0, 0.0)  # steps and seconds since the last line
         self._last: StepMetrics | None = None
         self._valid_loss: dict[int, float] = {}  # the last one, by its step
-        self._metrics = Metrics(workdir, step=step)
-        self._samples = Samples(workdir, step=step)
+        self._logs = Logs(workdir, step=step)
+        self.close = self._logs.close
 
     def add_steps(self, step: int, metrics: StepMetrics, seconds: float) -> None:
         """Adds metrics[k] of the k steps up to `step`, which took `seconds`."""
@@ -102,7 +90,7 @@ class RunLogger:
         skips = self.state.skips_in_a_row + 1 if reason else 0
         self.state = self.state._replace(skips_in_a_row=skips)
         if reason:
-            self._metrics.write({"step": step + 1, "split": "skipped", "why": reason})
+            self._logs.write({"step": step + 1, "split": "skipped", "why": reason})
             self._reporter.say(f"step {step} is skipped: {reason}")
 
     def log(self, step: int) -> None:
@@ -127,13 +115,8 @@ class RunLogger:
         run = self._run
         if len(run.valid) < 2:
             return False
-        result = score(
-            run.lm,
-            params,
-            run.valid,
-            streams=run.streams.batch_size,
-            seq_length=run.streams.seq_length,
-        )
+        size = {"streams": run.streams.batch_size, "seq_length": run.streams.seq_length}
+        result = score(run.lm, params, run.valid, **size)
         nats, worst = result.nats_per_char, result.worst_nats_per_char
         values = {"worst_nats_per_char": worst, "seconds": round(self.seconds, 3)}
         self._write(step, "valid", nats, values)
@@ -158,7 +141,7 @@ class RunLogger:
         if step in self._valid_loss:
             title += f", valid {self._valid_loss[step]:.4f} nats/char"
         title += f", temperature {train.sample_temperature:g}"
-        self._samples.write(title, text)
+        self._logs.write_sample(title, text)
         self._reporter.sample(f"=== {title} ===", text)
 
     def save(self, state: TrainState, step: int) -> None:
@@ -170,18 +153,13 @@ class RunLogger:
             "trained_on": describe_machine() | {"lstm": get_lstm_backend()},
         }
         trees = {"params": state.params, "run": state._replace(params=())}
-        self._checkpoints.save(
-            step, trees, notes=notes, nats_per_char=self._valid_loss.get(step)
-        )
+        nats = self._valid_loss.get(step)
+        checkpoints.save(self._workdir, step, trees, notes=notes, nats_per_char=nats)
 
     @property
     def seconds(self) -> float:
         """Seconds of training, with those before a resume."""
         return time.perf_counter() - self._start
-
-    def close(self) -> None:
-        """Closes what is open."""
-        self._metrics.close()
 
     def _compute_rate(self, steps: int, seconds: float) -> float:
         """Returns characters per second."""
@@ -204,5 +182,5 @@ class RunLogger:
             "nats_per_char": nats,
             "bits_per_char": nats_to_bits(nats),
         } | values
-        self._metrics.write(record)
+        self._logs.write(record)
         self._reporter.record(record)

@@ -1,5 +1,6 @@
-"""One step of training as a pure function of its state, and the loss."""
+"""One step of training as a pure function, its loss, and a guard for bad steps."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,11 +12,14 @@ import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from charlm.config import TrainConfig
 from charlm.data.streams import Batch
 from charlm.model.lm import LanguageModel
 from charlm.model.platform import get_platform
+from charlm.options import check_options
 
 PyTree = Any
+MAX_LOSS_RATIO = 3.0  # to a uniform guess, char-rnn's first loss (train.lua)
 
 
 class TrainState(NamedTuple):
@@ -52,6 +56,13 @@ class StepMetrics(NamedTuple):
     max_carry: Float[Array, "*k"]
 
 
+class GuardedMetrics(NamedTuple):
+    """Metrics of a step, and whether it was accepted."""
+
+    metrics: StepMetrics
+    accepted: Bool[Array, "*k"]
+
+
 def init_state(
     lm: LanguageModel,
     optimizer: optax.GradientTransformation,
@@ -70,18 +81,11 @@ def init_state(
       params: to start from, in place of random ones.
     """
     init_key, key = jax.random.split(jax.random.key(seed))
-    start: Any = params
-    if params is None:
-        start = jax.jit(lm.init)(init_key)
-    else:  # a copy: a compiled step donates its state
-        start = jax.tree.map(jnp.array, params)
-    return TrainState(
-        step=jnp.int32(0),
-        params=start,
-        opt_state=optimizer.init(start),
-        carry=lm.initial_carry(batch_size),
-        key=key,
-    )
+    # A copy of those given: a compiled step donates its state.
+    given = params is not None
+    start = jax.tree.map(jnp.array, params) if given else jax.jit(lm.init)(init_key)
+    carry = lm.initial_carry(batch_size)
+    return TrainState(jnp.int32(0), start, optimizer.init(start), carry, key)
 
 
 def make_train_step(
@@ -116,6 +120,52 @@ def make_train_step(
         return TrainState(state.step + 1, params, opt_state, carry, state.key), metrics
 
     return train_step
+
+
+def make_guarded_step(
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, StepMetrics]],
+    *,
+    vocab_size: int,
+    bad_steps: str = "stop",
+) -> Callable[..., tuple[TrainState, GuardedMetrics]]:
+    """Returns (state, batch, active=True) -> (state, GuardedMetrics).
+
+    A step is accepted if its loss, gradient, update and carry are finite and its loss
+    is at most three times that of a uniform guess. If `active` is false, it is not.
+
+    Args:
+      train_step: of make_train_step.
+      vocab_size: v, of the uniform guess.
+      bad_steps: what a step that is not accepted leaves: "stop" leaves the state as it
+        was, so that the same step would follow again; "skip" keeps the parameters and
+        the optimizer's state, and goes on to the next step.
+    """
+    check_options(TrainConfig, bad_steps=bad_steps)
+    max_loss = MAX_LOSS_RATIO * math.log(vocab_size + 1)
+
+    def guarded_step(state, batch, active=True):
+        new_state, metrics = train_step(state, batch)
+        norms = (metrics.grad_norm, metrics.max_carry, metrics.update_norm)
+        finite = jnp.isfinite(jnp.stack(norms)).all()
+        accepted = finite & (metrics.nats_per_char <= max_loss) & active
+        select = functools.partial(jnp.where, accepted)
+        if bad_steps == "skip":
+            carry = _reset_nonfinite(new_state.carry)
+            new_state = new_state._replace(carry=carry)
+            state = new_state._replace(params=state.params, opt_state=state.opt_state)
+        new_state = jax.tree.map(select, new_state, state)
+        return new_state, GuardedMetrics(metrics, accepted)
+
+    return guarded_step
+
+
+def _reset_nonfinite(carry: PyTree) -> PyTree:
+    """Returns the carry with each stream that is not finite reset to zero."""
+    bad = [
+        ~jnp.isfinite(leaf).reshape(len(leaf), -1).all(axis=-1)
+        for leaf in jax.tree.leaves(carry)
+    ]
+    return reset_carry(carry, jnp.stack(bad).any(axis=0))
 
 
 def reset_carry(carry: PyTree, reset: Bool[Array | np.ndarray, " b"]) -> PyTree:

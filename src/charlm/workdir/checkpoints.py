@@ -30,6 +30,7 @@ from charlm.workdir.metadata import (
 
 PyTree = Any
 REMOVED = ".dropped"  # suffix of a checkpoint that is being removed
+UNFINISHED = ".orbax-checkpoint-tmp"  # Orbax's, of one that is being written
 
 
 class Restored(NamedTuple):
@@ -40,84 +41,67 @@ class Restored(NamedTuple):
     notes: dict[str, Any]
 
 
-class Checkpoints:
-    """The checkpoints of a workdir: the newest two and the best.
+def save(
+    workdir: str | os.PathLike,
+    step: int,
+    trees: dict[str, PyTree],
+    *,
+    notes: dict[str, Any],
+    nats_per_char: float | None = None,
+) -> None:
+    """Saves the checkpoint of a step, and keeps the newest two and the best.
 
-    Each holds named trees of arrays, which can be restored one by one, a JSON object
-    of notes, the SHA-256 of every tree's leaves, and that of every file. It is complete
-    or absent, and on the disk when `save` returns.
+    A checkpoint holds named trees of arrays, which can be restored one by one, a JSON
+    object of notes, the SHA-256 of every tree's leaves, and that of every file. It is
+    complete or absent, and on the disk when this function returns.
+
+    Args:
+      workdir: of a run.
+      step: the optimizer steps taken.
+      trees: what to save, by name.
+      notes: anything that JSON can hold.
+      nats_per_char: the validation loss, which decides the best.
+
+    Raises:
+      UserError: it could not be written; the earlier checkpoints are as they were.
     """
+    folder = Path(workdir).absolute() / FOLDER
+    for leftover in [*folder.glob(f"*{REMOVED}"), *folder.glob(f"*{UNFINISHED}*")]:
+        shutil.rmtree(leftover, ignore_errors=True)  # of a killed run
+    digests = {name: tree_sha256(tree) for name, tree in trees.items()}
+    loss = math.inf if nats_per_char is None else float(nats_per_char)
+    metrics = {"nats_per_char": loss} if math.isfinite(loss) else None
+    metadata = {"format": FORMAT, "charlm": VERSION, "sha256": digests}
+    metadata |= {"notes": notes, "metrics": metrics}
+    path, orbax = folder / str(step), _import_orbax()
+    try:
+        if any(later > step for later in list_steps(folder)):
+            raise ValueError("there is a later one")
+        orbax.save_checkpointables(str(path), trees, custom_metadata=metadata)
+        write_checksums(path)
+    except Exception as error:  # Orbax and TensorStore raise many kinds
+        raise UserError(
+            f"the checkpoint of step {step} could not be written to {folder}:"
+            f" {_first_line(error)}; the earlier ones are as they were"
+        ) from error
+    _remove_superfluous(folder)
 
-    def __init__(self, workdir: str | os.PathLike):
-        self.folder = Path(workdir).absolute() / FOLDER
-        self._orbax = _import_orbax().training.Checkpointer(
-            str(self.folder), cleanup_tmp_directories=True
-        )
-        for leftover in self.folder.glob(f"*{REMOVED}"):  # of a killed run
-            shutil.rmtree(leftover, ignore_errors=True)
 
-    def __enter__(self):
-        return self
+def _remove_superfluous(folder: Path) -> None:
+    """Removes all but the newest two and the best, of those that can be read.
 
-    def __exit__(self, kind, *_):
-        # The original exception is reported, not what Orbax fails to close after it.
-        with contextlib.suppress(*([Exception] if kind else [])):
-            self._orbax.close()
-
-    def save(
-        self,
-        step: int,
-        trees: dict[str, PyTree],
-        *,
-        notes: dict[str, Any],
-        nats_per_char: float | None = None,
-    ) -> None:
-        """Saves `trees` as the checkpoint of `step`, and removes superfluous ones.
-
-        Args:
-          step: the optimizer steps taken.
-          trees: what to save, by name.
-          notes: anything that JSON can hold.
-          nats_per_char: the validation loss, which decides the best.
-
-        Raises:
-          UserError: it could not be written; the earlier checkpoints are as they were.
-        """
-        digests = {name: tree_sha256(tree) for name, tree in trees.items()}
-        loss = math.inf if nats_per_char is None else float(nats_per_char)
-        metrics = {"nats_per_char": loss} if math.isfinite(loss) else None
-        metadata = {"format": FORMAT, "charlm": VERSION, "sha256": digests}
-        metadata |= {"notes": notes, "metrics": metrics}
-        try:
-            saved = self._orbax.save_checkpointables(
-                step, trees, custom_metadata=metadata
-            )
-            if not saved:
-                raise ValueError("there is a later one")
-            write_checksums(self.folder / str(step))
-        except Exception as error:  # Orbax and TensorStore raise many kinds
-            raise UserError(
-                f"the checkpoint of step {step} could not be written to {self.folder}:"
-                f" {_first_line(error)}; the earlier ones are as they were"
-            ) from error
-        self._remove_superfluous()
-
-    def _remove_superfluous(self) -> None:
-        """Removes all but the newest two and the best, of those that can be read.
-
-        Each is renamed first, since one that is half removed is no checkpoint. Orbax
-        would remove it in place.
-        """
-        losses: dict[int, float] = {}
-        for step in list_steps(self.folder):
-            with contextlib.suppress(UserError):  # of another format, or damaged
-                losses[step] = read_loss(self.folder / str(step))
-        best = min(losses, key=lambda step: (losses[step], -step), default=None)
-        for step in {*losses} - {best, *sorted(losses)[-2:]}:
-            target = self.folder / f"{step}{REMOVED}"
-            with contextlib.suppress(OSError):  # its user has removed it
-                (self.folder / str(step)).rename(target)
-            shutil.rmtree(target, ignore_errors=True)
+    Each is renamed first, since one that is half removed is no checkpoint.
+    """
+    losses: dict[int, float] = {}
+    for step in list_steps(folder):
+        with contextlib.suppress(UserError):  # of another format, or damaged
+            losses[step] = read_loss(folder / str(step))
+    best = min(losses, key=lambda step: (losses[step], -step), default=None)
+    for step in {*losses} - {best, *sorted(losses)[-2:]}:
+        target = folder / f"{step}{REMOVED}"
+        with contextlib.suppress(OSError):  # its user has removed it
+            (folder / str(step)).rename(target)
+        shutil.rmtree(target, ignore_errors=True)
 
 
 def restore_newest(
@@ -126,10 +110,8 @@ def restore_newest(
     """Returns the newest whole checkpoint, or None, and what is wrong with others.
 
     When there is a whole one, the damaged ones are moved to workdir/damaged: a run that
-    continues from it comes to the later steps again.
-
-    Raises:
-      IncompatibleCheckpoint: the newest has another format.
+    continues from it comes to the later steps again. If the newest has another format,
+    IncompatibleCheckpoint is raised.
     """
     folder, problems, restored = Path(workdir) / FOLDER, {}, None
     for step in reversed(list_steps(folder)):

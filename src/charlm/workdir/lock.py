@@ -17,11 +17,7 @@ MAX_WAIT_SECONDS = 1.0  # a run that has just begun has named itself by then
 
 @contextlib.contextmanager
 def lock_workdir(workdir: str | os.PathLike) -> Iterator[None]:
-    """Keeps other runs out of a workdir, which is made if it is missing.
-
-    Raises:
-      UserError: another run uses it, or it cannot be written.
-    """
+    """Keeps other runs out of a workdir, or raises UserError; makes it if missing."""
     workdir = Path(workdir)
     path, is_new = workdir / FILE, not workdir.exists()
     for entry in workdir.iterdir() if workdir.is_dir() else ():

@@ -1,5 +1,6 @@
 """The checkpoints that a workdir has, and the metadata beside their arrays."""
 
+import contextlib
 import json
 import math
 import os
@@ -74,27 +75,21 @@ def choose_step(workdir: str | os.PathLike, which: str | int = "best") -> int:
 
 
 def read_newest(workdir: str | os.PathLike) -> tuple[int, dict[str, Any]]:
-    """Returns the newest whole checkpoint's (step, metadata), or (0, {}) without one.
+    """Returns the newest whole checkpoint's (step, metadata), or (0, {}) without any.
 
-    Raises:
-      IncompatibleCheckpoint: it has another format.
-      UserError: there are checkpoints, and none is whole.
+    Raises UserError if there are some and none is whole, and IncompatibleCheckpoint if
+    it has another format.
     """
     folder = Path(workdir) / FOLDER
     steps = list_steps(folder)
     for step in reversed(steps):
-        try:
+        with contextlib.suppress(DamagedCheckpoint):  # it is named when it is restored
             return step, read_metadata(folder / str(step))
-        except DamagedCheckpoint:  # it is named when it is restored
-            continue
     if steps:
-        raise UserError(describe_unreadable(workdir))
+        raise UserError(
+            f"no checkpoint of {workdir} can be read; train in another workdir"
+        )
     return 0, {}
-
-
-def describe_unreadable(workdir: str | os.PathLike) -> str:
-    """Returns the message for a workdir that has no checkpoint left."""
-    return f"no checkpoint of {workdir} can be read; train in another workdir"
 
 
 def read_metadata(path: Path, *, check_all: bool = True) -> dict[str, Any]:

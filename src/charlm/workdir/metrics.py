@@ -15,8 +15,8 @@ SAMPLES = "samples.txt"  # texts, each under a line with its step
 TITLE = re.compile(rb"^=== step (\d{1,18}), epoch ", re.MULTILINE)
 
 
-class Metrics:
-    """Appends records to a workdir's metrics.jsonl, one JSON object a line.
+class Logs:
+    """Appends records to metrics.jsonl, one JSON object a line, and to samples.txt.
 
     Keys: step, epoch, split ("train" or "valid"), nats_per_char, bits_per_char, seconds
     (of training, those before a resume included); of "train" also chars_per_second,
@@ -25,11 +25,12 @@ class Metrics:
     """
 
     def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
-        """Opens the file of a run that continues at `step`; later records are cut."""
-        self.path = Path(workdir) / FILE
-        truncate(self.path, step)
-        self._file = self.path.open("a", encoding="utf-8")
-        self._tensorboard = _open_tensorboard(Path(workdir) / "tensorboard", step)
+        """Opens the logs of a run that continues at `step`; what is later is cut."""
+        self._metrics, self._samples = Path(workdir) / FILE, Path(workdir) / SAMPLES
+        truncate(self._metrics, step)
+        _truncate_samples(self._samples, step)
+        events = _open_tensorboard(Path(workdir) / "tensorboard", step)
+        self._add_scalar, self.close = events
 
     def write(self, record: Record) -> None:
         """Appends one record; a loss that is not finite is written as null."""
@@ -38,28 +39,23 @@ class Metrics:
             return isinstance(value, float) and not math.isfinite(value)
 
         clean = {k: None if is_nan(value) else value for k, value in record.items()}
-        self._file.write(json.dumps(clean) + "\n")
-        self._file.flush()
-        if self._tensorboard:
-            add, _ = self._tensorboard
-            for key, value in clean.items():
-                if isinstance(value, float):
-                    add(f"{record['split']}/{key}", value, record["step"])
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(clean) + "\n")
+        for key, value in clean.items():
+            if isinstance(value, float):
+                self._add_scalar(f"{record['split']}/{key}", value, record["step"])
 
-    def close(self) -> None:
-        """Closes what is open."""
-        self._file.close()
-        if self._tensorboard:
-            _, close = self._tensorboard
-            close()
+    def write_sample(self, title: str, text: str) -> None:
+        """Appends a text under its title, which begins with `step N, epoch E`."""
+        with self._samples.open("ab") as file:
+            file.write(f"=== {title} ===\n{text}\n\n".encode())
 
 
 def read_metrics(workdir: str | os.PathLike) -> list[Record]:
     """Returns the records of a workdir, in order, without lines that are none."""
     path = Path(workdir) / FILE
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")  # no other character ends a line
+    data = path.read_bytes() if path.exists() else b""
+    lines = data.split(b"\n")  # no other character ends a line
     return [record for line in lines if (record := parse_record(line))]
 
 
@@ -76,9 +72,7 @@ def parse_record(line: str | bytes) -> Record | None:
 
 def truncate(path: Path, step: int) -> None:
     """Cuts a metrics.jsonl at its first record past `step`, or a broken last line."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
+    data = path.read_bytes() if path.exists() else b""
     end = 0
     for line in data.split(b"\n")[:-1]:  # what follows the last newline is broken
         record = parse_record(line)
@@ -89,11 +83,19 @@ def truncate(path: Path, step: int) -> None:
         os.truncate(path, end)
 
 
-def _open_tensorboard(folder: Path, step: int):
-    """Returns add(name, value, step) and close() of an event file, or None.
+def _truncate_samples(path: Path, step: int) -> None:
+    """Cuts a samples.txt at its first sample past `step`."""
+    data = path.read_bytes() if path.exists() else b""
+    for title in TITLE.finditer(data):
+        if int(title[1]) > step:
+            return os.truncate(path, title.start())
 
-    Not tensorboardX's SummaryWriter: its thread ends when the clock jumps, and then the
-    run waits for it forever.
+
+def _open_tensorboard(folder: Path, step: int):
+    """Returns add(name, value, step) and close() of an event file.
+
+    They do nothing where tensorboardX is not installed. It is not its SummaryWriter,
+    whose thread ends when the clock jumps, and then the run waits for it forever.
     """
     modules: dict[str, Any] = sys.modules
     # It would import PyTorch, two seconds of every start, to show tensors. To Python, a
@@ -104,7 +106,7 @@ def _open_tensorboard(folder: Path, step: int):
         from tensorboardX.proto import event_pb2
         from tensorboardX.summary import scalar
     except ImportError:
-        return None
+        return lambda *_: None, lambda: None
     finally:
         if hidden:
             del modules["torch"]
@@ -119,23 +121,3 @@ def _open_tensorboard(folder: Path, step: int):
     # Later steps of another run of this workdir are not to be shown.
     add(step + 1, session_log=proto.SessionLog(status=proto.SessionLog.START))
     return lambda name, x, step: add(step, summary=scalar(name, x)), writer.close
-
-
-class Samples:
-    """Appends samples to a workdir's samples.txt."""
-
-    def __init__(self, workdir: str | os.PathLike, *, step: int = 0):
-        """Opens the file of a run that continues at `step`; later samples are cut."""
-        self.path = Path(workdir) / SAMPLES
-        if not self.path.exists():
-            return
-        data = self.path.read_bytes()
-        for title in TITLE.finditer(data):
-            if int(title[1]) > step:
-                os.truncate(self.path, title.start())
-                return
-
-    def write(self, title: str, text: str) -> None:
-        """Appends a text under its title, which begins with `step N, epoch E`."""
-        with self.path.open("ab") as file:
-            file.write(f"=== {title} ===\n{text}\n\n".encode())

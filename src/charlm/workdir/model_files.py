@@ -50,11 +50,7 @@ def load(
 
 
 def read_config(workdir: str | os.PathLike) -> RunConfig:
-    """Returns the config of a run, also of an earlier release.
-
-    Raises:
-      UserError: there is none, or it has a value that no run can have.
-    """
+    """Returns a run's config, or raises UserError; an earlier release's is read too."""
     path = Path(workdir) / CONFIG
     config = _read(path, json.loads)
     if not isinstance(config, dict):
@@ -79,11 +75,7 @@ def read_vocab(workdir: str | os.PathLike) -> Vocab:
 def write_model_files(
     workdir: str | os.PathLike, *, config: RunConfig, vocab: Vocab
 ) -> None:
-    """Writes config.json and vocab.json, each whole or not at all.
-
-    Raises:
-      UserError: the workdir cannot be written.
-    """
+    """Writes config.json and vocab.json, each whole, or raises UserError."""
     workdir = Path(workdir)
     # The config first: with it, a workdir that was left half written is a run's.
     texts = {CONFIG: json.dumps(config.to_dict(), indent=1), VOCAB: vocab.to_json()}
