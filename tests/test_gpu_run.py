@@ -174,11 +174,11 @@ def simulate_tf32(monkeypatch):
     exact_matmul, exact_gradient = matmul.matmul, matmul.weight_gradient
     exact_rows, exact_scatter = matmul._take_rows, matmul.row_gradient_by_scatter
 
-    def truncated_matmul(x, w, precision=None):
-        return exact_matmul(truncate(x), truncate(w), precision)
+    def truncated_matmul(x, w):
+        return exact_matmul(truncate(x), truncate(w))
 
-    def truncated_gradient(xs, gradients, dtype, precision=None):
-        return exact_gradient(truncate(xs), truncate(gradients), dtype, precision)
+    def truncated_gradient(xs, gradients, dtype):
+        return exact_gradient(truncate(xs), truncate(gradients), dtype)
 
     for module in (matmul, recurrence, lstm):
         monkeypatch.setattr(module, "matmul", truncated_matmul)

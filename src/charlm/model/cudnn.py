@@ -16,11 +16,7 @@ from charlm.model.platform import CUDNN, get_platform, is_switched_on
 
 
 def has_cudnn() -> bool:
-    """Returns whether this is an NVIDIA GPU and $CHARLM_CUDNN is not 0.
-
-    Raises:
-      UserError: $CHARLM_CUDNN is neither 0 nor 1.
-    """
+    """Returns whether this is an NVIDIA GPU and $CHARLM_CUDNN is not 0."""
     if not is_switched_on(CUDNN) or get_platform() != "cuda":
         return False
     return hasattr(jax_rnn.gpu_rnn, "compute_rnn_workspace_reserve_space_sizes")
@@ -36,7 +32,6 @@ def unroll_by_cudnn(
     biases, of which it adds two. Arguments and results are those of `unroll_stack`.
     """
     d = layers[0]["wx"].shape[0]
-    xs = jnp.asarray(xs)
     if jnp.issubdtype(xs.dtype, jnp.integer):
         xs = jax.nn.one_hot(xs, d)
     length, batch = xs.shape[:2]

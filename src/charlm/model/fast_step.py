@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Int
 from charlm.config import ModelConfig
 from charlm.model.lm import LanguageModel, matmul_precision
 from charlm.model.lstm import LSTMState, fused_gate_affine
-from charlm.model.matmul import current_matmul_precision
 
 PyTree = Any
 
@@ -38,9 +37,8 @@ def make_fast_step(lm: LanguageModel) -> FastStep:
         return FastStep(_same, _same, _same, lm.step)
     transpose = functools.partial(jax.tree.map, jnp.transpose)
     pack_params = functools.partial(_pack_params, lm.config)
-    return FastStep(
-        pack_params, transpose, transpose, functools.partial(_step, lm.config)
-    )
+    step = functools.partial(_step, lm.config)
+    return FastStep(pack_params, transpose, transpose, step)
 
 
 def _same(tree):
@@ -50,10 +48,6 @@ def _same(tree):
 def _pack_params(config: ModelConfig, params):
     """Returns {"rows": [v, 4h], "layers": [{"w": [4h, d+h], "b": [4h, 1]}], "head"}."""
     dtype = jnp.dtype(config.dtype)
-
-    def transpose(w):
-        return jnp.asarray(w.T.astype(dtype))
-
     scale, _ = fused_gate_affine(config.features)
     layers = [params[f"layer_{n}"] for n in range(config.layers)]
     first, *others = jax.tree.map(lambda p: p * scale, layers)
@@ -61,11 +55,12 @@ def _pack_params(config: ModelConfig, params):
     if config.embedding:
         with matmul_precision(config):
             rows = _matmul(params["embed"].astype(dtype), rows)
-    layers = [{"w": transpose(first["wh"])}]
+    layers = [{"w": first["wh"].T.astype(dtype)}]
     for layer in others:
-        weights = transpose(jnp.concatenate([layer["wx"], layer["wh"]]))
+        weights = jnp.concatenate([layer["wx"], layer["wh"]]).T.astype(dtype)
         layers.append({"w": weights, "b": layer["b"][:, None]})
-    head = {"w": transpose(params["head"]["w"]), "b": params["head"]["b"][:, None]}
+    head = params["head"]
+    head = {"w": head["w"].T.astype(dtype), "b": head["b"][:, None]}
     rows = rows.astype(jnp.float32) + first["b"]
     return {"rows": rows, "layers": layers, "head": head}
 
@@ -85,12 +80,7 @@ def _step(config: ModelConfig, weights, state, ids):
 
 def _matmul(w, x):
     """Returns w x, computed in the type of w and summed in float32."""
-    return jnp.dot(
-        w,
-        x.astype(w.dtype),
-        precision=current_matmul_precision(),
-        preferred_element_type=jnp.float32,
-    )
+    return jnp.dot(w, x.astype(w.dtype), preferred_element_type=jnp.float32)
 
 
 def _advance(state: LSTMState, z: Float[Array, "k b"]) -> LSTMState:

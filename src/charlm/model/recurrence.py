@@ -16,11 +16,11 @@ from charlm.model.cell import Cell
 from charlm.model.cudnn import has_cudnn, unroll_by_cudnn
 from charlm.model.lstm import LSTMState, Params, fused_gate_affine
 from charlm.model.matmul import (
-    current_matmul_precision,
     embedding_lookup,
     matmul,
     matmul_over_time,
     weight_gradient,
+    with_gradient,
 )
 from charlm.model.platform import PALLAS, get_platform, is_switched_on
 from charlm.model.tpu import unroll_lstm_on_tpu
@@ -63,7 +63,6 @@ def unroll_layer(
     A cell with `project` projects the whole window at once: the loop over time is left
     with the recurrent part.
     """
-    xs = jnp.asarray(xs)
     if cell.unroll is not None:
         return cell.unroll(params, state, xs)
     if cell.project is None or cell.step_from_projection is None:
@@ -92,7 +91,7 @@ def scan_lstm(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
     """Runs a window through an LSTM layer by a loop with a derivative of its own."""
-    loop = functools.partial(_scan_lstm, current_matmul_precision(), params["wh"])
+    loop = functools.partial(_scan_lstm, params["wh"])
     if jnp.issubdtype(xs.dtype, jnp.integer):  # the bias goes into the small table
         rows = params["wx"].astype(jnp.float32) + params["b"]
         return loop(None, state, embedding_lookup(rows, xs))
@@ -108,32 +107,14 @@ class _Residuals(NamedTuple):
     h: Array  # [t, b, h], the previous hidden state
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _scan_lstm(precision, wh, b, state, zs):
-    """Runs the LSTM's loop over projected inputs zs[t, b, 4h]; b[4h], if any, is added.
-
-    The forward pass of its derivative precomputes the local derivatives, so that the
-    backward loop needs one matmul and a few element-wise products. These slopes
-    overwrite zs, and the gradients of zs overwrite the slopes: a layer moves one array
-    of [t, b, 4h]. The gradient of wh is one product after the loop.
-    """
-    step = _make_step(precision, wh, b)
-
-    def tick(state, z):
-        state, *_ = step(state, z)
-        return state, state.h
-
-    return lax.scan(tick, state, zs)
-
-
-def _make_step(precision, wh, b):
+def _make_step(wh, b):
     """Returns (state, z) -> (state, gates, tanh_c); the tanh's scale is in wh and b."""
     scale, shift = fused_gate_affine(wh.shape[0])
     wh = wh * scale.astype(wh.dtype)
     b = 0.0 if b is None else b * scale
 
     def step(state, z):
-        a = jnp.tanh(z * scale + b + matmul(state.h, wh, precision))
+        a = jnp.tanh(z * scale + b + matmul(state.h, wh))
         i, f, g, o = gates = jnp.split(a * scale + shift, 4, axis=-1)
         c = f * state.c + i * g
         tanh_c = jnp.tanh(c)
@@ -142,8 +123,18 @@ def _make_step(precision, wh, b):
     return step
 
 
-def _lstm_forward(precision, wh, b, state, zs):
-    step = _make_step(precision, wh, b)
+def _run_loop(wh, b, state, zs):
+    step = _make_step(wh, b)
+
+    def tick(state, z):
+        state, *_ = step(state, z)
+        return state, state.h
+
+    return lax.scan(tick, state, zs)
+
+
+def _lstm_forward(wh, b, state, zs):
+    step = _make_step(wh, b)
     length, batch, width = *zs.shape[:2], wh.shape[0]
 
     def tick(t, loop):
@@ -162,7 +153,7 @@ def _lstm_forward(precision, wh, b, state, zs):
     return (last, hs), (wh, b, residuals)
 
 
-def _lstm_backward(precision, saved, gradients):
+def _lstm_backward(saved, gradients):
     wh, b, residuals = saved
     d_last, d_hs = gradients
     length, wh_t = len(d_hs), wh.T
@@ -175,16 +166,13 @@ def _lstm_backward(precision, saved, gradients):
         dc = dc + dh * _at(residuals.dh_dc, t)
         dz = [dc * slope_i, dc * slope_f, dc * slope_g, dh * slope_o]
         dz = jnp.concatenate(dz, axis=-1)
-        previous = LSTMState(dc * _at(residuals.f, t), matmul(dz, wh_t, precision))
+        previous = LSTMState(dc * _at(residuals.f, t), matmul(dz, wh_t))
         return previous, _put(d_zs, dz, t)
 
     d_state, d_zs = lax.fori_loop(0, length, tick, (d_last, residuals.slopes))
-    d_wh = weight_gradient(residuals.h, d_zs, wh.dtype, precision)
+    d_wh = weight_gradient(residuals.h, d_zs, wh.dtype)
     d_b = None if b is None else d_zs.sum(axis=(0, 1))
     return d_wh, d_b, d_state, d_zs
-
-
-_scan_lstm.defvjp(_lstm_forward, _lstm_backward)
 
 
 def _at(xs, t):
@@ -193,3 +181,11 @@ def _at(xs, t):
 
 def _put(xs, x, t):
     return lax.dynamic_update_index_in_dim(xs, x, t, 0)
+
+
+# The LSTM's loop over projected inputs: (wh, b[4h] or None, state, zs[t, b, 4h]) ->
+# (last state, hs). The forward pass of its derivative computes the local derivatives,
+# so that the backward loop needs one matmul and a few element-wise products. These
+# slopes overwrite zs, and the gradients of zs overwrite the slopes: a layer moves one
+# array of [t, b, 4h]. The gradient of wh is one product after the loop.
+_scan_lstm = with_gradient(_run_loop, _lstm_forward, _lstm_backward)

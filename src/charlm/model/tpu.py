@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -14,7 +15,7 @@ LANES = 128  # of a vector register: gates are cut at its multiples only
 
 
 def get_vmem() -> int:
-    """Return the bytes of fast memory that a kernel may take on this process's TPU.
+    """Returns the bytes of fast memory that a kernel may take on this process's TPU.
 
     They are 0 on a chip that JAX does not know, and before TPU v4, where kernels have
     no bfloat16 products.
@@ -30,12 +31,12 @@ def get_vmem() -> int:
 
 
 def fits_in_vmem(batch: int, width: int, dtype: Any) -> bool:
-    """Return whether the kernels have room for a layer."""
+    """Returns whether the kernels have room for a layer."""
     return count_bytes(batch, width, dtype) <= get_vmem()
 
 
 def count_bytes(batch: int, width: int, dtype: Any) -> int:
-    """Return the bytes of VMEM that the kernels ask for; `dtype` is the weights'.
+    """Returns the bytes of VMEM that the kernels ask for; `dtype` is the weights'.
 
     They are what the kernels need and half of it again: XLA takes its own arrays out
     of what a kernel asks for.
@@ -54,7 +55,7 @@ def unroll_lstm_on_tpu(
     state: LSTMState,
     xs: Array,
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
-    """Return (state after the window, ys), of a layer padded to whole registers.
+    """Returns (state after the window, ys), of a layer padded to whole registers.
 
     The loop is that of the kernels, if they have room for the layer and $CHARLM_PALLAS
     is not 0, else `unroll_lstm`. xs are inputs[t, b, d] or ids[t, b].
@@ -69,17 +70,18 @@ def unroll_lstm_on_tpu(
 def unroll_lstm_in_vmem(
     params: Params, state: LSTMState, xs: Array
 ) -> tuple[LSTMState, Float[Array, "t b h"]]:
-    """Return (state after the window, ys) of a padded layer, by the kernels."""
+    """Returns (state after the window, ys) of a padded layer, by the kernels."""
     from charlm.model.tpu_kernels import unroll_in_vmem
 
     zs = project_inputs(params["wx"], xs)
     # A kernel's products have no precision between bfloat16's and float32's.
     precision = None if current_matmul_precision() is None else "float32"
-    return unroll_in_vmem(precision, params["wh"], params["b"], state, zs)
+    with jax.default_matmul_precision(precision):
+        return unroll_in_vmem(params["wh"], params["b"], state, zs)
 
 
 def pad_lstm(params: Params, state: LSTMState) -> tuple[Params, LSTMState]:
-    """Return the layer with units added up to the next multiple of LANES.
+    """Returns the layer with units added up to the next multiple of LANES.
 
     All weights and states of the new units are 0. They stay 0, since g = tanh(0), and
     feed nothing, since their rows of wh are 0: what the layer computes is the same.

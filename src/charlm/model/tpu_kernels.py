@@ -9,76 +9,71 @@ XLA cannot split a kernel over devices: a program for several chips would have t
 these under `jax.shard_map`. charlm takes one (sharding.make_mesh).
 """
 
-import functools
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
-from jaxtyping import Array, Float
 
 from charlm.model.lstm import LSTMState, fused_gate_affine
-from charlm.model.matmul import matmul, weight_gradient
+from charlm.model.matmul import matmul, weight_gradient, with_gradient
 from charlm.model.platform import get_platform
 from charlm.model.tpu import LANES, count_bytes
 
+Struct = jax.ShapeDtypeStruct
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def unroll_in_vmem(
-    precision: Any,
-    wh: Float[Array, "h 4*h"],
-    b: Float[Array, " 4*h"],
-    state: LSTMState,
-    zs: Float[Array, "t b 4*h"],
-) -> tuple[LSTMState, Float[Array, "t b h"]]:
-    """Return (last state, hs) of the LSTM's loop over projected inputs.
 
-    What the backward loop reads is stored in the type of wh. h is a multiple of LANES,
-    and zs are without the bias.
-    """
-    last, hs, _ = _run_forward(precision, wh, b, state, zs, store=False)
+def _unroll(wh, b, state, zs):
+    last, hs, _ = _run_forward(wh, b, state, zs, store=False)
     return last, hs
 
 
-def _forward(precision, wh, b, state, zs):
-    last, hs, stored = _run_forward(precision, wh, b, state, zs, store=True)
+def _forward(wh, b, state, zs):
+    last, hs, stored = _run_forward(wh, b, state, zs, store=True)
     # An empty slice carries the type of zs to the backward pass.
     return (last, hs), (wh, stored, zs[:0, :0, :0])
 
 
-def _backward(precision, residuals, gradients):
+def _backward(residuals, gradients):
     wh, (slopes, dh_dc, f, before), like = residuals
-    d_state, d_zs = _run_backward(precision, wh, slopes, dh_dc, f, *gradients)
-    d_wh = weight_gradient(before, d_zs, wh.dtype, precision)
+    d_last, d_hs = gradients
+    state = Struct(d_last.c.shape, jnp.float32)
+    d_zs, dc, dh = _call(
+        "lstm_backward",
+        _backward_step,
+        [wh.T, *d_last, slopes, dh_dc, f, d_hs],
+        [Struct(slopes.shape, slopes.dtype), state, state],
+        {3: 0},  # gradients overwrite slopes
+        wh.dtype,
+        reverse=True,
+    )
+    d_wh = weight_gradient(before, d_zs, wh.dtype)
     d_b = d_zs.sum(axis=(0, 1), dtype=jnp.float32)
-    return d_wh, d_b, d_state, d_zs.astype(like.dtype)
+    return d_wh, d_b, LSTMState(dc, dh), d_zs.astype(like.dtype)
 
 
-unroll_in_vmem.defvjp(_forward, _backward)
+# The LSTM's loop over projected inputs: (wh[h, 4h], b[4h], state, zs[t, b, 4h]) ->
+# (last state, hs). h is a multiple of LANES, and zs are without the bias. What the
+# backward loop reads is stored in the type of wh.
+unroll_in_vmem = with_gradient(_unroll, _forward, _backward)
 
 
-def _run_forward(precision, wh, b, state, zs, *, store):
-    length, batch, wide = zs.shape
-    width = wide // 4
-    step, whole = _make_blocks(length, reverse=False)
-    narrow = whole(batch, width, jnp.float32)
-    hs, of_h = step(batch, width, jnp.float32), step(batch, width, wh.dtype)
-    stored = [step(batch, wide, wh.dtype), of_h, of_h, of_h] if store else []
-    scale, _ = fused_gate_affine(width)
+def _run_forward(wh, b, state, zs, *, store):
+    h_shape, last = (*zs.shape[:2], len(wh)), Struct(state.c.shape, jnp.float32)
+    slopes, of_h = Struct(zs.shape, wh.dtype), Struct(h_shape, wh.dtype)
+    stored = [slopes, of_h, of_h, of_h] if store else []
+    scale, _ = fused_gate_affine(len(wh))
     *stored, hs, c, h = _call(
         "lstm_forward",
-        functools.partial(_forward_step, precision),
-        [whole(1, wide), whole(width, wide), narrow, narrow, step(batch, wide)],
-        [*stored, hs, narrow, narrow],
+        _forward_step,
+        [(b * scale)[None], wh * scale.astype(wh.dtype), *state, zs],
+        [*stored, Struct(h_shape, jnp.float32), last, last],
         {4: 0} if store and zs.dtype == wh.dtype else {},  # slopes overwrite zs
-        length,
         wh.dtype,
-    )((b * scale)[None], wh * scale.astype(wh.dtype), *state, zs)
+    )
     return LSTMState(c, h), hs, stored
 
 
-def _forward_step(precision, b, wh, c_first, h_first, z, *rest):
+def _forward_step(b, wh, c_first, h_first, z, *rest):
     *stored, hs, c_last, h_last, c_now, h_now = rest
     t, width = pl.program_id(0), c_now.shape[-1]
 
@@ -90,7 +85,7 @@ def _forward_step(precision, b, wh, c_first, h_first, z, *rest):
     for unit in range(0, width, LANES):  # LANES units at a time: they fit in registers
         here = pl.ds(unit, LANES)
         gates = [
-            _activate(precision, k, h_before, wh, b, z, pl.ds(k * width + unit, LANES))
+            _activate(k, h_before, wh, b, z, pl.ds(k * width + unit, LANES))
             for k in range(4)
         ]
         c_before = c_now[:, here]
@@ -107,15 +102,15 @@ def _forward_step(precision, b, wh, c_first, h_first, z, *rest):
         c_last[:], h_last[:] = c_now[:], h_now[:]
 
 
-def _activate(precision, k, h, wh, b, z, at):
-    """Return units `at` of gate k; scales are folded into wh and b, not into z."""
+def _activate(k, h, wh, b, z, at):
+    """Returns units `at` of gate k; scales are folded into wh and b, not into z."""
     scale = 1.0 if k == 2 else 0.5
     x = z[0, :, at].astype(jnp.float32) * scale + b[:, at]
-    return jnp.tanh(x + matmul(h, wh[:, at], precision)) * scale + (1 - scale)
+    return jnp.tanh(x + matmul(h, wh[:, at])) * scale + (1 - scale)
 
 
 def _store(stored, unit, gates, c_before, tanh_c, h_before):
-    """Write what the backward loop reads; see recurrence._Residuals."""
+    """Writes what the backward loop reads; see recurrence._Residuals."""
     slopes, dh_dc, forget, before = stored
     i, f, g, o = gates
     width, here = before.shape[-1], pl.ds(unit, LANES)
@@ -128,24 +123,7 @@ def _store(stored, unit, gates, c_before, tanh_c, h_before):
     before[0, :, here] = h_before[:, unit : unit + LANES]
 
 
-def _run_backward(precision, wh, slopes, dh_dc, f, d_last, d_hs):
-    length, batch, wide = slopes.shape
-    width = wide // 4
-    step, whole = _make_blocks(length, reverse=True)
-    narrow, stored = whole(batch, width, jnp.float32), step(batch, width)
-    d_zs, dc, dh = _call(
-        "lstm_backward",
-        functools.partial(_backward_step, precision),
-        [whole(wide, width), narrow, narrow, step(batch, wide), *[stored] * 3],
-        [step(batch, wide, slopes.dtype), narrow, narrow],
-        {3: 0},  # gradients overwrite slopes
-        length,
-        wh.dtype,
-    )(wh.T, *d_last, slopes, dh_dc, f, d_hs)
-    return LSTMState(dc, dh), d_zs
-
-
-def _backward_step(precision, wh_t, dc_last, dh_last, slopes, dh_dc, f, d_hs, *rest):
+def _backward_step(wh_t, dc_last, dh_last, slopes, dh_dc, f, d_hs, *rest):
     d_z, dc_first, dh_first, dc_now, dh_now = rest
     n, width = pl.program_id(0), dc_now.shape[-1]
 
@@ -161,45 +139,36 @@ def _backward_step(precision, wh_t, dc_last, dh_last, slopes, dh_dc, f, d_hs, *r
         for k, above in enumerate((dc, dc, dc, dh)):
             at = pl.ds(k * width + unit, LANES)
             d_z[0, :, at] = (above * slopes[0, :, at]).astype(d_z.dtype)
-    dh_now[:] = matmul(d_z[0], wh_t[:], precision)
+    dh_now[:] = matmul(d_z[0], wh_t[:])
 
     @pl.when(n == pl.num_programs(0) - 1)
     def _():
         dc_first[:], dh_first[:] = dc_now[:], dh_now[:]
 
 
-def _make_blocks(length, *, reverse):
-    """Return step and whole: (rows, columns, dtype=None) -> a block and its array.
+def _call(name, kernel, inputs, outputs, aliases, dtype, *, reverse=False):
+    """Runs `kernel` for each step of a window; returns the outputs.
 
-    The grid walks over the steps; a `whole` array stays in VMEM and has one buffer.
+    The kernel is (*input blocks, *output blocks, c[b, h], h[b, h]) -> None. The grid
+    walks over the steps of arrays [t, ...]; other arrays stay in VMEM and have one
+    buffer. The last output is a state; aliases are {input: the output in its place}.
     """
+    length = outputs[0].shape[0]
 
-    def step(rows, columns, dtype=None):
+    def make_spec(x):
+        if x.ndim == 2:
+            once = pl.Buffered(1)
+            return pl.BlockSpec(x.shape, lambda n: (0, 0), pipeline_mode=once)
         place = (lambda n: (length - 1 - n, 0, 0)) if reverse else lambda n: (n, 0, 0)
-        shape = (length, rows, columns)
-        return pl.BlockSpec((1, rows, columns), place), shape, dtype
+        return pl.BlockSpec((1, *x.shape[1:]), place)
 
-    def whole(rows, columns, dtype=None):
-        once = pl.Buffered(1)
-        spec = pl.BlockSpec((rows, columns), lambda n: (0, 0), pipeline_mode=once)
-        return spec, (rows, columns), dtype
-
-    return step, whole
-
-
-def _call(name, kernel, inputs, outputs, aliases, length, dtype):
-    """Return the function of arrays that runs `kernel` for each step of a window.
-
-    The kernel is (*input blocks, *output blocks, c[b, h], h[b, h]) -> None; the last
-    output is a state; aliases are {input: the output that takes its place}.
-    """
-    rows, width = outputs[-1][1]
+    rows, width = outputs[-1].shape
     return pl.pallas_call(
         kernel,
         grid=(length,),
-        in_specs=[spec for spec, *_ in inputs],
-        out_specs=[spec for spec, *_ in outputs],
-        out_shape=[jax.ShapeDtypeStruct(shape, kind) for _, shape, kind in outputs],
+        in_specs=list(map(make_spec, inputs)),
+        out_specs=list(map(make_spec, outputs)),
+        out_shape=outputs,
         scratch_shapes=[pltpu.VMEM((rows, width), jnp.float32)] * 2,
         input_output_aliases=aliases,
         compiler_params=pltpu.CompilerParams(
@@ -208,4 +177,4 @@ def _call(name, kernel, inputs, outputs, aliases, length, dtype):
         ),
         name=name,
         interpret=get_platform() == "cpu",  # in tests
-    )
+    )(*inputs)
