@@ -66,13 +66,15 @@ def gru_activations(
 def make_cell(
     activations: Callable[..., tuple[Any, Array, dict[str, Array]]],
     state_type: Any,
-    init: Callable[[Array, int, int], Params],
-    unroll: Callable[..., tuple[Any, Array]] | None = None,
+    num_gates: int,
+    unroll: Callable[..., tuple[Any, Array]] | None,
+    initializer: str = "char_rnn",
+    forget_bias: float = 1.0,
 ) -> Cell:
     """Returns the Cell of equations that start from a projected input.
 
     `activations` is (params, state, z, edit) -> (state, y, {name: array}), and
-    `state_type` a NamedTuple of arrays [b, h].
+    `state_type` a NamedTuple of arrays [b, h]; the rest is as in `draw_layer`.
     """
 
     def initial_state(batch_size, features):
@@ -91,7 +93,7 @@ def make_cell(
         return activations(params, state, project(params, x), edit)
 
     return Cell(
-        init,
+        functools.partial(draw_layer, initializer, forget_bias, num_gates),
         initial_state,
         step,
         project,
@@ -102,23 +104,9 @@ def make_cell(
     )
 
 
-def make_lstm(initializer: str = "char_rnn", forget_bias: float = 1.0) -> Cell:
-    """Returns the LSTM; `forget_bias` is the initial bias of its forget gates."""
-    init = functools.partial(draw_layer, initializer, 4, forget_bias)
-    return make_cell(lstm_activations, LSTMState, init, unroll_lstm)
-
-
-def make_gru(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
-    """Returns char-rnn's GRU, which has no forget gate to bias."""
-    init = functools.partial(draw_layer, initializer, 3, None)
-    return make_cell(gru_activations, RNNState, init)
-
-
-def make_rnn(initializer: str = "char_rnn", forget_bias: float = 0.0) -> Cell:
-    """Returns the plain RNN, which has no forget gate to bias."""
-    init = functools.partial(draw_layer, initializer, 1, None)
-    return make_cell(rnn_activations, RNNState, init)
-
-
+make_lstm = functools.partial(make_cell, lstm_activations, LSTMState, 4, unroll_lstm)
+make_gru = functools.partial(make_cell, gru_activations, RNNState, 3, None)
+make_rnn = functools.partial(make_cell, rnn_activations, RNNState, 1, None)
+# (initializer, forget_bias) -> Cell
 MAKERS = {"lstm": make_lstm, "gru": make_gru, "rnn": make_rnn}
 lstm, gru, rnn = make_lstm(), make_gru(), make_rnn()

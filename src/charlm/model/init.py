@@ -45,17 +45,12 @@ def _draw_head(key, h, v, bound):
 
 
 def draw_layer(
-    initializer: str,
-    num_gates: int,
-    forget_bias: float | None,
-    key: Array,
-    d: int,
-    h: int,
+    initializer: str, forget_bias: float, num_gates: int, key: Array, d: int, h: int
 ) -> dict[str, Array]:
     """Returns initial parameters of a built-in cell's layer of d inputs and h units.
 
-    Each has `num_gates` blocks of width h. `forget_bias` is the bias of the second, an
-    LSTM's forget gate; None draws it as the others. See make_language_model.
+    Each has `num_gates` blocks of width h. `forget_bias` is the bias of an LSTM's
+    second. See make_language_model.
     """
     wide = num_gates * h
     if initializer == "torch_rnn":
@@ -73,7 +68,7 @@ def draw_layer(
             "wh": _draw_uniform(wh, (h, wide)),
             "b": _draw_uniform(b, (wide,)),
         }
-    if forget_bias is not None:
+    if num_gates == 4:  # an LSTM
         params["b"] = params["b"].at[h : 2 * h].set(forget_bias)
     return params
 
@@ -86,8 +81,7 @@ def expand_vocab(params: PyTree, init: PyTree, new_ids: Sequence[int]) -> PyTree
       init: initial parameters for the larger vocabulary; new symbols keep these.
       new_ids: the new id of each old id.
 
-    Raises:
-      UserError: the two models differ in more than their vocabularies.
+    Models that differ in more than their vocabularies are a UserError.
     """
     at = jnp.asarray(new_ids)
     one_hot = "embed" not in params

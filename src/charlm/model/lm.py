@@ -85,8 +85,7 @@ def make_language_model(
       precision: of float32 products: "highest", or "tf32", whose inputs an NVIDIA GPU
         rounds to 10 bits of mantissa (a TPU takes three passes, a CPU is exact).
 
-    Raises:
-      UserError: a value that no model can have.
+    A value that no model can have is a UserError.
     """
     return build_language_model(ModelConfig(**locals()))  # every argument is an option
 
@@ -94,13 +93,24 @@ def make_language_model(
 def build_language_model(config: ModelConfig) -> LanguageModel:
     """Returns the model of a config, whose `vocab_size` is set."""
     config = dataclasses.replace(config, dtype=resolve_dtype(config.dtype))
-    return LanguageModel(
-        config=config,
-        init=functools.partial(_init, config),
-        initial_carry=functools.partial(_initial_carry, config),
-        step=functools.partial(_step, config),
-        unroll=functools.partial(_unroll, config),
-    )
+    cell = get_cell(config)
+
+    def init(key):
+        return Parameters(config, cell).init(key)["params"]
+
+    def initial_carry(batch_size):
+        layers = range(config.layers)
+        return tuple(cell.initial_state(batch_size, config.features) for _ in layers)
+
+    def step(params, carry, ids):
+        run_layers = functools.partial(run_stack, cell.step)
+        return _run(config, run_layers, params, carry, ids)
+
+    def unroll(params, carry, ids, key=None):
+        run_layers = functools.partial(unroll_stack, cell)
+        return _run(config, run_layers, params, carry, ids, key)
+
+    return LanguageModel(config, init, initial_carry, step, unroll)
 
 
 def observe(
@@ -113,10 +123,7 @@ def observe(
     """Runs one step with its values shown and, if wanted, changed on the way.
 
     Args:
-      lm: the model.
-      params: its parameters.
-      carry: before the step.
-      ids: of the characters read.
+      lm, params, carry, ids: as `step` takes them.
       edit: (name, value[b, h]) -> the value in its place, for each name as "layer_0/h".
         What is computed from the value reads the result: an edited c of an LSTM changes
         h, the layers above, and the next step.
@@ -145,13 +152,8 @@ def observe(
     return *_run(lm.config, run_layers, params, carry, ids), activations
 
 
-@functools.lru_cache(maxsize=64)
 def get_cell(config: ModelConfig) -> Cell:
-    """Returns the cell of a model's layers.
-
-    Raises:
-      UserError: only its user has it.
-    """
+    """Returns the cell of a model's layers; UserError if only its user has it."""
     if isinstance(config.cell, Cell):
         return config.cell
     if config.cell not in MAKERS:
@@ -160,27 +162,6 @@ def get_cell(config: ModelConfig) -> Cell:
             " object that it was trained with, as load_model(workdir, cell=my_cell)"
         )
     return MAKERS[config.cell](config.initializer, config.forget_bias)
-
-
-def _init(config, key):
-    return Parameters(config, get_cell(config)).init(key)["params"]
-
-
-def _initial_carry(config, batch_size):
-    cell = get_cell(config)
-    return tuple(
-        cell.initial_state(batch_size, config.features) for _ in range(config.layers)
-    )
-
-
-def _step(config, params, carry, ids):
-    run_layers = functools.partial(run_stack, get_cell(config).step)
-    return _run(config, run_layers, params, carry, ids)
-
-
-def _unroll(config, params, carry, ids, key=None):
-    run_layers = functools.partial(unroll_stack, get_cell(config))
-    return _run(config, run_layers, params, carry, ids, key)
 
 
 def _run(config, run_layers, params, carry, ids, key: Any = None):
@@ -215,7 +196,7 @@ def _embed(config, params, ids):
 
 
 def cast_weights(params: PyTree, config: ModelConfig) -> PyTree:
-    """Returns params, the matrices in the type of products; biases stay float32."""
+    """Returns params with matrices in the type of products; biases stay float32."""
     dtype = jnp.dtype(config.dtype)
     return jax.tree.map(lambda p: p.astype(dtype) if p.ndim > 1 else p, params)
 

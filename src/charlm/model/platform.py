@@ -31,11 +31,7 @@ def get_platform() -> str:
 
 
 def is_switched_on(variable: str) -> bool:
-    """Returns whether a fast path may be taken: $variable is not 0.
-
-    Raises:
-      UserError: it is neither 0 nor 1.
-    """
+    """Returns whether a fast path may be taken: $variable is 1, or unset, and not 0."""
     switch = os.environ.get(variable, "1")
     if switch not in ("0", "1"):
         raise UserError(

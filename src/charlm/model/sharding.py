@@ -26,9 +26,6 @@ def make_mesh(batch_size: int, *, min_rows: int = MIN_ROWS) -> Mesh:
     """Returns the devices that share a batch: the most CPU devices that divide it.
 
     Each has at least `min_rows` of it. Of accelerators it is the first one.
-
-    Raises:
-      UserError: this is one of several processes of jax.distributed.
     """
     if jax.process_count() > 1:
         raise UserError(
