@@ -186,8 +186,7 @@ class RunConfig:
           strict: whether options that do not exist are an error; those of `model`
             are in any case, since another model would result.
 
-        Raises:
-          UserError: names the option, as `model.layers`, and what is wrong with it.
+        A UserError names the option, as `model.layers`, and what is wrong with it.
         """
         if isinstance(config, ml_collections.ConfigDict):
             config = config.to_dict()
@@ -289,33 +288,26 @@ def describe_options() -> str:
     for name, field in list_options().items():
         choices = "|".join(field.metadata["choices"])
         choices = f" ({choices})" if choices else ""
-        default = "" if field.default == "" else field.default
-        lines.append(f"  --config.{name}={default}")
+        lines.append(f"  --config.{name}={field.default}")
         lines.append(f"      {field.metadata['about']}{choices}")
     return "\n".join(lines)
 
 
-# What other frameworks call our options.
+# What other frameworks call our options, where no name of ours is similar.
 NAMES_ELSEWHERE = {
     "optim.learning_rate": "lr",
-    "optim.clip": "grad_clip",
     "optim.rms_decay": "decay_rate",
     "optim.decay": "lr_decay",
     "optim.name": "optimizer",
     "optim.weight_decay": "wd",
-    "optim.warmup": "warmup_steps",
-    "model.features": "hidden hidden_size hidden_units rnn_size width units",
-    "model.layers": "num_layers n_layers depth",
+    "model.features": "hidden_units rnn_size width units",
+    "model.layers": "depth",
     "model.cell": "rnn_type model",
-    "model.embedding": "embed embedding_size wordvec_size",
-    "model.dropout": "drop",
-    "train.seq_length": "bptt sequence_length seq_len context",
+    "model.embedding": "wordvec_size",
+    "train.seq_length": "bptt context",
     "train.batch_size": "batch bs",
-    "train.epochs": "max_epochs num_epochs",
-    "train.steps": "num_steps max_steps max_iters iterations",
-    "train.sample_temperature": "temperature",
+    "train.steps": "max_iters iterations",
     "train.checkpoint_every": "save_every",
-    "train.eval_every": "eval_interval",
     "data.path": "file input text",
     "data.corpus": "dataset",
     "seed": "random_seed",
@@ -327,23 +319,14 @@ SYNONYMS = {
 
 def describe_unknown(name: str) -> str:
     """Returns the message for an option that does not exist, with a likely one."""
-    names = list_options()
-    word = name.rpartition(".")[2]
-    by_word = {full.rpartition(".")[2]: full for full in names}
-    guess = by_word.get(word) or SYNONYMS.get(word.lower())
-    if not guess:
-        near = difflib.get_close_matches(word, [*by_word, *SYNONYMS], n=1)
-        guess = by_word.get(near[0]) or SYNONYMS[near[0]] if near else ""
-    hint = f"did you mean {guess}?" if guess else "--help lists the options"
+    words = SYNONYMS | {full.rpartition(".")[2]: full for full in list_options()}
+    near = difflib.get_close_matches(name.rpartition(".")[2].lower(), words, n=1)
+    hint = f"did you mean {words[near[0]]}?" if near else "--help lists the options"
     return f"the config has no {name}; {hint}"
 
 
 def find_option(word: str) -> str:
-    """Returns the full name of an option: "train.steps" of "steps" or "train.steps".
-
-    Raises:
-      UserError: there is no such option.
-    """
+    """Returns "train.steps" of "steps" or "train.steps"; UserError if it is neither."""
     for name in list_options():
         if word in (name, name.rpartition(".")[2]):
             return name

@@ -63,9 +63,7 @@ def check_section(section: Any) -> None:
 def check_options(section: type, **values: Any) -> None:
     """Raises UserError, which begins with the option's name, for an impossible value.
 
-    Args:
-      section: the dataclass that defines the options.
-      **values: of some of them.
+    The values are of some of the options of a dataclass.
     """
     fields = {field.name: field for field in options(section)}
     for name, value in values.items():

@@ -71,9 +71,8 @@ class Vocab:
     def encode(self, text: str | bytes, *, what: str = "the text") -> np.ndarray:
         """ids[n] of `text`, in the smallest integer type.
 
-        Raises:
-          UserError: names the symbols that are not in the vocabulary, and where the
-            first of each stands.
+        A UserError names the symbols that are not in the vocabulary, and where the
+        first of each stands.
         """
         codes = _get_codes(text, self.unit)
         ids = self.ids_of(codes)
@@ -82,11 +81,7 @@ class Vocab:
         return ids.astype(self.dtype)
 
     def translate(self, ids: np.ndarray, vocab: "Vocab", *, what: str) -> np.ndarray:
-        """`ids` of another vocabulary as ids of this one.
-
-        Raises:
-          UserError: names the symbols that are not in this one, and where.
-        """
+        """`ids` of another vocabulary as ids of this one; its errors are `encode`'s."""
         if vocab == self:
             return ids
         codes = np.asarray(vocab.codes)
@@ -142,11 +137,7 @@ class Vocab:
 
     @classmethod
     def from_json(cls, text: str) -> "Vocab":
-        """The Vocab that `to_json` wrote.
-
-        Raises:
-          UserError: the text is not such a vocabulary.
-        """
+        """The Vocab that `to_json` wrote; another text is a UserError."""
         try:
             value = json.loads(text)
             unit, symbols = value["unit"], value["symbols"]
