@@ -33,7 +33,6 @@ ALONE = {
     "ml_collections": {"config", "api", "train.py"},
     "requests": {"corpora/download.py", "corpora/essays.py"},
     "resiliparse": {"corpora/essays.py"},
-    "h5py": {"interpret/viewer/lstmvis.py"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

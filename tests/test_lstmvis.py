@@ -8,7 +8,7 @@ import pytest
 from pages import TEXT, make_net
 
 from charlm import UserError
-from charlm.interpret.viewer.lstmvis import escape, write_lstmvis
+from experiments.lstmvis import escape, main, write_lstmvis
 
 
 def read_table(path, name):
@@ -57,3 +57,11 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         write_lstmvis(make_net()[2], tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_activations_of_a_workdir(trained, tmp_path, capsys):
+    flags = (f"--workdir={trained}/run", f"--text={trained}/text.txt")
+    assert main([*flags, f"--output={tmp_path}/vis", "--characters=300"]) == 0
+    assert "300 characters" in capsys.readouterr().out
+    assert read_table(tmp_path / "vis/states.h5", "states1").shape == (300, 16)
+    assert json.loads((tmp_path / "vis" / "lstm.yml").read_text())["name"] == "vis"

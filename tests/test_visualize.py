@@ -4,7 +4,6 @@ import json
 
 import pytest
 from conftest import MADE_TEXT, door, files, refused
-from test_lstmvis import read_table
 
 from charlm.interpret.viewer.html import read_sizes
 
@@ -44,19 +43,6 @@ def test_without_a_text_it_reads_the_runs_own(trained, tmp_path):
     )
     assert done.returncode == 0 and "--search, is below 6,000" in done.stdout
     assert "valid" in (tmp_path / "own.html").read_text()
-
-
-def test_lstmvis_reads_what_it_writes(trained, tmp_path):
-    done = door(
-        "visualize",
-        f"--workdir={trained}/run",
-        f"--text={trained}/text.txt",
-        f"--lstmvis={tmp_path}/vis",
-        "--characters=300",
-    )
-    assert done.returncode == 0 and "300 characters" in done.stdout
-    assert read_table(tmp_path / "vis/states.h5", "states1").shape == (300, 16)
-    assert json.loads((tmp_path / "vis" / "lstm.yml").read_text())["name"] == "vis"
 
 
 def test_mistakes_end_in_one_line_and_leave_nothing(trained, tmp_path):

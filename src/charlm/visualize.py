@@ -27,47 +27,37 @@ FLAGS = {
     "search": (100_000, "characters searched for cells; 0: none are"),
     "title": ("", "the page's heading; else the workdir's name"),
     "cells": ("", "a JSON file for what every unit follows"),
-    "lstmvis": ("", "a new folder for the activations, as LSTMVis reads them"),
 }
 
 
 def visualize(options: flags.FlagValues) -> None:
-    """Writes what the flags ask for."""
+    """Writes the page that the flags ask for, and says what it holds."""
     check(options)  # before JAX is imported: it takes a second
 
     from charlm.cli import trained
-    from charlm.interpret.ablation import get_state_signal
-    from charlm.interpret.activations import record_activations
-    from charlm.interpret.viewer.lstmvis import write_lstmvis
     from charlm.interpret.viewer.notebook import show
 
     config, model, restored = trained.load(options)
     text = trained.read_text(options, config, model, restored)
-    if options.lstmvis:
-        signals = ("h", get_state_signal(model.lm))
-        seen = record_activations(model, text[: options.characters], signals=signals)
-        write_lstmvis(seen, options.lstmvis)
-        print(f"{options.lstmvis}: {len(seen.ids):,} characters for LSTMVis")
-    if options.output:
-        net = config.model
-        source = Path(options.text).name or f"the {options.split} text"
-        page = show(
-            model,
-            text,
-            characters=options.characters,
-            search=options.search,
-            start=options.start,
-            title=options.title or Path(options.workdir).resolve().name,
-            about=f"{net.layers} x {net.features} {str(net.cell).upper()} after"
-            f" {restored.step:,} steps of training, reading {source}.",
-        )
-        write(options.output, page.html)
-        report(page, options.output, options.cells)
+    net = config.model
+    source = Path(options.text).name or f"the {options.split} text"
+    page = show(
+        model,
+        text,
+        characters=options.characters,
+        search=options.search,
+        start=options.start,
+        title=options.title or Path(options.workdir).resolve().name,
+        about=f"{net.layers} x {net.features} {str(net.cell).upper()} after"
+        f" {restored.step:,} steps of training, reading {source}.",
+    )
+    write(options.output, page.html)
+    report(page, options.output, options.cells)
 
 
 def check(options) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
-    if not options.output and not options.lstmvis:
+    if not options.output:
         raise UserError("--output is required, for example --output=page.html")
     if options.characters < 1 or options.search < 0:
         raise UserError("--characters must be at least 1, and --search at least 0")

@@ -1,14 +1,31 @@
-"""Activations as LSTMVis reads them (github.com/HendrikStrobelt/LSTMVis)."""
+"""python -m experiments.lstmvis --workdir=runs/mine [--text=FILE] --output=FOLDER
+
+Writes what the units of a model do on a text as a project of LSTMVis
+(github.com/HendrikStrobelt/LSTMVis), which is no longer maintained.
+"""
 
 import json
 import os
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from absl import flags
 
+from charlm.cli import trained
+from charlm.cli.app import MODEL_FLAGS, TEXT_FLAGS, run_app
 from charlm.errors import UserError
-from charlm.interpret.activations import Activations
+from charlm.interpret.ablation import get_state_signal
+from charlm.interpret.activations import Activations, record_activations
+from charlm.options import check_number
 
+FLAGS = {
+    **MODEL_FLAGS,
+    **TEXT_FLAGS,
+    "output": ("lstmvis", "a new folder"),
+    "characters": (20_000, "of the text's beginning"),
+}
 STATES, IDS, DICTIONARY = "states.h5", "train.h5", "words.dict"  # files
 
 
@@ -28,7 +45,7 @@ def write_lstmvis(activations: Activations, folder: str | os.PathLike) -> None:
         import h5py
     except ImportError as error:
         raise UserError(
-            "LSTMVis reads HDF5, which needs h5py: pip install 'charlm[lstmvis]'"
+            "LSTMVis reads HDF5, which needs h5py: pip install h5py"
         ) from error
     folder = Path(folder)
     words = map(escape, activations.vocab.symbols)
@@ -80,3 +97,19 @@ def _describe_project(activations: Activations, name: str) -> tuple[dict, dict]:
         "word_sequence": {"file": "train", "path": "word_ids", "dict_file": "words"},
         "states": {"file": "states", "types": types},
     }
+
+
+def export(values: flags.FlagValues) -> None:
+    """Writes the project that the flags ask for."""
+    check_number("--characters", values.characters, low=1)
+    config, model, restored = trained.load(values)
+    text = trained.read_text(values, config, model, restored)[: values.characters]
+    signals = ("h", get_state_signal(model.lm))
+    write_lstmvis(record_activations(model, text, signals=signals), values.output)
+    print(f"{values.output}: {len(text):,} characters for LSTMVis")
+
+
+main = partial(run_app, __doc__ or "", FLAGS, export)  # (argv) -> exit status
+
+if __name__ == "__main__":
+    sys.exit(main())
