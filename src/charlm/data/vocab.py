@@ -16,15 +16,10 @@ MAX_CODE = {"char": 0x10FFFF, "byte": 0xFF}
 
 @dataclasses.dataclass(frozen=True)
 class Vocab:
-    """Sorted symbols; the id of a symbol is its place among them.
+    """Sorted symbols; the id of a symbol is its place among them."""
 
-    Attributes:
-      unit: "char" (Unicode code points) or "byte".
-      codes: the code points or byte values, strictly rising.
-    """
-
-    unit: Unit
-    codes: tuple[int, ...]
+    unit: Unit  # "char" (Unicode code points) or "byte"
+    codes: tuple[int, ...]  # the code points or byte values, strictly rising
 
     def __post_init__(self):
         if self.unit not in MAX_CODE:

@@ -30,16 +30,10 @@ class Level(NamedTuple):
 
 
 class NGrams(NamedTuple):
-    """The n-grams of a text.
+    """The n-grams of a text. Below those of order 1 is the empty one, of index 0."""
 
-    Attributes:
-      vocab_size: symbols, v.
-      levels: levels[n - 1] has the n-grams of order n. Below them is the empty n-gram,
-        whose index is 0.
-    """
-
-    vocab_size: int
-    levels: tuple[Level, ...]
+    vocab_size: int  # symbols, v
+    levels: tuple[Level, ...]  # levels[n - 1] has the n-grams of order n
 
     def index_contexts(
         self, ids: Integer[np.ndarray, " n"]
@@ -124,17 +118,12 @@ class Smoothed(NamedTuple):
 
 
 class KneserNey(NamedTuple):
-    """A model of the text that was counted, and of each shorter context.
-
-    Attributes:
-      ngrams: which n-grams there are.
-      highest: highest[m] from the counts of m + 1 symbols, for the model whose longest
-        contexts have m symbols.
-      lower: lower[m] from their continuation counts (the distinct symbols that stand
-        before them), for the models whose contexts are longer.
-    """
+    """A model of the text that was counted, and of each shorter context."""
 
     ngrams: NGrams
+    # highest[m] is from the counts of m + 1 symbols, for the model whose longest
+    # contexts have m. lower[m] is from their continuation counts (the distinct symbols
+    # that stand before them), for the models whose contexts are longer.
     highest: tuple[Smoothed, ...]
     lower: tuple[Smoothed, ...]
 

@@ -22,25 +22,14 @@ CARRY_BYTES, SYMBOL_BYTES = 64, 16
 
 
 class Score(NamedTuple):
-    """How well a model predicts a text.
+    """How well a model predicts a text."""
 
-    Attributes:
-      nats_per_char: the mean cross-entropy; every character but the first is counted,
-        once.
-      bits_per_char: the same in bits.
-      perplexity: exp(nats_per_char).
-      characters: how many were counted.
-      worst_nats_per_char: the mean of the stream that fared worst.
-      streams: the contiguous stretches that the text was read in, each from the zero
-        carry.
-    """
-
-    nats_per_char: float
-    bits_per_char: float
-    perplexity: float
-    characters: int
-    worst_nats_per_char: float
-    streams: int
+    nats_per_char: float  # mean cross-entropy; all but the first character count, once
+    bits_per_char: float  # the same in bits
+    perplexity: float  # exp(nats_per_char)
+    characters: int  # how many were counted
+    worst_nats_per_char: float  # the mean of the stream that fared worst
+    streams: int  # contiguous stretches that were read, each from the zero carry
 
 
 def score(
@@ -66,8 +55,7 @@ def score(
       window: characters of a stretch (nanoGPT's protocol), `streams` at a time; 0 cuts
         the text into `streams` stretches.
 
-    Raises:
-      UserError: the text has fewer than 2 characters.
+    A text of fewer than 2 characters is a UserError.
     """
     starts, ends = _split(ids, streams)
     total = len(ids) - 1

@@ -19,31 +19,19 @@ PyTree = Any
 
 
 class SamplingParams(NamedTuple):
-    """Sampling options. As arrays they are traced: changing them does not recompile.
+    """Sampling options. As arrays they are traced: changing them does not recompile."""
 
-    Attributes:
-      temperature: of the softmax; 0 takes the likeliest symbol.
-      top_k: draws from the k likeliest symbols; 0 is all.
-      top_p: draws from the likeliest symbols that together have probability p.
-    """
-
-    temperature: float | Array = 1.0
-    top_k: int | Array = 0
-    top_p: float | Array = 1.0
+    temperature: float | Array = 1.0  # of the softmax; 0 takes the likeliest symbol
+    top_k: int | Array = 0  # draws from the k likeliest symbols; 0 is all
+    top_p: float | Array = 1.0  # draws from the likeliest that have probability p
 
 
 class SamplerState(NamedTuple):
-    """State of the sampler between chunks.
+    """State of the sampler between chunks."""
 
-    Attributes:
-      carry: of the model, after all that was read and drawn.
-      logits: of the next character.
-      position: characters drawn so far.
-    """
-
-    carry: PyTree
-    logits: Float[Array, "b v"]
-    position: Int[Array, ""]
+    carry: PyTree  # of the model, after all that was read and drawn
+    logits: Float[Array, "b v"]  # of the next character
+    position: Int[Array, ""]  # characters drawn so far
 
 
 class Sampler(NamedTuple):

@@ -44,7 +44,8 @@ def start_run(
 ) -> tuple[Run, TrainState]:
     """Trains a config in a workdir, or continues the run there.
 
-    Returns the run, and the state that it reached.
+    Returns the run, and the state that it reached. A config or text that cannot be used
+    is a UserError, and so is another run's workdir.
 
     Args:
       config: the options.
@@ -53,9 +54,6 @@ def start_run(
       optimizer, lm: as in build_run.
       reporter: shows a person what happens.
       should_stop: asked between dispatches; when true, the run is saved and left.
-
-    Raises:
-      UserError: the config or the text cannot be used, or the workdir is another run's.
     """
     config = _complete(config, workdir, optimizer, lm)
     resume.check_config_matches(workdir, config)
@@ -126,7 +124,8 @@ def train(
     """Trains from where the workdir stands; returns the state that it reached.
 
     A run that was stopped, at any moment and in any way, and is continued is bit for
-    bit the run that was never stopped.
+    bit the run that was never stopped. A UserError is raised for a workdir that cannot
+    be continued, and when a bad step has stopped the run.
 
     Args:
       run: of build_run.
@@ -134,9 +133,6 @@ def train(
       params: to start from, in place of random ones.
       other_text, reporter, should_stop: as in start_run; on another text the streams
         start from the zero carry.
-
-    Raises:
-      UserError: the workdir cannot be continued, or a bad step stopped the run.
     """
     batch_size, seed = run.streams.batch_size, run.config.seed
     mesh = sharding.make_mesh(batch_size)

@@ -36,9 +36,6 @@ def make_schedule(
       warmup: steps of a linear rise from zero, before any of these.
       decay, decay_after, decay_every: as `schedule` says; the last two in epochs.
       steps_per_epoch, steps: of the run.
-
-    Raises:
-      UserError: a value that makes no schedule.
     """
     check_options(
         OptimConfig,
@@ -94,9 +91,6 @@ def make_optimizer(
         our mean that is 5 / seq_length.
       clip_by: "value" or "norm".
       restart: (step) -> whether the moments start from zero again before that step.
-
-    Raises:
-      UserError: a value that no optimizer can have.
     """
     check_options(
         OptimConfig,

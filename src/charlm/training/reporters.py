@@ -12,22 +12,15 @@ Record = dict[str, Any]
 
 
 class Reporter(NamedTuple):
-    """Callbacks that show a person what a run does. The defaults show nothing.
+    """Callbacks that show a person what a run does. The defaults show nothing."""
 
-    Attributes:
-      tick: (step, steps, nats, chars_per_second), after every dispatch; nats is the
-        mean loss since the last line of training.
-      record: (record), a line of metrics.jsonl.
-      sample: (title, text) of a sample.
-      say: (text), anything else.
-      close: (), at the end.
-    """
-
+    # (step, steps, nats, chars_per_second), after every dispatch; nats is the mean loss
+    # since the last line of training.
     tick: Callable[[int, int, float, float], None] = lambda *_: None
-    record: Callable[[Record], None] = lambda _: None
-    sample: Callable[[str, str], None] = lambda *_: None
-    say: Callable[[str], None] = lambda _: None
-    close: Callable[[], None] = lambda: None
+    record: Callable[[Record], None] = lambda _: None  # a line of metrics.jsonl
+    sample: Callable[[str, str], None] = lambda *_: None  # (title, text)
+    say: Callable[[str], None] = lambda _: None  # (text), anything else
+    close: Callable[[], None] = lambda: None  # at the end
 
 
 def make_reporter() -> Reporter:

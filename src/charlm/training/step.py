@@ -23,37 +23,22 @@ MAX_LOSS_RATIO = 3.0  # to a uniform guess, char-rnn's first loss (train.lua)
 
 
 class TrainState(NamedTuple):
-    """The complete state of a run, apart from its config. Data only.
+    """The complete state of a run, apart from its config. Data only."""
 
-    Attributes:
-      step: optimizer steps taken; it also determines the next batch.
-      params: of the model.
-      opt_state: of the optimizer.
-      carry: of the model, handed on from window to window.
-      key: of all randomness, as fold_in(key, step).
-    """
-
-    step: Int[Array, ""]
-    params: PyTree
-    opt_state: PyTree
-    carry: PyTree
-    key: Key[Array, ""]
+    step: Int[Array, ""]  # optimizer steps taken; it also determines the next batch
+    params: PyTree  # of the model
+    opt_state: PyTree  # of the optimizer
+    carry: PyTree  # of the model, handed on from window to window
+    key: Key[Array, ""]  # of all randomness, as fold_in(key, step)
 
 
 class StepMetrics(NamedTuple):
-    """What a training step measures.
+    """What a training step measures."""
 
-    Attributes:
-      nats_per_char: the loss.
-      grad_norm: global norm of the gradient.
-      update_norm: global norm of the update.
-      max_carry: the largest |value| in the carry.
-    """
-
-    nats_per_char: Float[Array, "*k"]
-    grad_norm: Float[Array, "*k"]
-    update_norm: Float[Array, "*k"]
-    max_carry: Float[Array, "*k"]
+    nats_per_char: Float[Array, "*k"]  # the loss
+    grad_norm: Float[Array, "*k"]  # global norm of the gradient
+    update_norm: Float[Array, "*k"]  # global norm of the update
+    max_carry: Float[Array, "*k"]  # the largest |value| in the carry
 
 
 class GuardedMetrics(NamedTuple):
