@@ -46,7 +46,7 @@ position in word
 it's a cat
 1201010123
 
-capitalised word
+capitalized word
 The cat Sat
 11100000111
 

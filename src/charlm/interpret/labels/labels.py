@@ -80,7 +80,7 @@ RULES: list[tuple[str, bool, bool, Callable[[Text], np.ndarray | list[Span]]]] =
     ("speaker's line", False, False, lambda t: find_matches(t, spans.SPEAKER_LINE)),
     ("in word", False, False, positions.is_word),
     ("position in word", True, False, lambda t: since_event(~positions.is_word(t))),
-    ("capitalised word", False, False, positions.is_capitalized),
+    ("capitalized word", False, False, positions.is_capitalized),
     ("in capitals", False, False, positions.is_in_capitals),
     ("in number", False, False, lambda t: find_class(t, str.isdecimal)),
     ("position in sentence", True, False, positions.position_in_sentence),
