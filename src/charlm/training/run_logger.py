@@ -38,14 +38,13 @@ class LogState(NamedTuple):
             losses = notes.get("pending", [])
             old = {"loss_sum": sum(losses), "loss_count": len(losses)} | notes
             state = old | notes.get("log", {})
-            best = state.get("best")
-            return cls(
-                loss_sum=float(state["loss_sum"]),
-                loss_count=int(state["loss_count"]),
-                best=None if best is None else float(best),
-                seconds=float(state.get("seconds", 0.0)),
-                skips_in_a_row=int(state.get("skips_in_a_row", 0)),
-            )
+            values: dict[str, Any] = {}
+            for name, default in cls._field_defaults.items():
+                value: Any = state.get(name, default)
+                kind = int if isinstance(default, int) else float
+                is_unknown = value is None and default is None
+                values[name] = None if is_unknown else kind(value)
+            return cls(**values)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(
                 "the notes of the newest checkpoint are not what charlm writes; remove"
