@@ -40,8 +40,8 @@ class LogState(NamedTuple):
             state = old | notes.get("log", {})
             values: dict[str, Any] = {}
             for name, default in cls._field_defaults.items():
-                value: Any = state.get(name, default)
-                kind = int if isinstance(default, int) else float
+                value = state.get(name, default)
+                kind: Any = int if isinstance(default, int) else float
                 is_unknown = value is None and default is None
                 values[name] = None if is_unknown else kind(value)
             return cls(**values)
