@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from charlm.errors import UserError
 from experiments.faults.children import Child
-from experiments.faults.outcome import BUG, IDENTICAL, REFUSED, Tally
+from experiments.faults.outcome import BUG, IDENTICAL, REFUSED, Tally, copy_folder
 from experiments.faults.plans import Plan, make_options, write_text
 
 ODD_VALUES = st.one_of(
@@ -293,10 +293,11 @@ def fuzz(times: int, rng: random.Random, folder: Path) -> Tally:
     """Gives random inputs to every target."""
     tally = Tally("fuzzed inputs")
     plan = Plan(write_text(folder / "text.txt", 2000), make_options(10, 20, 20))
+    plan.train(folder / "trained")
     for name, (make_target, share) in TARGETS.items():
         target_folder = folder / name
         target_folder.mkdir()
-        plan.train(target_folder / "run")
+        copy_folder(folder / "trained", target_folder / "run")
 
         def main(make_target=make_target, share=share, target_folder=target_folder):
             warnings.simplefilter("ignore")

@@ -1,8 +1,8 @@
 """Runs the campaigns of faults and bad inputs: python -m experiments.faults.run
 
-[--seed=0] [--scale=1.0] [--only NAME ...] [--results=FILE]: each fault must end in the
-same result as a run without it, or in one line of error and no change. A scale of 1 is
-the whole. The file of results has the last row of each campaign.
+[--seed=0] [--scale=1.0] [--only NAME[=TRIES] ...] [--results=FILE]: each fault must end
+in the same result as a run without it, or in one line of error and no change. A scale
+of 1 is the whole. The file of results has the last row of each campaign.
 """
 
 import argparse
@@ -42,11 +42,19 @@ CAMPAIGNS = {
 SEED_NAMES = {"corruption": "harm", "concurrency": "twins"}
 
 
+def read_choice(choice: str) -> tuple[str, int]:
+    """Returns a campaign's name, and its tries or 0: of "disk=2", or of "disk"."""
+    name, _, tries = choice.partition("=")
+    if name not in CAMPAIGNS or (tries and not tries.isdecimal()):
+        raise SystemExit(f"error: --only={choice}: choose among {', '.join(CAMPAIGNS)}")
+    return name, int(tries or 0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--only", nargs="+", choices=CAMPAIGNS, default=[*CAMPAIGNS])
+    parser.add_argument("--only", nargs="+", default=CAMPAIGNS)
     default = Path(__file__).parent / "results.json"
     parser.add_argument("--results", type=Path, default=default)
     arguments = parser.parse_args()
@@ -54,13 +62,13 @@ def main() -> None:
     results = json.loads(path.read_text()) if path.exists() else {}
     lost = 0
     print(f"{'campaign':28}{'tries':>8}{'identical':>11}{'one line':>10}{'lost':>6}")
-    for name in arguments.only:
-        campaign, tries = CAMPAIGNS[name]
+    for name, tries in map(read_choice, arguments.only):
+        campaign, whole = CAMPAIGNS[name]
         rng = random.Random(f"{arguments.seed} {SEED_NAMES.get(name, name)}")
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="charlm-faults-") as folder:
             os.environ["CHARLM_CACHE"] = f"{folder}/cache"
-            times = max(1, round(tries * arguments.scale))
+            times = tries or max(1, round(whole * arguments.scale))
             tally = campaign(times, rng, Path(folder))
         row = tally.make_row()
         print("{:28}{:8,}{:11,}{:10,}{:6}".format(*row.values()), flush=True)
