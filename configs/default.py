@@ -42,6 +42,7 @@ def small(config: Config) -> None:
 
 def smoke(config: Config) -> None:
     """A run of seconds, to see that everything works."""
+    config.model.layers = min(config.model.layers, 2)
     config.model.features = 16
     config.train.batch_size = 8
     config.train.seq_length = 20

@@ -1,4 +1,4 @@
-"""Runs every config from end to end, as small as possible, and the README's code."""
+"""Runs every config from end to end, as small as possible."""
 
 import importlib
 
@@ -25,15 +25,18 @@ def shakespeare(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+# hello's run is below.
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "hello"])
 def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
-    run = f"--workdir={tmp_path}/run"
-    text = [f"--config.data.path={shakespeare}"] if name != "hello" else []
+    run, text = f"--workdir={tmp_path}/run", f"--config.data.path={shakespeare}"
     config = f"--config={ROOT}/configs/{name}.py:smoke"
-    done = door("train", config, run, *text, cwd=tmp_path)
+    done = door("train", config, run, text, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    losses = [r["nats_per_char"] for r in read_metrics(tmp_path / "run")]
-    assert losses[-1] < losses[0]
+    records = read_metrics(tmp_path / "run")
+    assert records[-1]["nats_per_char"] < records[0]["nats_per_char"]
+    if name == "tiny_shakespeare":
+        last = [r for r in records if r["split"] == "train"][-1]
+        assert last["learning_rate"] == pytest.approx(2e-3)
     sample = door("sample", run, "--length=20")
     assert sample.returncode == 0 and len(sample.stdout) == 21
 
@@ -54,7 +57,7 @@ def test_every_variant_has_valid_options_and_a_corpus_that_exists(name):
 
 def test_hello_distinguishes_its_two_ls(tmp_path):
     """After "he" comes l, after "hel" comes l, after "hell" comes o."""
-    done = door("train", "--config=configs/hello.py", f"--workdir={tmp_path}/run")
+    done = door("train", "--config=configs/hello.py:smoke", f"--workdir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     lm, params, vocab = load_model(tmp_path / "run")
     ids = vocab.encode("hell").astype(np.int32)[:, None]
@@ -69,7 +72,6 @@ def test_hello_distinguishes_its_two_ls(tmp_path):
 @pytest.mark.parametrize(
     "variant, options, rate",
     [
-        ("", {"data.split": "(0.9,0.1)"}, 2e-3),
         # Nine windows an epoch: in 40 steps its rate decays, and its moments restart.
         (
             ":torch_rnn",
@@ -79,7 +81,7 @@ def test_hello_distinguishes_its_two_ls(tmp_path):
         (":cpu", {"data.split": "(0.9,0.1)"}, 1.5e-2 * 39 / 200),
     ],
 )
-def test_every_variant_of_tiny_shakespeare_trains(
+def test_every_other_variant_of_tiny_shakespeare_trains(
     tmp_path, shakespeare, variant, options, rate
 ):
     options = {**SMALL, "data.path": shakespeare, **options}

@@ -18,6 +18,15 @@ def without_cache_variable():
     return {name: value for name, value in os.environ.items() if name not in names}
 
 
+# Of a run that scores no text and draws no sample there is little to compile.
+LITTLE = {
+    "model__cell": "rnn",
+    "data__split": "(1.0,)",
+    "train__sample_length": 0,
+    "train__steps": 10,
+}
+
+
 def test_compiled_programs_are_kept_for_the_user_alone_and_used_again(
     tmp_path, text_file
 ):
@@ -25,7 +34,7 @@ def test_compiled_programs_are_kept_for_the_user_alone_and_used_again(
     environment = without_cache_variable() | {"CHARLM_CACHE": str(folder.parent)}
     kept = []
     for number in (1, 2):
-        flags = train_flags(text_file, tmp_path / f"run{number}")
+        flags = train_flags(text_file, tmp_path / f"run{number}", **LITTLE)
         done = door_process("train", *flags, env=environment)
         assert done.returncode == 0, done.stderr
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -41,7 +50,7 @@ def test_where_programs_cannot_be_kept_they_are_compiled_every_time(
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "compiled").write_text("a file, where the folder would be")
     environment = without_cache_variable() | {"CHARLM_CACHE": str(tmp_path / "cache")}
-    flags = train_flags(text_file, tmp_path / "run")
+    flags = train_flags(text_file, tmp_path / "run", **LITTLE)
     done = door_process("train", *flags, env=environment)
     assert done.returncode == 0 and "error" not in done.stderr, done.stderr
 
