@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import jax
 import jax.numpy as jnp
 import numpy as np
+from draws import draw_params
 
 from charlm.data.vocab import Vocab
 from charlm.interpret.activations import Activations, record_activations
@@ -47,15 +48,14 @@ def dequantize(model):
     return jax.tree.map(dequantize_array, model["params"], is_leaf=is_array)
 
 
-def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, seed=0):
+def make_net(text=TEXT, cell="lstm", layers=2, features=8, vocab=None, scale=0.25):
     """(lm, params, activations) of a small net whose units move; params in 16 bits."""
     vocab = vocab or Vocab.of(text)
     lm = make_language_model(
         vocab_size=len(vocab), cell=cell, layers=layers, features=features
     )
-    params = lm.init(jax.random.key(seed))
-    params = jax.tree.map(lambda x: 3 * x, params)
-    params["head"]["w"] *= 8  # sure enough of itself that a unit matters
+    params = draw_params(lm, scale=scale)
+    params["head"]["w"] = 8 * np.asarray(params["head"]["w"])  # sure: a unit matters
     params = dequantize(quantize(params, cell=cell))
     return lm, params, record_activations((lm, params, vocab), text)
 
