@@ -3,30 +3,28 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from draws import draw, draw_ids
 
 from charlm.model.lstm import LSTMState
 
-KEY = jax.random.key(0)
 T, D = 5, 7  # characters of a window, width of an input
 
 
 def make_layer(width, dtype="float32", *, batch):
     """Returns random parameters and a random state of an LSTM layer."""
-    keys = jax.random.split(KEY, 5)
-    wx = jax.random.normal(keys[0], (D, 4 * width)) / 2
-    wh = jax.random.normal(keys[1], (width, 4 * width)) / width**0.5
-    b = jax.random.normal(keys[2], (4 * width,))
-    c = jax.random.normal(keys[3], (batch, width))
-    h = jnp.tanh(jax.random.normal(keys[4], (batch, width)))
-    params = {"wx": wx.astype(dtype), "wh": wh.astype(dtype), "b": b}
-    return params, LSTMState(c, h)
+    wx = np.asarray(draw(D, 4 * width)) / 2
+    wh = np.asarray(draw(width, 4 * width)) / np.float32(width**0.5)
+    h = np.tanh(draw(batch, width, seed=1))
+    params = {"wx": jnp.asarray(wx, dtype), "wh": jnp.asarray(wh, dtype)}
+    params["b"] = draw(4 * width)
+    return params, LSTMState(draw(batch, width), jnp.asarray(h))
 
 
 def make_inputs(one_hot, *, batch):
     """Returns a window of ids[t, b] or of vectors[t, b, d]."""
     if one_hot:
-        return jax.random.randint(KEY, (T, batch), 0, D)
-    return jax.random.normal(KEY, (T, batch, D))
+        return draw_ids(D, T, batch)
+    return draw(T, batch, D)
 
 
 def run(unroll, params, state, xs):
@@ -34,7 +32,7 @@ def run(unroll, params, state, xs):
 
     The gradients are of parameters, state and, if they are vectors, inputs.
     """
-    weights = jax.random.normal(KEY, (*xs.shape[:2], state.h.shape[-1]))
+    weights = draw(*xs.shape[:2], state.h.shape[-1])
     inputs = () if jnp.issubdtype(xs.dtype, jnp.integer) else (xs,)
 
     def compute_loss(params, state, *inputs):
