@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import draw, draw_ids, draw_params
 from flax import nnx
 from test_training import IDS, VOCAB, run_fit
 
@@ -22,7 +23,7 @@ def as_charlm(params):
     """Returns the parameters of linen's OptimizedLSTMCell in the layout of ours."""
 
     def join(prefix, name):
-        return jnp.concatenate([params[f"{prefix}{gate}"][name] for gate in "ifgo"], -1)
+        return np.concatenate([params[f"{prefix}{gate}"][name] for gate in "ifgo"], -1)
 
     return {
         "wx": join("i", "kernel"),
@@ -31,8 +32,23 @@ def as_charlm(params):
     }
 
 
-def run(cell, params, state, xs):
-    return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
+def run(cell, params, xs):
+    """Returns the last state and the outputs, from the initial state."""
+
+    @jax.jit
+    def scan(params, xs):
+        state = cell.initial_state(B, H)
+        return jax.lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
+
+    return scan(params, xs)
+
+
+def draw_cell(cell):
+    """Normal parameters of a cell."""
+    shapes = jax.eval_shape(lambda: cell.init(KEY, D, H))
+    leaves, form = jax.tree.flatten(shapes)
+    drawn = [draw(*leaf.shape, seed=n) for n, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(form, drawn)
 
 
 def near(a, b, tolerance=1e-6):
@@ -41,11 +57,9 @@ def near(a, b, tolerance=1e-6):
 
 def test_flaxs_lstm_is_ours():
     theirs = charlm.from_linen(nn.OptimizedLSTMCell)
-    params = jax.tree.map(lambda p: 2 * p, theirs.init(KEY, D, H))
-    xs = jax.random.normal(KEY, (T, B, D))
-    state, ys = run(theirs, params, theirs.initial_state(B, H), xs)
-    zero = charlm.lstm.initial_state(B, H)
-    same_state, same_ys = run(charlm.lstm, as_charlm(params), zero, xs)
+    params, xs = draw_cell(theirs), draw(T, B, D)
+    state, ys = run(theirs, params, xs)
+    same_state, same_ys = run(charlm.lstm, as_charlm(params), xs)
     near(ys, same_ys)
     near(state, tuple(same_state))  # (c, h), as Flax has them
 
@@ -58,22 +72,24 @@ def test_flaxs_gru_is_ours_where_the_place_of_the_reset_makes_no_difference(diag
     the new.
     """
     theirs = charlm.from_linen(nn.GRUCell)
-    params = jax.tree.map(lambda p: 2 * p, theirs.init(KEY, D, H))
+    params = jax.tree.map(np.asarray, draw_cell(theirs))
     if diagonal:
-        params["hn"]["kernel"] = jnp.diag(jnp.diag(params["hn"]["kernel"]))
+        params["hn"]["kernel"] = np.diag(np.diag(params["hn"]["kernel"]))
     signs = {"r": 1, "z": -1, "n": 1}  # sigmoid(-x) = 1 - sigmoid(x)
     ours = {
-        "wx": jnp.concatenate(
+        "wx": np.concatenate(
             [s * params[f"i{g}"]["kernel"] for g, s in signs.items()], 1
         ),
-        "wh": jnp.concatenate(
+        "wh": np.concatenate(
             [s * params[f"h{g}"]["kernel"] for g, s in signs.items()], 1
         ),
-        "b": jnp.concatenate([s * params[f"i{g}"]["bias"] for g, s in signs.items()]),
+        "b": np.concatenate([s * params[f"i{g}"]["bias"] for g, s in signs.items()]),
     }
-    xs = jax.random.normal(KEY, (T, B, D))
-    _, ys = run(theirs, params, theirs.initial_state(B, H), xs)
-    _, same_ys = run(charlm.gru, ours, charlm.gru.initial_state(B, H), xs)
+    # The new state has a bias within the reset in Flax, where ours has none.
+    params["hn"]["bias"] = np.zeros_like(params["hn"]["bias"])
+    xs = draw(T, B, D)
+    _, ys = run(theirs, params, xs)
+    _, same_ys = run(charlm.gru, ours, xs)
     assert np.allclose(ys, same_ys, atol=1e-5) == diagonal
 
 
@@ -82,9 +98,9 @@ def test_flaxs_lstm_trains_to_our_loss(tmp_path):
     cell = charlm.from_linen(nn.OptimizedLSTMCell)
     sizes: dict[str, Any] = {"vocab_size": len(VOCAB), "layers": 2, "features": 12}
     lm = charlm.make_language_model(cell=cell, **sizes)
-    params = lm.init(KEY)
+    params = draw_params(lm)
     same = {**params} | {f"layer_{n}": as_charlm(params[f"layer_{n}"]) for n in (0, 1)}
-    options = {"steps": 40, "log_every": 10}
+    options = {"steps": 40, "log_every": 10, "sample_length": 0}
     run_fit(tmp_path / "flax", lm=lm, params=params, **options)
     ours = charlm.make_language_model(cell="lstm", **sizes)
     run_fit(tmp_path / "ours", lm=ours, params=same, **options)
@@ -128,23 +144,25 @@ class Net(nnx.Module):
 
 def test_an_nnx_model_trains_samples_scores_and_is_loaded(tmp_path, text_file):
     lm = charlm.from_nnx(Net, vocab_size=len(VOCAB))
-    params = lm.init(KEY)
-    ids = jnp.asarray(IDS[:T]).astype(jnp.int32)[:, None]
-    net = Net(rngs=nnx.Rngs(KEY))
-    carry, expected = net.initialize_carry(1), []
-    for now in ids:
-        carry, logits = net(carry, now)
-        expected.append(logits)
-    near(lm.unroll(params, lm.initial_carry(1), ids)[1], jnp.stack(expected))
-    run_fit(tmp_path / "loop", lm=lm, steps=60)
-    records = [r for r in read_metrics(tmp_path / "loop") if r["split"] == "train"]
-    assert records[-1]["nats_per_char"] < records[0]["nats_per_char"] - 0.1
+    ids = jnp.asarray(np.asarray(IDS[:T], np.int32)[:, None])
+
+    @jax.jit
+    def init_and_unroll(key):
+        """Parameters, and logits by charlm's model and by the user's."""
+        params, net = lm.init(key), Net(rngs=nnx.Rngs(key))
+        _, expected = jax.lax.scan(net, net.initialize_carry(1), ids)
+        return params, lm.unroll(params, lm.initial_carry(1), ids)[1], expected
+
+    params, found, expected = init_and_unroll(KEY)
+    near(found, expected)
     text = tmp_path / "text.txt"
     text.write_text(VOCAB.decode(IDS))
     options: dict[str, Any] = dict(
-        batch_size=4, seq_length=10, steps=20, progress=False
+        batch_size=4, seq_length=10, steps=60, log_every=7, progress=False
     )
-    model = charlm.fit(text, tmp_path / "run", lm=lm, **options)
+    model = charlm.fit(text, tmp_path / "run", lm=lm, learning_rate=1e-2, **options)
+    records = [r for r in read_metrics(tmp_path / "run") if r["split"] == "train"]
+    assert records[-1]["nats_per_char"] < records[0]["nats_per_char"] - 0.1
     again = charlm.load_model(tmp_path / "run", lm=lm)
     assert again.generate("the ", length=9) == model.generate("the ", length=9)
     _, _, shown = charlm.observe(lm, params, lm.initial_carry(1), ids[0])
@@ -156,21 +174,23 @@ def test_our_model_as_a_linen_module():
         vocab_size=V, features=H, layers=2, embedding=3, cell="gru"
     )
     module = charlm.to_linen(lm)
-    ids = jax.random.randint(KEY, (T, B), 0, V)
-    variables = module.init(KEY, ids)
-    assert jax.tree.map(jnp.shape, variables["params"]) == jax.tree.map(
-        jnp.shape, lm.init(KEY)
-    )
-    params = lm.init(jax.random.key(3))
-    near(
-        module.apply({"params": params}, ids),
-        lm.unroll(params, lm.initial_carry(B), ids),
-    )
-    carry, _ = lm.unroll(params, lm.initial_carry(B), ids)
-    _, logits = module.apply({"params": params}, ids, carry)
-    near(logits, lm.unroll(params, carry, ids)[1])
+    ids, params = draw_ids(V, T, B), draw_params(lm)
+
+    @jax.jit
+    def compute(params):
+        initial = module.init(KEY, ids)["params"]
+        carry, logits = lm.unroll(params, lm.initial_carry(B), ids)
+        expected = (carry, logits), lm.unroll(params, carry, ids)[1]
+        found = module.apply({"params": params}, ids)
+        _, after = module.apply({"params": params}, ids, carry)
+        return initial, (found, after), expected
+
+    initial, found, expected = compute(params)
+    assert jax.tree.map(jnp.shape, initial) == jax.tree.map(jnp.shape, params)
+    near(found, expected)
 
 
 def test_a_bias_of_the_forget_gate_is_set():
-    params = make_lstm("torch_rnn", 3.0).init(KEY, D, H)
-    assert (params["b"][H : 2 * H] == 3).all() and not params["b"][:H].any()
+    init = jax.jit(make_lstm("torch_rnn", 3.0).init, static_argnums=(1, 2))
+    bias = np.asarray(init(KEY, D, H)["b"])
+    assert (bias[H : 2 * H] == 3).all() and not bias[:H].any()
