@@ -26,25 +26,25 @@ from charlm.model.lstm import LSTMState
 def by_hand(cell, lm, params, ids, clamp):
     """nats of each id but the first, of a loop that sets one value at each step."""
     kind: Any = MAKERS[cell]()
+    activations, head = jax.jit(kind.activations), params["head"]
     carry, nats = list(lm.initial_carry(1)), []
     for id, after in zip(ids[:-1], ids[1:], strict=True):
         x = np.asarray([id])
         for n in range(2):
             layer, before = params[f"layer_{n}"], carry[n]
-            carry[n], _, gates = kind.activations(layer, before, x)
+            after_layer, _, gates = activations(layer, before, x)
+            carry[n] = jax.tree.map(np.array, after_layer)
             if n == clamp.layer:
                 seen = clamp.unit
                 if isinstance(carry[n], LSTMState):
-                    c = carry[n].c.at[0, seen].set(clamp.value)
-                    h = gates["o"][0, seen] * np.tanh(clamp.value)
-                    carry[n] = LSTMState(c, carry[n].h.at[0, seen].set(h))
+                    carry[n].c[0, seen] = clamp.value
+                    h = np.asarray(gates["o"])[0, seen] * np.tanh(clamp.value)
+                    carry[n].h[0, seen] = h
                 else:
-                    carry[n] = carry[n]._replace(
-                        h=carry[n].h.at[0, seen].set(clamp.value)
-                    )
+                    carry[n].h[0, seen] = clamp.value
             x = carry[n].h
-        logits = x @ params["head"]["w"] + params["head"]["b"]
-        nats.append(-jax.nn.log_softmax(logits)[0, after])
+        logits = (x @ np.asarray(head["w"]) + np.asarray(head["b"]))[0]
+        nats.append(np.log(np.exp(logits).sum()) - logits[after])
     return np.asarray(nats)
 
 

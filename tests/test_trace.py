@@ -5,6 +5,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 import pytest
+from draws import draw_params
 
 from charlm import UserError, Vocab, make_language_model
 from charlm.data.vocab import Unit
@@ -28,27 +29,28 @@ def made(
     lm = make_language_model(
         vocab_size=len(vocab), cell=cell, layers=2, features=5, embedding=embedding
     )
-    params = jax.tree.map(lambda p: 4 * scale * p, lm.init(jax.random.key(1)))
-    return lm, params, vocab
+    return lm, draw_params(lm, scale=0.25 * scale), vocab
 
 
 def by_steps(lm, params, vocab, cell):
     """Of TEXT, by lm.step and the cell's own gates: every signal, and the logits."""
     rows, logits = [], []
     carry, kind = lm.initial_carry(1), cast(Any, MAKERS[cell]())
+    step, activations = jax.jit(lm.step), jax.jit(kind.activations)
     for id in vocab.encode(TEXT):
         before = carry
-        carry, y = lm.step(params, carry, np.asarray([id], np.int32))
+        carry, y = step(params, carry, np.asarray([id], np.int32))
         x, row = np.asarray([id]), {}
         if "embed" in params:
-            x = params["embed"][x]
+            x = np.asarray(params["embed"])[x]
         for n, state in enumerate(carry):
             layer = params[f"layer_{n}"]
-            _, _, values = kind.activations(layer, before[n], x)
-            row |= {f"layer_{n}/{key}": value[0] for key, value in values.items()}
+            _, _, values = activations(layer, before[n], x)
+            values = {key: np.asarray(value)[0] for key, value in values.items()}
+            row |= {f"layer_{n}/{key}": value for key, value in values.items()}
             x = state.h
         rows.append(row)
-        logits.append(y[0])
+        logits.append(np.asarray(y)[0])
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}, logits
 
 
@@ -67,7 +69,8 @@ def test_it_is_what_the_steps_give(monkeypatch, cell, embedding):
         for unit in range(5):
             off = np.abs(seen.get_values(name, unit) - values[:, unit])
             assert off.max() <= 0.501 * seen.scales[name]
-    p = np.asarray(jax.nn.softmax(np.stack(logits)))
+    p = np.exp(np.stack(logits))
+    p /= p.sum(axis=1, keepdims=True)
     order = np.argsort(-p, axis=1)[:, :3]
     assert (seen.top_k_ids == order).all()
     chances = np.take_along_axis(p, order, axis=1)
