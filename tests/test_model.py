@@ -52,7 +52,7 @@ def near(a, b, tolerance=1e-5):
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_step_is_its_equations(name):
     cell, params, state, xs = layer_of(name)
-    new, y = cell.step(params, state, xs[0])
+    new, y = jax.jit(cell.step)(params, state, xs[0])
     p = {k: np.asarray(v, np.float64) for k, v in params.items()}
     s = tuple(np.asarray(leaf, np.float64) for leaf in state)
     want, want_y = transcription.CELLS[name](p, s if name == "lstm" else s[0], xs[0])
@@ -189,8 +189,11 @@ def test_a_window_is_projected_with_the_gradients_of_a_plain_product():
     def total(product):
         return lambda xs, w: (product(xs, w) * weights).sum()
 
-    plain = jax.grad(total(jnp.dot), (0, 1))(xs, w)
-    near(plain, jax.grad(total(matmul_over_time), (0, 1))(xs, w))
+    @jax.jit
+    def both(xs, w):
+        return [jax.grad(total(f), (0, 1))(xs, w) for f in (jnp.dot, matmul_over_time)]
+
+    near(*both(xs, w))
 
 
 def test_the_rows_of_a_batch_on_two_devices_give_what_one_gives():
@@ -246,24 +249,40 @@ def test_an_unrolled_layer_passes_gradients_to_its_inputs():
 @pytest.mark.parametrize("height", [V, 1000])
 def test_look_up_has_the_gradient_of_indexing(height):
     table, ids, weights = draw(height, D), draw_ids(height, T, B), draw(T, B, D)
-    near(embedding_lookup(table, ids), table[ids])
-    near(
-        jax.grad(lambda t: (embedding_lookup(t, ids) * weights).sum())(table),
-        jax.grad(lambda t: (t[ids] * weights).sum())(table),
-    )
+
+    @jax.jit
+    def both(table):
+        results = []
+        for look_up in (embedding_lookup, lambda table, ids: table[ids]):
+
+            def loss(table, look_up=look_up):
+                rows = look_up(table, ids)
+                return (rows * weights).sum(), rows
+
+            results.append(jax.grad(loss, has_aux=True)(table))
+        return results
+
+    near(*both(table))
 
 
 def test_a_look_ups_two_gradients_are_one():
     ids, gradient = draw_ids(V, T, B), draw(T, B, D)
     near(
-        row_gradient_by_scatter(V, ids, gradient),
-        row_gradient_by_matmul(V, ids, gradient),
+        *(
+            jax.jit(f, static_argnums=0)(V, ids, gradient)
+            for f in (row_gradient_by_scatter, row_gradient_by_matmul)
+        )
     )
 
 
 def model_of(cell: Any = "lstm", **kwargs):
     lm = make_language_model(vocab_size=V, cell=cell, features=H, **kwargs)
     return lm, draw_params(lm), draw_ids(V, T, B)
+
+
+def unroll(lm, params, ids, *key):
+    """lm.unroll, jitted, from the zero carry."""
+    return jax.jit(lm.unroll)(params, lm.initial_carry(ids.shape[1]), ids, *key)
 
 
 @pytest.mark.parametrize("cell", MAKERS)
@@ -292,18 +311,28 @@ def test_the_fast_step_is_step(layers, embedding, dtype):
 @pytest.mark.parametrize("cell", MAKERS)
 def test_two_half_windows_are_one(cell):
     lm, params, ids = model_of(cell)
-    whole = lm.unroll(params, lm.initial_carry(B), ids)
-    carry, first = lm.unroll(params, lm.initial_carry(B), ids[:3])
-    carry, second = lm.unroll(params, carry, ids[3:])
-    near(whole, (carry, jnp.concatenate([first, second])))
+
+    @jax.jit
+    def compute(params):
+        whole = lm.unroll(params, lm.initial_carry(B), ids)
+        carry, first = lm.unroll(params, lm.initial_carry(B), ids[:3])
+        carry, second = lm.unroll(params, carry, ids[3:])
+        return whole, (carry, jnp.concatenate([first, second]))
+
+    near(*compute(params))
 
 
 def test_vmap_of_step_is_the_batched_step():
     lm, params, ids = model_of()
-    carry, _ = lm.unroll(params, lm.initial_carry(B), ids)
-    one = jax.tree.map(lambda c: c[:, None], carry)
-    mapped = jax.vmap(lm.step, (None, 0, 0))(params, one, ids[0][:, None])
-    near(jax.tree.map(lambda x: x[:, 0], mapped), lm.step(params, carry, ids[0]))
+    carry, _ = unroll(lm, params, ids)
+
+    @jax.jit
+    def both(carry, ids):
+        one = jax.tree.map(lambda c: c[:, None], carry)
+        mapped = jax.vmap(lm.step, (None, 0, 0))(params, one, ids[:, None])
+        return jax.tree.map(lambda x: x[:, 0], mapped), lm.step(params, carry, ids)
+
+    near(*both(carry, ids[0]))
 
 
 @pytest.mark.parametrize("cell", MAKERS)
@@ -326,9 +355,11 @@ def test_no_prediction_knows_what_follows(cell):
 
 def test_streams_of_a_batch_do_not_touch():
     lm, params, ids = model_of()
-    _, logits = lm.unroll(params, lm.initial_carry(B), ids)
-    changed = ids.at[:, 0].set((ids[:, 0] + 1) % V)
-    _, others = lm.unroll(params, lm.initial_carry(B), changed)
+    changed = np.array(ids)
+    changed[:, 0] = (changed[:, 0] + 1) % V
+    logits, others = (
+        np.asarray(unroll(lm, params, x)[1]) for x in (ids, jnp.asarray(changed))
+    )
     near(logits[:, 1:], others[:, 1:])
     assert not np.allclose(logits[:, 0], others[:, 0])
 
@@ -336,17 +367,16 @@ def test_streams_of_a_batch_do_not_touch():
 def test_dropout_needs_a_key_and_scales_up():
     lm, params, ids = model_of(layers=2, dropout=0.5)
     carry = lm.initial_carry(B)
-    off = lm.unroll(params, carry, ids)
-    near(off, model_of(layers=2)[0].unroll(params, carry, ids))
+    near(unroll(lm, params, ids), unroll(model_of(layers=2)[0], params, ids))
     keys = jax.random.split(KEY, 4000)
-    on = [lm.unroll(params, carry, ids, key)[1] for key in keys[:2]]
+    on = [unroll(lm, params, ids, key)[1] for key in keys[:2]]
     assert not np.allclose(on[0], on[1])
     # The head is linear: over many masks, the logits of one layer average out.
     lone = make_language_model(vocab_size=V, features=H, layers=1, dropout=0.5)
-    params["head"] = jax.tree.map(lambda p: 10 * p, params["head"])
-    unroll = jax.jit(jax.vmap(lone.unroll, (None, None, None, 0)))
-    dropped = np.asarray(unroll(params, carry[:1], ids, keys)[1])
-    whole = lone.unroll(params, carry[:1], ids)[1]
+    params["head"] = jax.tree.map(lambda p: 10 * np.asarray(p), params["head"])
+    unroll_all = jax.jit(jax.vmap(lone.unroll, (None, None, None, 0)))
+    dropped = np.asarray(unroll_all(params, carry[:1], ids, keys)[1])
+    whole = np.asarray(unroll(lone, params, ids)[1])
     noise = 5 * dropped.std(axis=0) / math.sqrt(4000)
     assert (np.abs(dropped.mean(axis=0) - whole) < noise).all()
     bias = params["head"]["b"]
@@ -355,11 +385,10 @@ def test_dropout_needs_a_key_and_scales_up():
 
 @pytest.mark.parametrize("rate", [0.5, 0.013])
 def test_dropout_drops_its_share_and_scales_up_the_rest(rate):
-    xs = jnp.ones((20, 10, 501))
-    total, gradient = jax.value_and_grad(
-        lambda xs: jnp.sum(apply_dropout(rate, KEY, xs))
-    )(xs)
-    dropped = np.asarray(gradient) == 0
+    xs = np.ones((20, 10, 501), np.float32)
+    graded = jax.value_and_grad(lambda xs: jnp.sum(apply_dropout(rate, KEY, xs)))
+    total, gradient = map(np.asarray, jax.jit(graded)(xs))
+    dropped = gradient == 0
     noise = 5 * math.sqrt(rate * (1 - rate) / dropped.size)
     assert abs(dropped.mean() - rate) < noise + 2**-16
     np.testing.assert_allclose(gradient[~dropped], 1 / (1 - rate), rtol=1e-6)
@@ -374,12 +403,9 @@ def test_dropout_drops_its_share_and_scales_up_the_rest(rate):
 def test_dropout_is_never_recurrent():
     """Its places: after every layer, on the way up; the state goes on undropped."""
     lm, params, ids = model_of(layers=1, dropout=0.9)
-    dropped, _ = lm.unroll(params, lm.initial_carry(B), ids, KEY)
-    whole, _ = lm.unroll(params, lm.initial_carry(B), ids)
-    near(dropped, whole)
+    near(unroll(lm, params, ids, KEY)[0], unroll(lm, params, ids)[0])
     lm, params, ids = model_of(layers=2, dropout=0.9)
-    dropped, _ = lm.unroll(params, lm.initial_carry(B), ids, KEY)
-    whole, _ = lm.unroll(params, lm.initial_carry(B), ids)
+    dropped, whole = unroll(lm, params, ids, KEY)[0], unroll(lm, params, ids)[0]
     near(dropped[0], whole[0])
     assert not np.allclose(dropped[1].h, whole[1].h)
 
@@ -394,7 +420,8 @@ def test_parameters_are_as_many_as_theirs(layers, embedding, count):
 
 
 def test_initializers():
-    char = make_language_model(vocab_size=65, features=256, embedding=64).init(KEY)
+    lm = make_language_model(vocab_size=65, features=256, embedding=64)
+    char = jax.tree.map(np.asarray, jax.jit(lm.init)(KEY))
     forget = char["layer_0"]["b"][256:512]
     assert (forget == 1).all()
     rest = [*char["layer_1"].values(), *char["head"].values(), char["embed"]]
@@ -402,9 +429,10 @@ def test_initializers():
         inside = np.abs(np.asarray(leaf)) <= 0.08
         assert inside.mean() >= (0.75 if leaf.ndim == 1 else 1)
         assert np.abs(leaf)[inside].max() > 0.06
-    torch = make_language_model(
+    lm = make_language_model(
         vocab_size=65, features=256, embedding=64, initializer="torch_rnn"
-    ).init(KEY)
+    )
+    torch = jax.tree.map(np.asarray, jax.jit(lm.init)(KEY))
     assert abs(float(torch["layer_0"]["wx"].std()) * math.sqrt(64 + 256) - 1) < 0.02
     assert abs(float(torch["layer_1"]["wh"].std()) * math.sqrt(2 * 256) - 1) < 0.02
     assert abs(float(torch["embed"].std()) - 1) < 0.05
@@ -413,21 +441,21 @@ def test_initializers():
 
 
 def test_bfloat16_products_stay_near_and_the_state_stays_float32():
-    lm, params, ids = model_of(dtype="bfloat16")
-    carry, logits = lm.unroll(params, lm.initial_carry(B), ids)
-    assert {leaf.dtype for leaf in jax.tree.leaves((carry, logits))} == {
-        jnp.dtype("float32")
-    }
-    _, exact = model_of()[0].unroll(params, lm.initial_carry(B), ids)
-    near(logits, exact, 0.05)
-    assert not np.array_equal(logits, exact)
+    _, params, ids = model_of()
 
     def squares(params, dtype):
         lm = model_of(dtype=dtype)[0]
-        return (lm.unroll(params, lm.initial_carry(B), ids)[1] ** 2).sum()
+        carry, logits = lm.unroll(params, lm.initial_carry(B), ids)
+        return (logits**2).sum(), (carry, logits)
 
-    graded = jax.jit(jax.grad(squares), static_argnums=1)
-    gradients, exact = (graded(params, dtype) for dtype in ("bfloat16", "float32"))
+    graded = jax.jit(jax.grad(squares, has_aux=True), static_argnums=1)
+    gradients, (carry, logits) = graded(params, "bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves((carry, logits))} == {
+        jnp.dtype("float32")
+    }
+    exact, (_, exact_logits) = graded(params, "float32")
+    near(logits, exact_logits, 0.05)
+    assert not np.array_equal(logits, exact_logits)
     jax.tree.map(
         lambda g, e: np.testing.assert_allclose(g, e, atol=0.05 * np.abs(e).max()),
         gradients,
@@ -442,9 +470,9 @@ def test_grow_keeps_what_is_known_and_adds_rows(embedding):
     large = make_language_model(vocab_size=V + 2, features=H, embedding=embedding)
     places = [n + (n > 3) + (n > 7) for n in range(V)]
     grown = expand_vocab(params, draw_params(large, seed=1), places)
-    _, want = small.unroll(params, small.initial_carry(B), ids)
-    _, got = large.unroll(grown, large.initial_carry(B), jnp.asarray(places)[ids])
-    near(got[..., jnp.asarray(places)], want)
+    _, want = unroll(small, params, ids)
+    _, got = unroll(large, grown, jnp.asarray(np.asarray(places, np.int32)[ids]))
+    near(np.asarray(got)[..., places], want)
     other = make_language_model(vocab_size=V + 2, features=H + 1, embedding=embedding)
     with pytest.raises(UserError, match="another shape"):
         expand_vocab(params, draw_params(other), places)
