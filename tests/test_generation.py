@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draws import draw, draw_params
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
@@ -26,9 +27,8 @@ from charlm.model.lm import make_language_model
 
 VOCAB = Vocab.of("\n abcdefgh")
 LM = make_language_model(vocab_size=len(VOCAB), features=8, layers=2)
-PARAMS = jax.tree.map(lambda p: 8 * p, LM.init(jax.random.key(3)))
-
-
+PARAMS = draw_params(LM, scale=0.4)
+STEP, SAMPLE = jax.jit(LM.step), jax.jit(sample_logits)
 MODEL = (LM, PARAMS, VOCAB)
 OPTIONS = SamplingParams._fields
 
@@ -49,13 +49,13 @@ def write_batch(**kwargs):
 
 def naive(prompt, length):
     """The likeliest characters, drawn by hand."""
-    carry, logits = LM.initial_carry(1), jnp.zeros(0)
+    carry, logits = LM.initial_carry(1), np.zeros(0)
     for symbol in VOCAB.encode(prompt):
-        carry, logits = LM.step(PARAMS, carry, jnp.asarray([symbol], jnp.int32))
+        carry, logits = STEP(PARAMS, carry, np.asarray([symbol], np.int32))
     drawn = []
     for _ in range(length):
-        drawn.append(int(logits.argmax()))
-        carry, logits = LM.step(PARAMS, carry, jnp.asarray(drawn[-1:], jnp.int32))
+        drawn.append(int(np.asarray(logits).argmax()))
+        carry, logits = STEP(PARAMS, carry, np.asarray(drawn[-1:], np.int32))
     return VOCAB.decode(drawn)
 
 
@@ -117,12 +117,13 @@ def test_one_program_for_any_prompt_length_and_options(compiled):
     assert programs[0] > 0 and set(programs) == {programs[0]}
 
 
-LOGITS = jnp.log(jnp.asarray([[0.1, 0.5, 0.25, 0.15]]))
+LOGITS = np.log(np.asarray([[0.1, 0.5, 0.25, 0.15]], np.float32))
 
 
 def shares(sampling, draws=4000):
-    uniforms = jax.random.uniform(jax.random.key(0), (draws,))
-    ids = sample_logits(uniforms, jnp.repeat(LOGITS, draws, axis=0), sampling)
+    uniforms = jnp.asarray(np.random.default_rng(0).random(draws, np.float32))
+    logits = jnp.asarray(LOGITS.repeat(draws, axis=0))
+    ids = SAMPLE(uniforms, logits, sampling)
     return np.bincount(ids, minlength=4) / draws
 
 
@@ -148,18 +149,19 @@ def test_sampling_options(sampling, want):
 
 
 def test_what_has_no_probability_is_never_drawn_whatever_the_sums_round_to():
-    logits = jax.random.normal(jax.random.key(0), (300, 2841)) * 3
-    extremes = jnp.tile(jnp.asarray([0.0, 0.5, 1 - 2**-24]), 100)
+    logits = np.asarray(draw(300, 2841)) * 3
+    extremes = jnp.asarray(np.tile(np.asarray([0.0, 0.5, 1 - 2**-24]), 100), "float32")
     for k in (1, 2, 40):
-        ids = np.asarray(sample_logits(extremes, logits, SamplingParams(top_k=k)))
+        sampling = SamplingParams(top_k=k)
+        ids = np.asarray(SAMPLE(extremes, jnp.asarray(logits), sampling))
         rank = (logits > logits[np.arange(300), ids][:, None]).sum(axis=-1)
         assert rank.max() < k
     assert len(set(ids.tolist())) > 100
 
 
 def test_top_k_keeps_k_of_equals():
-    uniforms = jnp.linspace(0, 1, 500, endpoint=False)
-    ids = sample_logits(uniforms, jnp.zeros((500, 6)), SamplingParams(top_k=2))
+    uniforms = jnp.asarray(np.linspace(0, 1, 500, endpoint=False), "float32")
+    ids = SAMPLE(uniforms, jnp.zeros((500, 6)), SamplingParams(top_k=2))
     assert len(set(np.asarray(ids).tolist())) == 2
 
 
