@@ -1,5 +1,6 @@
 """GPUs and TPUs that are not here: what is traced for them, and that it is the same."""
 
+import functools
 import importlib.metadata
 import json
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import ROOT, door, refused, train_flags
+from draws import draw, draw_ids, draw_params
 from jax import lax
 from jax.extend import backend
 from test_training import run_fit
@@ -95,36 +97,30 @@ def layers_of(count, d=D):
     """Parameters and states of LSTM layers, all random."""
     params, states = [], []
     for n in range(count):
-        keys = jax.random.split(jax.random.fold_in(KEY, n), 5)
         wide = d if n == 0 else H
         params.append(
             {
-                "wx": jax.random.normal(keys[0], (wide, 4 * H)) / 2,
-                "wh": jax.random.normal(keys[1], (H, 4 * H)) / 2,
-                "b": jax.random.normal(keys[2], (4 * H,)),
+                "wx": np.asarray(draw(wide, 4 * H, seed=3 * n)) / 2,
+                "wh": np.asarray(draw(H, 4 * H, seed=3 * n + 1)) / 2,
+                "b": draw(4 * H, seed=n),
             }
         )
-        states.append(
-            charlm.lstm.initial_state(B, H)._replace(
-                c=jax.random.normal(keys[3], (B, H)),
-                h=jax.random.normal(keys[4], (B, H)),
-            )
-        )
+        c, h = draw(B, H, seed=2 * n), draw(B, H, seed=2 * n + 1)
+        states.append(charlm.lstm.initial_state(B, H)._replace(c=c, h=h))
     return params, tuple(states)
 
 
 def gradients_of(unroll, count, one_hot):
     """Last states, ys, and gradients to parameters, states and inputs of layers."""
     params, states = layers_of(count)
-    ids = jax.random.randint(KEY, (T, B), 0, D)
-    weights = jax.random.normal(KEY, (T, B, H))
+    ids, weights = draw_ids(D, T, B), draw(T, B, H)
 
     def loss(params, states, xs):
         last, ys = unroll(params, states, ids if one_hot else xs)
         total = (ys * weights).sum() + sum((x**2).sum() for x in jax.tree.leaves(last))
         return total, (last, ys)
 
-    xs = jax.random.normal(KEY, (T, B, D))
+    xs = draw(T, B, D)
     graded = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))
     return graded(params, states, xs)
 
@@ -136,8 +132,8 @@ def by_scan(params, states, xs):
     )
 
 
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("one_hot", [False, True])
+# What the first layer reads is ready before the weights are packed.
+@pytest.mark.parametrize("count, one_hot", [(1, True), (3, False)])
 def test_the_cudnn_path_packs_weights_as_cudnn_reads_them(monkeypatch, count, one_hot):
     """cuDNN's place taken by JAX's own reference for it, on the same packed weights."""
     from jax.experimental import rnn
@@ -250,7 +246,7 @@ def test_the_compiler_of_an_h100_gives_cudnn_its_arrays_in_order():
 
 @pytest.mark.parametrize("rate", [0.5, 0.013])
 def test_masks_of_a_window_at_once_are_those_of_the_loop(rate):
-    xs = jax.random.normal(KEY, (20, 10, 51))
+    xs = draw(20, 10, 51)
 
     def both(xs):
         ys, pull = jax.vjp(lambda xs: apply_dropout(rate, KEY, xs), xs)
@@ -264,8 +260,8 @@ def test_masks_of_a_window_at_once_are_those_of_the_loop(rate):
 
 
 def test_the_loss_without_scatter_is_optaxs():
-    logits = 5 * jax.random.normal(KEY, (T, B, V)) + jnp.arange(B)[:, None] * 100
-    targets_ = jax.random.randint(KEY, (T, B), 0, V)
+    far = np.arange(B, dtype=np.float32)[:, None] * 100
+    logits, targets_ = 5 * np.asarray(draw(T, B, V)) + far, draw_ids(V, T, B)
 
     def by_index(logits):
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets_)
@@ -276,7 +272,10 @@ def test_the_loss_without_scatter_is_optaxs():
         return losses.mean(), losses
 
     near(
-        *(jax.value_and_grad(f, has_aux=True)(logits) for f in (by_index, by_mask)),
+        *(
+            jax.jit(jax.value_and_grad(f, has_aux=True))(logits)
+            for f in (by_index, by_mask)
+        ),
         tolerance=1e-5,  # float32 of logits near 200
     )
 
@@ -300,7 +299,8 @@ def test_off_the_cpu_no_gradient_is_a_scatter():
             return nats_per_char(logits, ids)
 
         with targets.tracing_target("cuda"):
-            graded = jax.jit(jax.grad(loss_of_model)).trace(lm.init(KEY))
+            params = jax.eval_shape(lm.init, KEY)
+            graded = jax.jit(jax.grad(loss_of_model)).trace(params)
             text = graded.lower(lowering_platforms=("cuda",)).as_text()
         assert "stablehlo.scatter" not in text
 
@@ -326,7 +326,8 @@ def test_products_are_bfloat16_on_a_tpu_unless_float32_is_asked_for():
         with tracing_for("tpu"):
             lm = make_language_model(vocab_size=V, features=H, dtype=dtype)
             ids = jnp.zeros(B, jnp.int32)
-            text = jax.jit(lm.step).lower(lm.init(KEY), lm.initial_carry(B), ids)
+            params, carry = jax.eval_shape(lm.init, KEY), lm.initial_carry(B)
+            text = jax.jit(lm.step).lower(params, carry, ids)
         narrow = text.as_text().count("bf16")
         assert (narrow > 0) == (found == "bfloat16")
     for name, dtype in (("cpu", "float32"), ("cuda", "float32"), ("tpu", "bfloat16")):
@@ -337,7 +338,7 @@ def test_products_are_bfloat16_on_a_tpu_unless_float32_is_asked_for():
 
 def test_a_workdir_names_the_type_of_its_products(trained, tmp_path, text_file):
     assert read_config(trained / "run").model.dtype == "float32"
-    flags = train_flags(text_file, tmp_path / "run")
+    flags = train_flags(text_file, tmp_path / "run", train__sample_length=0)
     done = door("train", *flags, "--config.model.dtype=bfloat16")
     assert done.returncode == 0 and "products are in bfloat16" in done.stderr, done
     again = door("train", *flags, "--config.model.dtype=auto")  # that of the workdir
@@ -349,7 +350,7 @@ def test_a_workdir_names_the_type_of_its_products(trained, tmp_path, text_file):
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_the_gates_of_a_trace_are_as_exact_as_the_model(cell):
     lm = make_language_model(vocab_size=V, cell=cell, features=H)
-    params, carry = lm.init(KEY), lm.initial_carry(1)
+    params, carry = jax.eval_shape(lm.init, KEY), lm.initial_carry(1)
     with tracing_for("cuda"):
         read = get_reader(lm, ("layer_0/h",), 2)
         loop = carry, jnp.zeros((1, V))
@@ -360,8 +361,8 @@ def test_the_gates_of_a_trace_are_as_exact_as_the_model(cell):
 
 def test_a_bfloat16_models_gates_are_those_of_its_own_step():
     lm = make_language_model(vocab_size=V, features=64, layers=2, dtype="bfloat16")
-    params, carry = lm.init(KEY), lm.initial_carry(B)
-    for ids in jax.random.randint(KEY, (T, B), 0, V):
+    params, carry = draw_params(lm), lm.initial_carry(B)
+    for ids in map(jnp.asarray, np.asarray(draw_ids(V, T, B))):
         after, logits, values = observe(lm, params, carry, ids)
         near((after, logits), lm.step(params, carry, ids), 0)
         for n in range(2):
@@ -381,7 +382,7 @@ def test_drawing_in_static_steps_draws_the_same(sampling):
     """With a prompt that is read in static steps as well."""
     vocab = Vocab.of("abcdefghijk")
     lm = make_language_model(vocab_size=V, features=H, layers=2)
-    params = jax.tree.map(lambda p: 9 * p, lm.init(KEY))
+    params = draw_params(lm, scale=0.5)
     options: dict[str, Any] = {"length": CHUNK_DRAWN + 9, "num_samples": 2}
     options |= {"sampling": sampling, "seed": 1}
     model, prompt = (lm, params, vocab), "abcdefgh" * 17
@@ -393,18 +394,16 @@ def test_drawing_in_static_steps_draws_the_same(sampling):
 
 def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     lm = make_language_model(vocab_size=V, features=H, layers=1)
-    sampler, params = make_sampler(lm), lm.init(KEY)
-    state = sampler.prefill(params, np.zeros(1, np.int32), 1)
+    sampler, params = make_sampler(lm), jax.eval_shape(lm.init, KEY)
+    prefill = functools.partial(
+        sampler.prefill, prompt=np.zeros(1, np.int32), num_samples=1
+    )
+    weights = jax.eval_shape(sampler.pack_params, params)
+    state, keys = jax.eval_shape(prefill, params), jax.random.split(KEY, 1)
     sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     with tracing_for("cuda"):
         decode: Any = sampler.decode
-        program = decode.trace(
-            sampler.pack_params(params),
-            state,
-            jax.random.split(KEY, 1),
-            sampling,
-            5,
-        )
+        program = decode.trace(weights, state, keys, sampling, 5)
     [branch] = [e for e in program.jaxpr.eqns if e.primitive.name == "cond"]
     for inside in branch.params["branches"]:
         [loop] = [e for e in inside.eqns if e.primitive.name == "scan"]
@@ -432,7 +431,7 @@ def test_a_score_does_not_depend_on_the_length_of_a_dispatch():
     wanted, found = [], []
     for results, name in ((wanted, "cpu"), (found, "tpu-like")):
         lm = make_language_model(vocab_size=V, features=H)
-        params = lm.init(KEY)
+        params = draw_params(lm)
         with tracing_for(name):
             for way in ({"streams": 4}, {"window": 32, "streams": 3}):
                 results.append(score.score(lm, params, ids, **way))
@@ -442,14 +441,14 @@ def test_a_score_does_not_depend_on_the_length_of_a_dispatch():
 
 def test_a_text_stays_on_a_device_that_has_room(tmp_path, monkeypatch):
     """By default a tenth of its memory; the run is the same wherever the text is."""
-    roomy = run_fit(tmp_path / "roomy", steps=5)
+    roomy = run_fit(tmp_path / "roomy", steps=5, sample_length=0)
     read = []
     windows = charlm.Streams.read
     monkeypatch.setattr(
         charlm.Streams, "read", lambda self, i: (read.append(i), windows(self, i))[1]
     )
     monkeypatch.setattr(sharding, "get_memory", lambda device: 1000)
-    tight = run_fit(tmp_path / "tight", steps=5)
+    tight = run_fit(tmp_path / "tight", steps=5, sample_length=0)
     assert read and jax.tree.all(
         jax.tree.map(np.array_equal, roomy.params, tight.params)
     )
@@ -467,7 +466,8 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
         def say(self, text):
             said.append(text)
 
-    run_fit(tmp_path, steps=4, reporter=Reporter())
+    options: dict[str, Any] = {"reporter": Reporter(), "sample_length": 0}
+    run_fit(tmp_path, steps=4, **options)
     here = read_newest(tmp_path)[1]["notes"]["trained_on"]
     assert here == {
         "machine": sharding.get_machine_name(),
@@ -478,10 +478,10 @@ def test_a_checkpoint_says_on_what_it_was_trained_and_a_resume_elsewhere_too(
         assert get_lstm_backend() == "Pallas"
     with targets.tracing_target("cuda"):
         assert get_lstm_backend() == "cuDNN"
-    run_fit(tmp_path, steps=6, reporter=Reporter())
+    run_fit(tmp_path, steps=6, **options)
     assert said == ["resumed from step 4"]
     monkeypatch.setattr(sharding, "get_machine_name", lambda: "NVIDIA H100")
-    run_fit(tmp_path, steps=8, reporter=Reporter())
+    run_fit(tmp_path, steps=8, **options)
     assert said[1:] == [
         "resumed from step 6",
         "trained on another machine so far: machine was"
@@ -497,7 +497,7 @@ def test_checkpoints_are_written_from_a_source_tree_that_is_not_installed(
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    run_fit(tmp_path, steps=2)
+    run_fit(tmp_path, steps=2, sample_length=0)
     kept = json.loads((tmp_path / FOLDER / "2" / METADATA).read_text())
     assert kept["custom_metadata"]["charlm"] == charlm.__version__
 
