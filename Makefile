@@ -39,9 +39,9 @@ demo: .venv/run
 	@echo && echo 'Two samples of what it has learnt, from "def ":'
 	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.8 --top_p=0.9 --samples=2
 
-# A worker for each core, each with one thread for its products and whole files of tests.
+# A worker for each core, each with one thread for its products.
 test: .venv/dev
-	JAX_PLATFORMS=cpu OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -q --nbmake tests notebooks
+	JAX_PLATFORMS=cpu OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -q --nbmake tests notebooks
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -52,6 +52,10 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 
 
+# Nothing that a test writes has to outlive a power cut, and disks are slow.
+os.fsync = lambda _: None
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """Every test has a cache of its own, and no corpora but those it makes."""
