@@ -1,5 +1,6 @@
 """The room `training`: optimizers, schedules, the step and the loop."""
 
+import functools
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import read_untimed
+from draws import draw, draw_params
 
 from charlm.config import OptimConfig, RunConfig
 from charlm.data.streams import Batch, Streams
@@ -36,20 +38,26 @@ VOCAB = Vocab.of(TEXT)
 IDS = VOCAB.encode(TEXT)
 
 
+@functools.cache
 def small(**kwargs):
-    return make_language_model(vocab_size=len(VOCAB), layers=2, features=12, **kwargs)
+    """A small model; one object, so that what was traced of it is not traced again."""
+    options = {"layers": 2, "features": 12} | kwargs
+    return make_language_model(vocab_size=len(VOCAB), **options)
 
 
 def streams_of(batch_size=4, **kwargs):
     return Streams(IDS, batch_size=batch_size, seq_length=10, **kwargs)
 
 
+def reset_streams(batch_size=4):
+    return streams_of(batch_size, reset_probability=0.1)
+
+
 def test_the_loss_is_the_mean_cross_entropy_in_nats():
-    logits = jax.random.normal(jax.random.key(0), (3, 2, 5))
-    targets = jnp.asarray([[0, 1], [2, 3], [4, 0]])
+    logits, targets = draw(3, 2, 5), np.asarray([[0, 1], [2, 3], [4, 0]], np.int32)
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     rows = [-np.log(p[t, b, targets[t, b]]) for t in range(3) for b in range(2)]
-    assert abs(float(nats_per_char(logits, targets)) - np.mean(rows)) < 1e-6
+    assert abs(float(jax.jit(nats_per_char)(logits, targets)) - np.mean(rows)) < 1e-6
     assert abs(nats_to_bits(np.log(2)) - 1) < 1e-12
 
 
@@ -58,22 +66,26 @@ def test_rmsprop_is_torchs():
     update = make_optimizer(learning_rate=0.1, name="rmsprop", rms_decay=0.9, clip=0)
     x, m = np.asarray([1.0, -2.0]), np.zeros(2)
     params: Any = jnp.asarray(x)
-    state = update.init(params)
+    state, update_once = update.init(params), jax.jit(update.update)
     for g in ([0.5, 1e-9], [-0.1, 1e-9], [2.0, 1e-9]):
         g = np.asarray(g)
         m = 0.9 * m + 0.1 * g**2
         x = x - 0.1 * g / (np.sqrt(m) + 1e-8)
-        updates, state = update.update(jnp.asarray(g), state, params)
-        params = optax.apply_updates(params, updates)
+        updates, state = update_once(jnp.asarray(g), state, params)
+        params = jnp.asarray(np.asarray(params) + np.asarray(updates))
     np.testing.assert_allclose(params, x, rtol=1e-5)
 
 
 def test_adamw_decays_matrices_alone():
     update = make_optimizer(learning_rate=1.0, name="adamw", weight_decay=0.5, clip=0)
-    params = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
-    zero = jax.tree.map(jnp.zeros_like, params)
-    updates: Any
-    updates, _ = update.update(zero, update.init(params), params)
+    params: Any = {"w": np.ones((2, 2), np.float32), "b": np.ones(2, np.float32)}
+    zero = jax.tree.map(np.zeros_like, params)
+
+    @jax.jit
+    def update_once(zero, params):
+        return update.update(zero, update.init(params), params)[0]
+
+    updates = jax.tree.map(np.asarray, update_once(zero, params))
     assert (updates["w"] == -0.5).all() and not updates["b"].any()
 
 
@@ -82,17 +94,19 @@ def test_moments_start_anew_at_each_decay():
     config = OptimConfig(restart_at_decay=True, decay_after=1, decay_every=2)
     restart = make_restart(config, steps_per_epoch=10)
     assert restart
-    assert [n for n in range(45) if restart(jnp.int32(n))] == [10, 30]
+    restarts = jax.jit(jax.vmap(restart))(np.arange(45))
+    assert np.flatnonzero(restarts).tolist() == [10, 30]
     ours = make_optimizer(learning_rate=1.0, name="adam", clip=0.0, restart=restart)
     plain = make_optimizer(learning_rate=1.0, name="adam", clip=0.0)
-    gradients = jax.random.normal(jax.random.key(0), (12, 3))
+    gradients = np.asarray(draw(12, 3))
     state, fresh = ours.init(gradients[0]), plain.init(gradients[0])
+    update_ours, update_plain = jax.jit(ours.update), jax.jit(plain.update)
     updates: Any
     for n, gradient in enumerate(gradients):
-        updates, state = ours.update(gradient, state, gradient)
+        updates, state = update_ours(gradient, state, gradient)
         if n >= 10:
             want: Any
-            want, fresh = plain.update(gradient, fresh, gradient)
+            want, fresh = update_plain(gradient, fresh, gradient)
             np.testing.assert_allclose(updates, want, rtol=1e-6)
 
 
@@ -102,14 +116,15 @@ def test_moments_start_anew_at_each_decay():
 def test_clipping(clip_by, want):
     update = make_optimizer(learning_rate=1.0, name="adam", clip=1.0, clip_by=clip_by)
     gradient = jnp.asarray([3.0, -0.5])
-    _, state = update.update(gradient, update.init(gradient), gradient)
-    seen = optax.tree.get(state, "mu") / 0.1  # Adam's first moment is 0.1 g
+    _, state = jax.jit(lambda g: update.update(g, update.init(g), g))(gradient)
+    moment = np.asarray(optax.tree.get(state, "mu"))
+    seen = moment / 0.1  # Adam's first moment is 0.1 g
     np.testing.assert_allclose(seen, want, atol=1e-4)
 
 
 def rates(at, **kwargs):
     schedule = make_schedule(learning_rate=1.0, **kwargs)
-    return [float(np.asarray(schedule(step))) for step in at]
+    return jax.jit(jax.vmap(schedule))(np.asarray(at)).tolist()
 
 
 def test_schedules_of_char_rnn_and_torch_rnn():
@@ -164,10 +179,11 @@ def test_impossible_optimizers(wrong):
 def test_gradients_go_back_one_window_and_the_carry_is_handed_on():
     lm, optimizer = small(), make_optimizer(learning_rate=1e-2)
     streams = streams_of()
-    step = make_train_step(lm, optimizer)
+    step = jax.jit(make_train_step(lm, optimizer))
     state = init_state(lm, optimizer, batch_size=4)
     after, _ = step(state, streams[0])
-    carry, _ = lm.unroll(state.params, lm.initial_carry(4), streams[0].inputs)
+    unroll = jax.jit(lm.unroll)
+    carry, _ = unroll(state.params, lm.initial_carry(4), streams[0].inputs)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
                  after.carry, carry)  # fmt: skip
     batch = streams[1]
@@ -253,7 +269,7 @@ def make_run(lm=None, optimizer=None, streams=None, text_sha256="", **options):
         vocab=VOCAB,
         optimizer=optimizer or make_optimizer(learning_rate=schedule, clip=5.0),
         learning_rate=schedule,
-        streams=streams or streams_of(reset_probability=0.1),
+        streams=streams or reset_streams(),
         valid=IDS[:200],
         steps=config.train.steps,
         text_sha256=text_sha256,
@@ -286,41 +302,51 @@ def same_state(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize(
-    "stop_after, batch_size", [(1, 4), (2, 4), (3, 4), (5, 4), (8, 4), (3, 16)]
-)
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """(batch size) -> the folder and the last state of a run that nothing stopped."""
+
+    @functools.cache
+    def train_whole(batch_size=4):
+        folder = tmp_path_factory.mktemp("whole")
+        return folder, run_fit(folder, streams=reset_streams(batch_size))
+
+    return train_whole
+
+
+# Within a line's steps, of which one dispatch is logged; at a line; at a score.
+@pytest.mark.parametrize("stop_after, batch_size", [(2, 4), (5, 4), (8, 4), (3, 16)])
 def test_a_run_stopped_and_resumed_is_the_run_never_stopped(
-    tmp_path, stop_after, batch_size
+    tmp_path, whole_run, stop_after, batch_size
 ):
     """To the bit; an epoch of 4 streams ends at step 34. Two devices share 16."""
-    streams = {"streams": streams_of(batch_size, reset_probability=0.1)}
-    whole = run_fit(tmp_path / "whole", **streams)
+    whole_dir, whole = whole_run(batch_size)
     assert len(whole.carry[0].h.sharding.device_set) == (2 if batch_size == 16 else 1)
     asked = iter([False] * stop_after + [True] * 100)
-    stopped = run_fit(tmp_path / "parts", should_stop=lambda: next(asked), **streams)
+    streams = reset_streams(batch_size)
+    stopped = run_fit(tmp_path, should_stop=lambda: next(asked), streams=streams)
     assert 0 < int(stopped.step) < 60
-    resumed = run_fit(tmp_path / "parts", **streams)
+    resumed = run_fit(tmp_path, streams=streams)
     same_state(whole, resumed)
-    assert read_untimed(tmp_path / "whole") == read_untimed(tmp_path / "parts")
-    texts = [(tmp_path / n / "samples.txt").read_text() for n in ("whole", "parts")]
-    assert texts[0] == texts[1]
+    same_logs(whole_dir, tmp_path)
 
 
-def test_a_run_that_lost_its_last_steps_writes_them_again_once(tmp_path):
+def same_logs(a, b):
+    assert read_untimed(a) == read_untimed(b)
+    assert (a / "samples.txt").read_bytes() == (b / "samples.txt").read_bytes()
+
+
+def test_a_run_that_lost_its_last_steps_writes_them_again_once(tmp_path, whole_run):
     """As after kill -9: lines and samples past the last checkpoint are cut back."""
-    whole = run_fit(tmp_path / "whole")
-    workdir = tmp_path / "killed"
+    whole_dir, whole = whole_run()
     with pytest.raises(KeyboardInterrupt):
-        run_fit(workdir, should_stop=_interrupt_at(workdir, 49))
-    assert read_metrics(workdir)[-1]["step"] >= 49
-    with (workdir / "metrics.jsonl").open("a") as file:
+        run_fit(tmp_path, should_stop=_interrupt_at(tmp_path, 49))
+    assert read_metrics(tmp_path)[-1]["step"] >= 49
+    with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 56, "nats')
-    resumed = run_fit(workdir)
+    resumed = run_fit(tmp_path)
     same_state(whole, resumed)
-    assert read_untimed(tmp_path / "whole") == read_untimed(workdir)
-    assert (tmp_path / "whole" / "samples.txt").read_bytes() == (
-        workdir / "samples.txt"
-    ).read_bytes()
+    same_logs(whole_dir, tmp_path)
 
 
 def _interrupt_at(workdir, step):
@@ -333,23 +359,14 @@ def _interrupt_at(workdir, step):
     return should_stop
 
 
-def test_a_text_too_large_for_the_device_gives_the_same_bits(tmp_path):
-    same_state(
-        run_fit(tmp_path / "device"), run_fit(tmp_path / "mapped", device_bytes=10)
-    )
-
-
-def test_another_text_is_not_resumed(tmp_path):
-    run_fit(tmp_path, steps=20, text_sha256="a")
-    with pytest.raises(UserError, match="the text has changed"):
-        run_fit(tmp_path, text_sha256="b")
+def test_a_text_too_large_for_the_device_gives_the_same_bits(tmp_path, whole_run):
+    same_state(whole_run()[1], run_fit(tmp_path, device_bytes=10))
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    lm = small()
-    params = jax.tree.map(lambda p: p * jnp.nan, lm.init(jax.random.key(0)))
+    params = jax.tree.map(lambda p: np.asarray(p) * np.nan, draw_params(small()))
     with pytest.raises(UserError, match="step 0 is not taken: loss nan"):
-        run_fit(tmp_path, lm=lm, params=params)
+        run_fit(tmp_path, params=params)
 
 
 def test_an_update_that_is_no_number_stops_the_run_before_it_is_made(tmp_path):
@@ -364,12 +381,13 @@ def test_an_update_that_is_no_number_stops_the_run_before_it_is_made(tmp_path):
             tmp_path,
             log_every=1,
             checkpoint_every=0,
+            lm=small(layers=1),
             optimizer=optax.GradientTransformation(optimizer.init, broken),
         )
 
 
 def test_the_callers_parameters_stay_theirs(tmp_path):
-    params = small().init(jax.random.key(0))
+    params = draw_params(small())
     run_fit(tmp_path, steps=2, params=params)
     assert np.isfinite(params["head"]["w"]).all()
 
