@@ -5,23 +5,18 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import threading
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import test_training
 from conftest import (
-    command,
     door,
     files,
     read_untimed,
     refused,
     train,
-    train_flags,
 )
 from test_training import IDS, VOCAB, run_fit, same_state, small, streams_of
 
@@ -44,10 +39,11 @@ NOISE = np.random.default_rng(0).integers(0, IDS.max(), len(IDS), IDS.dtype)
 NOISY = Streams(NOISE, batch_size=4, seq_length=10)
 
 
+@functools.cache
 def failing_at(*bad):
     """A model whose logits are no numbers in the windows of the steps `bad`."""
     lm = small()
-    windows = jnp.stack([NOISY[i].inputs for i in bad])
+    windows = np.stack([NOISY.read(i)[:-1] for i in bad])
 
     def unroll(params, carry, ids, key=None):
         carry, logits = lm.unroll(params, carry, ids, key)
@@ -59,78 +55,85 @@ def failing_at(*bad):
     return lm._replace(unroll=unroll)
 
 
+@functools.cache
+def take_good_step(bad_steps):
+    """Returns a compiled step, and the state after the first one, which was good."""
+    lm = small()
+    train_step = make_train_step(lm, CALM)
+    guarded_step = make_guarded_step(
+        train_step, vocab_size=len(VOCAB), bad_steps=bad_steps
+    )
+    step = jax.jit(guarded_step)
+    state, (_, accepted) = step(init_state(lm, CALM, batch_size=4), streams_of()[0])
+    assert accepted
+    return step, state
+
+
 @pytest.mark.parametrize("bad_steps", ["stop", "skip"])
 @pytest.mark.parametrize("harm", ["params", "carry", "loss"])
 def test_a_bad_step_leaves_a_good_state(bad_steps, harm):
-    lm, streams = small(), streams_of()
-    state = init_state(lm, CALM, batch_size=4)
-    guarded_step = make_guarded_step(
-        make_train_step(lm, CALM), vocab_size=len(VOCAB), bad_steps=bad_steps
-    )
-    step = jax.jit(guarded_step)
-    state, (_, accepted) = step(state, streams[0])
-    assert accepted
+    step, state = take_good_step(bad_steps)
     if harm == "params":
-        state = state._replace(params=jax.tree.map(lambda p: p * 1e30, state.params))
+        params = jax.tree.map(lambda p: np.asarray(p) * np.float32(1e30), state.params)
+        state = state._replace(params=params)
     elif harm == "loss":  # finite, and far above that of a guess
-        far = {**state.params["head"], "b": 1e4 * jnp.arange(float(len(set(IDS))))}
-        state = state._replace(params={**state.params, "head": far})
+        far = 1e4 * np.arange(len(set(IDS)), dtype=np.float32)
+        head = {**state.params["head"], "b": far}
+        state = state._replace(params={**state.params, "head": head})
     else:
-        carry = [layer._replace(c=layer.c.at[1].set(jnp.inf)) for layer in state.carry]
-        state = state._replace(carry=tuple(carry))
-    after, (metrics, accepted) = step(state, streams[1])
+        carry = jax.tree.map(np.array, state.carry)
+        for layer in carry:
+            layer.c[1] = np.inf
+        state = state._replace(carry=carry)
+    after, (metrics, accepted) = step(state, streams_of()[1])
     assert not accepted
     if harm == "loss":
         assert np.isfinite(metrics.nats_per_char)
     if bad_steps == "stop":
         return same_state(after, state)
     same_state(after._replace(step=0, carry=0), state._replace(step=0, carry=0))
-    assert after.step == state.step + 1
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.carry))
+    assert int(after.step) == int(state.step) + 1
+    new_carry = jax.tree.map(np.asarray, after.carry)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(new_carry))
     if harm == "carry":  # the streams that were well go on where they were
-        assert not after.carry[0].c[1].any() and after.carry[0].c[0].all()
+        assert not new_carry[0].c[1].any() and new_carry[0].c[0].all()
+
+
+@pytest.fixture(scope="module")
+def skipping(tmp_path_factory):
+    """The folder of a run that skips two steps an epoch, its last state, its words."""
+    folder, said = tmp_path_factory.mktemp("skipping"), []
+    reporter = Reporter(say=said.append)
+    bad = {"lm": failing_at(23, 24), "bad_steps": "skip"}
+    return folder, run_fit(folder, streams=NOISY, reporter=reporter, **bad), said
 
 
 @pytest.mark.parametrize("device_bytes", [1 << 28, 0])
-def test_a_bad_step_is_named_and_the_state_before_it_is_saved(tmp_path, device_bytes):
+def test_a_bad_step_is_named_and_the_state_before_it_is_saved(
+    tmp_path, skipping, device_bytes
+):
     """Whether the text is cut on the device or on the host, window by window."""
-    run_fit = functools.partial(test_training.run_fit, device_bytes=device_bytes)
+    options = {"streams": NOISY, "lm": failing_at(23, 24), "device_bytes": device_bytes}
     with pytest.raises(UserError, match="step 23 is not taken: loss nan.*saved"):
-        run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
+        run_fit(tmp_path, **options)
     assert list_steps(tmp_path / FOLDER)[-1] == 23
     assert all(r["step"] <= 23 for r in read_metrics(tmp_path))
     with pytest.raises(UserError, match="step 23 is not taken"):  # it is replayed
-        run_fit(tmp_path, streams=NOISY, lm=failing_at(23))
-    went_on = run_fit(tmp_path, streams=NOISY, lm=failing_at(23), bad_steps="skip")
+        run_fit(tmp_path, **options)
+    went_on = run_fit(tmp_path, bad_steps="skip", **options)
     assert went_on.step == 60
-    whole = run_fit(
-        tmp_path / "skip", streams=NOISY, lm=failing_at(23), bad_steps="skip"
-    )
+    whole_dir, whole, _ = skipping
     same_state(went_on, whole)
-    assert read_untimed(tmp_path) == read_untimed(tmp_path / "skip")
+    assert read_untimed(tmp_path) == read_untimed(whole_dir)
 
 
-def test_skipped_steps_are_told(tmp_path):
-    said = []
-    run_fit(
-        tmp_path,
-        streams=NOISY,
-        lm=failing_at(9, 10),
-        bad_steps="skip",
-        reporter=Reporter(say=said.append),
-    )
-    assert [line for line in said if line.startswith("step 10 is skipped: loss nan")]
-    skipped = [r["step"] for r in read_metrics(tmp_path) if r["split"] == "skipped"]
-    assert skipped == [10, 11, 44, 45]  # in each epoch of 34
-    trained = [r for r in read_metrics(tmp_path) if r["split"] == "train"]
+def test_skipped_steps_are_told(skipping):
+    folder, _, said = skipping
+    assert [line for line in said if line.startswith("step 24 is skipped: loss nan")]
+    skipped = [r["step"] for r in read_metrics(folder) if r["split"] == "skipped"]
+    assert skipped == [24, 25, 58, 59]  # in each epoch of 34
+    trained = [r for r in read_metrics(folder) if r["split"] == "train"]
     assert len(trained) == 9 and all(r["nats_per_char"] for r in trained)
-
-
-def test_a_run_that_only_skips_is_stopped(tmp_path):
-    always = failing_at(*range(NOISY.steps_per_epoch))
-    with pytest.raises(UserError, match="steps before it were skipped in a row"):
-        run_fit(tmp_path, steps=1000, streams=NOISY, lm=always, bad_steps="skip")
-    assert MAX_STEPS <= list_steps(tmp_path / FOLDER)[-1] <= 3 * MAX_STEPS
 
 
 def test_bad_steps_takes_two_values():
@@ -141,34 +144,52 @@ def test_bad_steps_takes_two_values():
         make_guarded_step(train_step, vocab_size=2, bad_steps="ignore")
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt"])
-def test_people_may_edit_logs_and_move_them_away(tmp_path, name):
+@pytest.fixture(scope="module")
+def begun_run(tmp_path_factory):
+    """The folder of a run of 30 steps on a text whose SHA-256 is `a`."""
+    folder = tmp_path_factory.mktemp("begun")
+    run_fit(folder, steps=30, text_sha256="a")
+    return folder
+
+
+@pytest.fixture
+def begun(begun_run, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(begun_run, tmp_path / "begun")
+
+
+LOGS = ("metrics.jsonl", "samples.txt")
+
+
+def test_people_may_edit_logs_and_move_them_away(begun):
     """A resumed run keeps what they wrote before its step, and goes on."""
-    run_fit(tmp_path, steps=40)
-    path = tmp_path / name
     note = b"# a note of mine\n"
-    path.write_bytes(note + path.read_bytes())
-    assert run_fit(tmp_path, steps=50).step == 50
-    assert path.read_bytes().startswith(note)
-    assert b"50" in path.read_bytes()
-    path.rename(tmp_path / "elsewhere")
-    assert run_fit(tmp_path).step == 60
-    assert path.exists()
+    for name in LOGS:
+        (begun / name).write_bytes(note + (begun / name).read_bytes())
+    assert run_fit(begun, steps=40).step == 40
+    for name in LOGS:
+        assert (begun / name).read_bytes().startswith(note)
+        assert b"40" in (begun / name).read_bytes()
+    for name, steps in zip(LOGS, (50, 60), strict=True):  # one of them is missing
+        (begun / name).rename(begun / f"{name}.mine")
+        assert run_fit(begun, steps=steps).step == steps
+        assert all((begun / name).exists() for name in LOGS)
 
 
 def test_a_row_of_skipped_steps_is_counted_over_a_stop(tmp_path):
-    """The run that was stopped in such a row ends where one that was not ends."""
+    """A run that only skips ends, after such a row, also if it was stopped in it."""
     always = failing_at(*range(NOISY.steps_per_epoch))
     options = dict(steps=1000, streams=NOISY, lm=always, bad_steps="skip")
-    with pytest.raises(UserError, match="were skipped in a row"):
-        run_fit(tmp_path / "whole", checkpoint_every=10, **options)
-    stops = iter([False] * 5 + [True] * 100)
     options["checkpoint_every"] = 10
+    with pytest.raises(UserError, match="steps before it were skipped in a row"):
+        run_fit(tmp_path / "whole", **options)
+    stops = iter([False] * 5 + [True] * 100)
     stopped = run_fit(tmp_path / "parts", should_stop=lambda: next(stops), **options)
     assert 0 < int(stopped.step) < MAX_STEPS
     with pytest.raises(UserError, match=f"the {MAX_STEPS} steps before it|in a row"):
         run_fit(tmp_path / "parts", **options)
     ends = [list_steps(tmp_path / name / FOLDER)[-1] for name in ("whole", "parts")]
+    assert MAX_STEPS <= ends[0] <= 3 * MAX_STEPS
     assert ends[1] <= ends[0] + 10
 
 
@@ -182,13 +203,16 @@ def test_the_sum_of_losses_does_not_grow_with_the_log_off():
             LogState.from_notes({"log": {"loss_count": value}})
 
 
-def test_another_text_when_it_is_asked_for(tmp_path):
-    run_fit(tmp_path, steps=20, text_sha256="a")
-    other = {"text_sha256": "b", "streams": streams_of(seed=1)}
-    assert run_fit(tmp_path, steps=40, other_text=True, **other).step == 40
-    assert run_fit(tmp_path, **other).step == 60  # it is the run's text now
+def test_another_text_when_it_is_asked_for(begun):
+    ids = np.ascontiguousarray(IDS[::-1])
+    streams = Streams(ids, batch_size=4, seq_length=10, reset_probability=0.1)
+    other = {"text_sha256": "b", "streams": streams}
     with pytest.raises(UserError, match="the text has changed"):
-        run_fit(tmp_path, text_sha256="a")
+        run_fit(begun, **other)
+    assert run_fit(begun, steps=40, other_text=True, **other).step == 40
+    assert run_fit(begun, **other).step == 60  # it is the run's text now
+    with pytest.raises(UserError, match="the text has changed"):
+        run_fit(begun, text_sha256="a")
 
 
 def test_a_workdir_is_held_by_one_at_a_time(tmp_path):
@@ -221,22 +245,6 @@ def test_a_run_that_asks_before_the_owner_has_named_itself(tmp_path, monkeypatch
             lock_workdir(tmp_path).__enter__()
 
 
-def test_two_runs_at_once_in_one_workdir(tmp_path, text_file):
-    flags = train_flags(text_file, tmp_path / "run", train__steps=100_000)
-    first = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
-    try:
-        while not list_steps(tmp_path / "run" / FOLDER):
-            assert first.poll() is None
-            time.sleep(0.05)
-        second = train(text_file, tmp_path / "run", train__steps=100_000)
-        refused(second, f"is in use by process {first.pid} on")
-    finally:
-        first.send_signal(signal.SIGTERM)
-        said = first.communicate(timeout=60)[1]
-    assert first.returncode == 128 + signal.SIGTERM, said
-    assert b"and saved; the same command goes on" in said
-
-
 def test_a_second_signal_stops_at_once():
     """As the system does it: whatever the run waits for, it is over."""
     from charlm.train import STOP_SIGNALS, stop_soon
@@ -257,19 +265,18 @@ def test_a_second_signal_stops_at_once():
             signal.signal(number, handler)
 
 
-def test_a_text_with_new_symbols_is_another_run(tmp_path, text_file):
-    assert train(text_file, tmp_path / "run").returncode == 0
+def test_a_text_with_new_symbols_is_another_run(trained, tmp_path, text_file):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
     text_file.write_text(text_file.read_text() + "é")
-    done = train(text_file, tmp_path / "run", train__steps=60)
+    done = train(text_file, run, train__steps=60)
     refused(done, "has symbols that the run in")
 
 
-def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(tmp_path):
+def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(begun, tmp_path):
     """It is begun again, and cut back with the rest."""
-    workdir, whole_dir = tmp_path / "killed", tmp_path / "whole"
+    workdir, whole_dir = begun, tmp_path / "whole"
     whole = run_fit(whole_dir)
-    run_fit(workdir, steps=30)
-    for name in ("metrics.jsonl", "samples.txt"):
+    for name in LOGS:
         (workdir / name).rename(workdir / f"{name}.mine")
 
     def killed_at_42():
@@ -288,29 +295,27 @@ def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(tmp_path):
     assert new == old and read_untimed(workdir)[0]["step"] == 35
 
 
-def test_files_of_other_programs_are_no_damage(tmp_path):
-    run_fit(tmp_path, steps=30)
-    for step in list_steps(tmp_path / FOLDER):
-        (tmp_path / FOLDER / str(step) / ".DS_Store").write_bytes(b"\0")
+def test_files_of_other_programs_are_no_damage(begun):
+    for step in list_steps(begun / FOLDER):
+        (begun / FOLDER / str(step) / ".DS_Store").write_bytes(b"\0")
     said = []
-    assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
+    assert run_fit(begun, reporter=Reporter(say=said.append)).step == 60
     assert "resumed from step 30" in said
 
 
-def test_a_checkpoint_that_its_user_removed_stops_nothing(tmp_path):
+def test_a_checkpoint_that_its_user_removed_stops_nothing(begun):
     """Nor one that the disk does not give back."""
-    run_fit(tmp_path, steps=15)
+    best = begun / FOLDER / "20"
+    assert best.exists()
 
     def should_stop():
-        if 30 in list_steps(tmp_path / FOLDER):
-            shutil.rmtree(tmp_path / FOLDER / "15", ignore_errors=True)
+        shutil.rmtree(best, ignore_errors=True)
         return False
 
-    assert run_fit(tmp_path, should_stop=should_stop).step == 60
+    assert run_fit(begun, should_stop=should_stop).step == 60
 
 
-def test_a_disk_that_cannot_read_a_checkpoint_is_damage(tmp_path, monkeypatch):
-    run_fit(tmp_path, steps=30)
+def test_a_disk_that_cannot_read_a_checkpoint_is_damage(begun, monkeypatch):
     kept = metadata.changed_files
 
     def broken(folder, **given):
@@ -320,7 +325,7 @@ def test_a_disk_that_cannot_read_a_checkpoint_is_damage(tmp_path, monkeypatch):
 
     monkeypatch.setattr(metadata, "changed_files", broken)
     said = []
-    assert run_fit(tmp_path, reporter=Reporter(say=said.append)).step == 60
+    assert run_fit(begun, reporter=Reporter(say=said.append)).step == 60
     assert "checkpoint 30" in said[0] and "Input/output error" in said[0]
     assert said[1].startswith("resumed from step")
 
@@ -336,22 +341,6 @@ def test_a_workdir_with_links_is_not_written_to(tmp_path):
     ):
         pass
     assert victim.read_text() == "mine"
-
-
-def test_a_closing_terminal_hangs_up_twice(tmp_path, text_file):
-    flags = train_flags(text_file, tmp_path / "run", train__steps=100_000)
-    # As in a terminal, also where nohup started the tests.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    run = subprocess.Popen(command("train", *flags), stderr=subprocess.PIPE)
-    signal.signal(signal.SIGHUP, before)
-    while not list_steps(tmp_path / "run" / FOLDER):
-        assert run.poll() is None
-        time.sleep(0.05)
-    for _ in range(2):
-        run.send_signal(signal.SIGHUP)
-    said = run.communicate(timeout=60)[1]
-    assert run.returncode == 128 + signal.SIGHUP, said
-    assert b"and saved" in said
 
 
 @pytest.mark.parametrize(
