@@ -3,7 +3,7 @@
 import json
 import math
 import os
-import subprocess
+import signal
 import sys
 import types
 from typing import Any
@@ -28,21 +28,24 @@ def fit(text, workdir, progress: bool | Reporter = False, **options):
     return charlm.fit(text, workdir, progress=progress, **OPTIONS | options)
 
 
-def test_it_does_what_the_command_does(tmp_path, text_file):
-    model = fit(text_file, tmp_path / "python")
-    done = train(text_file, tmp_path / "command")
-    assert done.returncode == 0, done.stderr
-    other = charlm.load_model(tmp_path / "command")
+@pytest.fixture(scope="module")
+def fitted(trained):
+    """The model of the small run, trained by `fit`, and its folder."""
+    return fit(trained / "text.txt", trained / "python"), trained / "python"
+
+
+def test_it_does_what_the_command_does(trained, fitted):
+    (model, run), command = fitted, trained / "run"
+    other = charlm.load_model(command)
     assert tree_sha256(model.params) == tree_sha256(other.params)
-    assert read_untimed(tmp_path / "python") == read_untimed(tmp_path / "command")
-    names = ("config.json", "vocab.json", "samples.txt")
-    for name in names:
-        texts = [(tmp_path / run / name).read_text() for run in ("python", "command")]
+    assert read_untimed(run) == read_untimed(command)
+    for name in ("config.json", "vocab.json", "samples.txt"):
+        texts = [(folder / name).read_text() for folder in (run, command)]
         assert texts[0] == texts[1]
 
 
-def test_a_model_is_three_things_with_methods(tmp_path, text_file):
-    model = fit(str(text_file), str(tmp_path / "run"))
+def test_a_model_is_three_things_with_methods(fitted):
+    model, _ = fitted
     lm, params, vocab = model
     assert (lm, params, vocab) == (model.lm, model.params, model.vocab)
     assert lm.config.features == 16 and lm.config.vocab_size == len(vocab)
@@ -58,14 +61,15 @@ def test_a_model_is_three_things_with_methods(tmp_path, text_file):
     assert page._repr_html_().startswith("<iframe")
 
 
-def test_it_resumes_and_refuses_other_options_as_the_command_does(tmp_path, text_file):
-    fit(text_file, tmp_path / "run", steps=20)
+def test_it_resumes_and_refuses_other_options_as_the_command_does(
+    fitted, tmp_path, text_file
+):
+    fit(str(text_file), str(tmp_path / "run"), steps=20)
     said = []
     fit(text_file, tmp_path / "run", progress=Reporter(say=said.append))
     assert "resumed from step 20" in said
-    whole = fit(text_file, tmp_path / "whole")
     again = charlm.load_model(tmp_path / "run")
-    assert tree_sha256(whole.params) == tree_sha256(again.params)
+    assert tree_sha256(fitted[0].params) == tree_sha256(again.params)
     before = files(tmp_path / "run")
     with pytest.raises(UserError) as error:
         fit(text_file, tmp_path / "run", features=17)
@@ -75,31 +79,31 @@ def test_it_resumes_and_refuses_other_options_as_the_command_does(tmp_path, text
     assert "\n" not in str(error.value) and files(tmp_path / "run") == before
 
 
-INTERRUPTED = """
-import os, signal, sys, threading
-import charlm
-from charlm.training.reporters import Reporter
-
-def tick(step, *_):
-    if step >= 30 and not sent:
-        sent.append(1)
-        os.kill(os.getpid(), signal.SIGINT)
-
-sent, said = [], []
-model = charlm.fit(sys.argv[1], sys.argv[2], steps=200_000, features=16, layers=1,
-    batch_size=4, seq_length=10, checkpoint_every=0, eval_every=0, sample_every=0,
-    progress=Reporter(tick=tick, say=said.append), checkpoint="latest")
-assert "the same call goes on" in said[-1], said
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-print(len(model.generate(length=5)))
-"""
-
-
 def test_an_interrupt_saves_and_returns_the_model(tmp_path, text_file):
-    code = [sys.executable, "-c", INTERRUPTED, str(text_file), str(tmp_path / "run")]
-    done = subprocess.run(code, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "5\n"
+    sent, said, before = [], [], signal.getsignal(signal.SIGINT)
+
+    def tick(step, *_):
+        if step >= 30 and not sent:
+            sent.append(step)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    # As in a terminal, also where a shell started the tests in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        model = fit(
+            text_file,
+            tmp_path / "run",
+            Reporter(tick=tick, say=said.append),
+            **{"steps": 200_000, "checkpoint": "latest", "checkpoint_every": 0},
+            **{"eval_every": 0, "sample_every": 0},
+        )
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    except KeyboardInterrupt:
+        pytest.fail("the interrupt ended the call")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "the same call goes on" in said[-1], said
+    assert len(model.generate(length=5)) == 5
     assert len(os.listdir(tmp_path / "run" / "checkpoints")) == 1
 
 
@@ -119,18 +123,13 @@ def test_configs_of_each_kind(tmp_path, text_file):
 
 
 def test_an_optimizer_of_ones_own(tmp_path, text_file):
-    model = fit(text_file, tmp_path / "run", optimizer=optax.sgd(0.5))
-    records = [r for r in read_untimed(tmp_path / "run") if r["split"] == "train"]
+    """Another one is named, and nothing is called damaged."""
+    run = tmp_path / "run"
+    model = fit(text_file, run, optimizer=optax.sgd(0.5))
+    records = [r for r in read_untimed(run) if r["split"] == "train"]
     assert records[-1]["nats_per_char"] < records[0]["nats_per_char"]
     assert "learning_rate" not in records[0]
     assert model.generate(length=3)
-
-
-def test_another_optimizer_or_cell_is_named_and_nothing_is_called_damaged(
-    tmp_path, text_file
-):
-    run = tmp_path / "run"
-    fit(text_file, run, optimizer=optax.sgd(0.5), steps=20)
     before = files(run)
     with pytest.raises(UserError, match="optim.name is 'custom' there"):
         fit(text_file, run)
@@ -139,12 +138,6 @@ def test_another_optimizer_or_cell_is_named_and_nothing_is_called_damaged(
     with pytest.raises(UserError, match="has an optimizer of its own"):
         charlm.make_optimizer(learning_rate=0.1, name="custom")
     assert files(run) == before
-    fit(text_file, tmp_path / "cell", cell=make_min_gru(), steps=20)
-    before = files(tmp_path / "cell")
-    for cell in (charlm.lstm, charlm.rnn):
-        with pytest.raises(UserError, match="whole, but of another model"):
-            charlm.load_model(tmp_path / "cell", cell=cell)
-    assert files(tmp_path / "cell") == before
 
 
 def make_min_gru() -> charlm.Cell:
@@ -170,18 +163,28 @@ def make_min_gru() -> charlm.Cell:
 
 @pytest.mark.parametrize("embedding", [0, 5])
 def test_a_cell_of_ones_own_goes_everywhere(tmp_path, text_file, embedding):
-    """Training, resume, samples, scores, activations; the page says why not."""
+    """Training, resume, samples, scores, activations; the page says why not.
+
+    Another cell is named, and nothing is called damaged.
+    """
     cell, run = make_min_gru(), tmp_path / "run"
     options = {"cell": cell, "layers": 2, "embedding": embedding, "dropout": 0.1}
-    fit(text_file, run, steps=20, **options)
+    if embedding:  # the parameters have all that those without an embedding have
+        fit(text_file, run, steps=20, **options)
     model = fit(text_file, run, **options)
-    whole = fit(text_file, tmp_path / "whole", **options)
-    assert tree_sha256(model.params) == tree_sha256(whole.params)
+    if embedding:
+        whole = fit(text_file, tmp_path / "whole", **options)
+        assert tree_sha256(model.params) == tree_sha256(whole.params)
     records = [r for r in read_untimed(run) if r["split"] == "train"]
     assert records[-1]["nats_per_char"] < records[0]["nats_per_char"]
     assert json.loads((run / "config.json").read_text())["model"]["cell"] == "custom"
     with pytest.raises(UserError, match="cell=my_cell"):
         charlm.load_model(run)
+    before = files(run)
+    for other in (charlm.lstm, charlm.rnn):
+        with pytest.raises(UserError, match="whole, but of another model"):
+            charlm.load_model(run, cell=other)
+    assert files(run) == before
     loaded = charlm.load_model(run, cell=cell)
     assert loaded.generate("the ", length=9) == model.generate("the ", length=9)
     assert loaded.score("the cat") == model.score("the cat")
