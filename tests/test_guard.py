@@ -1,7 +1,6 @@
 """Bad steps, logs that changed, two runs at once: nothing that was had is lost."""
 
 import functools
-import json
 import os
 import shutil
 import signal
@@ -12,11 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import (
-    door,
     files,
     read_untimed,
-    refused,
-    train,
 )
 from test_training import IDS, VOCAB, run_fit, same_state, small, streams_of
 
@@ -265,13 +261,6 @@ def test_a_second_signal_stops_at_once():
             signal.signal(number, handler)
 
 
-def test_a_text_with_new_symbols_is_another_run(trained, tmp_path, text_file):
-    run = shutil.copytree(trained / "run", tmp_path / "run")
-    text_file.write_text(text_file.read_text() + "é")
-    done = train(text_file, run, train__steps=60)
-    refused(done, "has symbols that the run in")
-
-
 def test_a_log_that_was_moved_away_is_not_missed_after_a_kill_either(begun, tmp_path):
     """It is begun again, and cut back with the rest."""
     workdir, whole_dir = begun, tmp_path / "whole"
@@ -341,20 +330,3 @@ def test_a_workdir_with_links_is_not_written_to(tmp_path):
     ):
         pass
     assert victim.read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    "section, value",
-    [
-        ("train", {"batch_size": "x"}),
-        ("data", {"encoding": 5}),
-        ("data", {"path": 5}),
-        ("model", {"forget_bias": 10**400}),
-    ],
-)
-def test_configs_of_strangers(trained, tmp_path, section, value):
-    run = shutil.copytree(trained / "run", tmp_path / "run")
-    config = json.loads((run / "config.json").read_text())
-    config[section] |= value
-    (run / "config.json").write_text(json.dumps(config))
-    refused(door("evaluate", f"--workdir={run}"), "config.json")

@@ -1,6 +1,8 @@
 """Each mistake that a user can make: one line, exit status 2, nothing touched."""
 
+import json
 import os
+import shutil
 
 import pytest
 from conftest import door, files, refused, train, train_flags
@@ -138,6 +140,13 @@ def test_other_peoples_folders_are_left_alone(trained, tmp_path, text_file):
     assert files(mine) == {mine / "samples.txt": b"my own"}
 
 
+def test_a_text_with_new_symbols_is_another_run(trained, tmp_path, text_file):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
+    text_file.write_text(text_file.read_text() + "é")
+    done = train(text_file, run, train__steps=60)
+    refused(done, "has symbols that the run in")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_workdir_that_cannot_be_written(tmp_path, text_file):
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -189,3 +198,20 @@ def test_mistakes_in_sampling(trained, flags, message):
 )
 def test_mistakes_in_scoring(trained, flags, message):
     refused(door("evaluate", f"--workdir={trained}/run", *flags), message)
+
+
+@pytest.mark.parametrize(
+    "section, value",
+    [
+        ("train", {"batch_size": "x"}),
+        ("data", {"encoding": 5}),
+        ("data", {"path": 5}),
+        ("model", {"forget_bias": 10**400}),
+    ],
+)
+def test_configs_of_strangers(trained, tmp_path, section, value):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config[section] |= value
+    (run / "config.json").write_text(json.dumps(config))
+    refused(door("evaluate", f"--workdir={run}"), "config.json")
