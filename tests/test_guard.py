@@ -10,10 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import (
-    files,
-    read_untimed,
-)
+from conftest import files, read_untimed
 from test_training import IDS, VOCAB, run_fit, same_state, small, streams_of
 
 from charlm.data.streams import Streams

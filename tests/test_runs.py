@@ -138,16 +138,18 @@ def wait_for_lines(workdir, count, process):
         time.sleep(0.02)
 
 
-def test_more_steps_for_a_finished_run(tmp_path, text_file):
+def test_more_steps_for_a_finished_run(trained, tmp_path, text_file):
     """`epochs` schedules know nothing of the end, so that it may be moved."""
     options = {"optim__schedule": "epochs"}
     train(text_file, tmp_path / "run", **options)
     longer = train(text_file, tmp_path / "run", train__steps=60, **options)
     assert longer.returncode == 0, longer.stderr
-    cosine = {"optim__schedule": "cosine"}
-    train(text_file, tmp_path / "cosine", train__steps=1, **cosine)
-    moved = train(text_file, tmp_path / "cosine", train__steps=60, **cosine)
-    refused(moved, "train.steps is 1 there and 60 here")
+    cosine = shutil.copytree(trained / "run", tmp_path / "cosine")
+    config = json.loads((cosine / "config.json").read_text())
+    config["optim"]["schedule"] = "cosine"
+    (cosine / "config.json").write_text(json.dumps(config))
+    moved = train(text_file, cosine, train__steps=60, optim__schedule="cosine")
+    refused(moved, "train.steps is 40 there and 60 here")
     train(text_file, tmp_path / "whole", train__steps=60, **options)
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
 
@@ -157,8 +159,8 @@ def test_init_from_takes_weights_alone_and_a_larger_vocabulary(trained, tmp_path
     text = tmp_path / "more.txt"
     text.write_text((trained / "text.txt").read_text() + "Zebra €!\n" * 20)
     start = f"--config.train.init_from={trained}/run"
-    flags = train_flags(text, tmp_path / "tuned", train__log_every=1, train__steps=1)
-    tuned = door("train", *flags, start)
+    options = {"train__steps": 1, "train__log_every": 1, "train__sample_length": 0}
+    tuned = door("train", *train_flags(text, tmp_path / "tuned", **options), start)
     assert tuned.returncode == 0, tuned.stderr
     new = read_metrics(tmp_path / "tuned")
     known = load_model(trained / "run").vocab
