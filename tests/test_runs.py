@@ -33,7 +33,7 @@ from charlm.workdir.metrics import read_metrics
 
 
 def digests(workdir):
-    """The SHA-256 of params, carry, optimiser state and key at the last step."""
+    """The SHA-256 of params, carry, optimizer state and key at the last step."""
     last = list_steps(workdir / FOLDER)[-1]
     path = workdir / FOLDER / str(last) / "_CHECKPOINT_METADATA"
     return last, json.loads(path.read_text())["custom_metadata"]["sha256"]
