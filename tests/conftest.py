@@ -44,9 +44,13 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
-# What the front doors tell XLA, for the tests that compute in this process.
+# What the front doors tell XLA, for the tests that compute in this process; and that
+# LLVM need not optimize, which would take a quarter of the tests' time. What has to be
+# the same to the bit as elsewhere is computed in a process without this: released().
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+    "XLA_FLAGS",
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+    " --xla_backend_optimization_level=0",
 )
 # As many devices as a small laptop has cores: some tests share a batch among them.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
@@ -239,6 +243,11 @@ def door_process(name: str, *flags: str, cwd: Path = ROOT, **kwargs):
         timeout=300,
         **kwargs,
     )
+
+
+def released() -> dict[str, str]:
+    """The environment of a process that compiles as a user's does."""
+    return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
 
 
 def train_flags(text: Path, workdir: Path, **options) -> list[str]:

@@ -71,11 +71,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = body[: plan.cuts.pop(0)] if plan.cuts else body
         for n in range(0, len(body), 10_000):
             time.sleep(plan.delay)
+            chunk = body[n : n + 10_000]
+            note.sent += len(chunk)  # before the other side, which may look, has it
             try:
-                self.wfile.write(body[n : n + 10_000])
+                self.wfile.write(chunk)
             except OSError:  # the other side is gone
+                note.sent -= len(chunk)
                 return
-            note.sent += len(body[n : n + 10_000])
 
 
 @pytest.fixture

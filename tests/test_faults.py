@@ -9,16 +9,16 @@ from conftest import ROOT
 
 # The tries of each campaign.
 TRIES = {
-    "training": 4,
-    "saving": 4,
+    "training": 2,
+    "saving": 3,
     "encoding": 1,
-    "downloading": 6,
-    "corruption": 18,
-    "disk": 2,
-    "clocks": 2,
-    "concurrency": 2,
-    "fuzz": 220,
-    "flags": 15,
+    "downloading": 4,
+    "corruption": 8,
+    "disk": 1,
+    "clocks": 1,
+    "concurrency": 1,
+    "fuzz": 110,
+    "flags": 10,
 }
 
 
