@@ -1,6 +1,5 @@
 """GPUs and TPUs that are not here: what is traced for them, and that it is the same."""
 
-import functools
 import importlib.metadata
 import json
 import subprocess
@@ -395,9 +394,10 @@ def test_drawing_in_static_steps_draws_the_same(sampling):
 def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     lm = make_language_model(vocab_size=V, features=H, layers=1)
     sampler, params = make_sampler(lm), jax.eval_shape(lm.init, KEY)
-    prefill = functools.partial(
-        sampler.prefill, prompt=np.zeros(1, np.int32), num_samples=1
-    )
+
+    def prefill(params):
+        return sampler.prefill(params, np.zeros(1, np.int32), 1)
+
     weights = jax.eval_shape(sampler.pack_params, params)
     state, keys = jax.eval_shape(prefill, params), jax.random.split(KEY, 1)
     sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))

@@ -41,7 +41,7 @@ IDS = VOCAB.encode(TEXT)
 @functools.cache
 def small(**kwargs):
     """A small model; one object, so that what was traced of it is not traced again."""
-    options = {"layers": 2, "features": 12} | kwargs
+    options: dict[str, Any] = {"layers": 2, "features": 12} | kwargs
     return make_language_model(vocab_size=len(VOCAB), **options)
 
 
