@@ -1,5 +1,6 @@
 """The page of an evolution: what stands in it, and how it behaves in a real browser."""
 
+import datetime
 import json
 import re
 
@@ -104,8 +105,11 @@ def open_samples(new_page, tmp_path):
         path = tmp_path / "page.html"
         path.write_text(render(samples, **options))
         page = new_page(viewport={"width": width, "height": 700})
-        page.clock.install()
+        start = datetime.datetime(2026, 1, 1)
+        page.clock.install(time=start)
         page.goto(f"{path.as_uri()}{link}")
+        # From now on time stands still but for `run_for`, however slow the machine is.
+        page.clock.pause_at(start + datetime.timedelta(hours=1))
         return page
 
     return open_samples
