@@ -7,7 +7,7 @@ optimizer and the windows have char-rnn's defaults where it has the option.
 from collections.abc import Callable
 from typing import Any
 
-from charlm.config import default_config, use_adamw
+from charlm.presets import default_config, use_adamw
 
 Config = Any  # an ml_collections.ConfigDict, whose attributes no checker knows
 adamw = use_adamw

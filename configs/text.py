@@ -12,7 +12,7 @@ loss of the last tenth is 1.4453 nats, 2.0852 bits per character, in at most 11 
 `:smoke` is a run of seconds.
 """
 
-from charlm.config import text_config
+from charlm.presets import text_config
 from configs import default
 
 

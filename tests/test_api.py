@@ -15,8 +15,8 @@ import pytest
 from conftest import SMALL, files, read_untimed, train
 
 import charlm
-from charlm.config import default_config
 from charlm.errors import UserError
+from charlm.presets import default_config
 from charlm.training import reporters
 from charlm.training.reporters import Reporter
 from charlm.workdir.checkpoints import tree_sha256

@@ -8,16 +8,20 @@ import pytest
 from conftest import door, refused, train_flags
 
 from charlm import config as options
-from charlm.config import DataConfig, RunConfig, default_config
+from charlm import presets
+from charlm.config import DataConfig, RunConfig, list_options
 from charlm.errors import UserError
-from charlm.options import option
+from charlm.options import flatten, option
+from charlm.presets import default_config
+from charlm.synonyms import SYNONYMS, describe_unknown
+from charlm.train import describe_options
 
 
 def test_the_default_config_is_the_default_of_each_option():
     config: Any = default_config()
     assert RunConfig.from_dict(config) == RunConfig()
     assert "vocab_size" not in config.model
-    assert options.flatten(config.to_dict()).keys() == options.list_options().keys()
+    assert flatten(config.to_dict()).keys() == list_options().keys()
 
 
 def test_a_config_survives_json():
@@ -65,18 +69,18 @@ def test_impossible_values(values, message):
     ],
 )
 def test_a_name_of_another_framework_or_a_typo_is_guessed(name, meant):
-    assert options.describe_unknown(name).endswith(f"did you mean {meant}?")
+    assert describe_unknown(name, list_options()).endswith(f"did you mean {meant}?")
 
 
 def test_every_synonym_names_an_option_and_is_none_itself():
-    names = options.list_options()
+    names = list_options()
     words = {name.rpartition(".")[2] for name in names}
-    assert set(options.SYNONYMS.values()) <= set(names)
-    assert not words & set(options.SYNONYMS)
+    assert set(SYNONYMS.values()) <= set(names)
+    assert not words & set(SYNONYMS)
 
 
 def test_the_short_names_of_options_are_distinct():
-    words = [name.rpartition(".")[2] for name in options.list_options()]
+    words = [name.rpartition(".")[2] for name in list_options()]
     assert len(set(words)) == len(words)
     assert options.find_option("steps") == "train.steps"
     with pytest.raises(UserError, match="did you mean model.features"):
@@ -110,20 +114,23 @@ def test_an_option_is_added_by_its_field_alone(monkeypatch):
         bases=(RunConfig,),
         frozen=True,
     )
-    monkeypatch.setattr(options, "RunConfig", wider)
+    for module in (options, presets):
+        monkeypatch.setattr(module, "RunConfig", wider)
     config: Any = default_config()
     assert config.data.stride == 3
     assert wider.from_dict({"data": {"stride": 5}}).data.stride == 5
     with pytest.raises(UserError, match=r"^data\.stride is 10; .* at most 9"):
         wider.from_dict({"data": {"stride": 10}})
-    assert "--config.data.stride=3" in options.describe_options()
-    assert options.describe_unknown("stirde").endswith("did you mean data.stride?")
+    assert "--config.data.stride=3" in describe_options()
+    assert describe_unknown("stirde", list_options()).endswith(
+        "did you mean data.stride?"
+    )
     assert "data.stride" in options.list_free_options(wider())
 
 
 def test_help_shows_every_option_with_its_meaning():
     text = door("train", "--help").stdout
-    for name, field in options.list_options().items():
+    for name, field in list_options().items():
         assert f"--config.{name}=" in text and field.metadata["about"] in text
 
 

@@ -23,11 +23,15 @@ with lock_file(Path(sys.argv[1])):
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the folders are Linux's")
-def test_the_cache_folder(monkeypatch, tmp_path):
+def test_the_cache_folder_is_that_of_its_variable(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "own"))
     assert get_cache_folder() == tmp_path / "own"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders are Linux's")
+def test_the_cache_folder_without_its_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("CHARLM_CACHE")
     assert get_cache_folder() == tmp_path / "xdg" / "charlm"
     monkeypatch.delenv("XDG_CACHE_HOME")

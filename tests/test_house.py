@@ -12,8 +12,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "charlm"
 # From the ground up; a room may import those on lower floors, and itself.
 FLOORS = [
     {"errors", "version", "files"},
-    {"options"},
+    {"options", "synonyms"},
     {"config"},
+    {"presets"},
     {"data", "model"},
     {"corpora", "workdir"},
     {"generation", "evaluation"},
@@ -30,7 +31,7 @@ ALONE = {
     "orbax": {"workdir/checkpoints.py"},
     "optax": {"training", "api"},
     "absl": {"cli/app.py", *(f"{door}.py" for door in FLOORS[-1])},
-    "ml_collections": {"config", "api", "train.py"},
+    "ml_collections": {"config", "presets", "api", "train.py"},
     "requests": {"corpora/download.py", "corpora/essays.py"},
     "resiliparse": {"corpora/essays.py"},
 }

@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from charlm.config import RunConfig, find_option, text_config
+from charlm.config import RunConfig, find_option
 from charlm.corpora.registry import SOURCES
 from charlm.evaluation.score import score
 from charlm.generation.generate import SamplingParams, generate
@@ -20,6 +20,7 @@ from charlm.interpret.viewer.notebook import Page, show
 from charlm.model.cell import Cell
 from charlm.model.jax_setup import configure_jax
 from charlm.model.lm import LanguageModel
+from charlm.presets import text_config
 from charlm.training.loop import start_run
 from charlm.training.reporters import Reporter, make_reporter
 from charlm.workdir import model_files
@@ -53,10 +54,8 @@ class Model(model_files.Model):
         """Returns the nats of a text, or a list of those of each of many.
 
         They are -ln p of the characters of a text, all but the first, each given those
-        before it, summed. Divided by their number, they are the loss.
-
-        Raises:
-          UserError: a text has unseen characters, or fewer than 2.
+        before it, summed. Divided by their number, they are the loss. Unseen characters
+        are a UserError, and so is a text of fewer than 2.
         """
         if not isinstance(texts, str | bytes):
             return [self.score(text) for text in texts]

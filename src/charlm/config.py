@@ -7,7 +7,6 @@ resumed. To add an option, add a field here and use it.
 """
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ import ml_collections
 
 from charlm.errors import UserError
 from charlm.options import CUSTOM, MAX_COUNT, check_section, option, options
+from charlm.synonyms import describe_unknown
 
 MAX_WIDTH = 10_000_000  # features: more is beyond any machine's memory
 
@@ -214,7 +214,7 @@ def _make_section(section: type, name: str, values: Any, strict: bool) -> Any:
     types.pop("vocab_size", None)  # the text decides it
     unknown = sorted({*values} - {*types})
     if unknown and strict:
-        raise UserError(describe_unknown(f"{prefix}{unknown[0]}"))
+        raise UserError(describe_unknown(f"{prefix}{unknown[0]}", list_options()))
     known = {key: values[key] for key in types if key in values}
     for key, value in known.items():
         if dataclasses.is_dataclass(types[key]):
@@ -237,32 +237,6 @@ def _upgrade(model: Mapping[str, Any]) -> Mapping[str, Any]:
     return model
 
 
-def default_config() -> ml_collections.ConfigDict:
-    """Returns the ml_collections config of all defaults, for configs to start from."""
-    values = dataclasses.asdict(RunConfig())
-    del values["model"]["vocab_size"]
-    return ml_collections.ConfigDict(values)
-
-
-def use_adamw(config: Any) -> None:
-    """Sets AdamW with a cosine to zero, which trains small nets fastest here."""
-    config.optim.update(name="adamw", learning_rate=4e-3, weight_decay=0.05)
-    config.optim.update(clip=1.0, clip_by="norm")
-    config.optim.update(schedule="cosine", warmup=50, decay=0.0)
-
-
-def text_config() -> ml_collections.ConfigDict:
-    """Returns settings that do well on a megabyte or so of most texts."""
-    config: Any = default_config()
-    config.data.split = (0.9, 0.1, 0.0)
-    config.model.update(features=256, embedding=64, dropout=0.2)
-    config.model.initializer = "torch_rnn"
-    use_adamw(config)
-    config.train.update(batch_size=32, seq_length=64, epochs=20.0)
-    config.train.sample_temperature = 0.8
-    return config
-
-
 def list_options() -> dict[str, dataclasses.Field]:
     """Returns every option by its full name, as "model.layers"."""
     fields = {}
@@ -282,61 +256,9 @@ def list_free_options(config: RunConfig) -> set[str]:
     return free - ({"train.steps", "train.epochs"} if cosine else set())
 
 
-def describe_options() -> str:
-    """Returns the options with their defaults and meanings, for --help."""
-    lines = []
-    for name, field in list_options().items():
-        choices = "|".join(field.metadata["choices"])
-        choices = f" ({choices})" if choices else ""
-        lines.append(f"  --config.{name}={field.default}")
-        lines.append(f"      {field.metadata['about']}{choices}")
-    return "\n".join(lines)
-
-
-# What other frameworks call our options, where no name of ours is similar.
-NAMES_ELSEWHERE = {
-    "optim.learning_rate": "lr",
-    "optim.rms_decay": "decay_rate",
-    "optim.decay": "lr_decay",
-    "optim.name": "optimizer",
-    "optim.weight_decay": "wd",
-    "model.features": "hidden_units rnn_size width units",
-    "model.layers": "depth",
-    "model.cell": "rnn_type model",
-    "model.embedding": "wordvec_size",
-    "train.seq_length": "bptt context",
-    "train.batch_size": "batch bs",
-    "train.steps": "max_iters iterations",
-    "train.checkpoint_every": "save_every",
-    "data.path": "file input text",
-    "data.corpus": "dataset",
-    "seed": "random_seed",
-}
-SYNONYMS = {
-    word: name for name in NAMES_ELSEWHERE for word in NAMES_ELSEWHERE[name].split()
-}
-
-
-def describe_unknown(name: str) -> str:
-    """Returns the message for an option that does not exist, with a likely one."""
-    words = SYNONYMS | {full.rpartition(".")[2]: full for full in list_options()}
-    near = difflib.get_close_matches(name.rpartition(".")[2].lower(), words, n=1)
-    hint = f"did you mean {words[near[0]]}?" if near else "--help lists the options"
-    return f"the config has no {name}; {hint}"
-
-
 def find_option(word: str) -> str:
     """Returns "train.steps" of "steps" or "train.steps"; UserError if it is neither."""
     for name in list_options():
         if word in (name, name.rpartition(".")[2]):
             return name
-    raise UserError(describe_unknown(word))
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns {"model.layers": 2, ...} of a nested config."""
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        nested = isinstance(value, Mapping)
-        leaves |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return leaves
+    raise UserError(describe_unknown(word, list_options()))

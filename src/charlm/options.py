@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from charlm.errors import UserError
@@ -94,3 +94,12 @@ def check_number(name: str, value: float, **bounds: float) -> None:
     raise UserError(
         f"{name} is {value!r}; it must be {' and '.join(words) or 'finite'}"
     )
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns {"model.layers": 2, ...} of a nested config."""
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        nested = isinstance(value, Mapping)
+        leaves |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return leaves

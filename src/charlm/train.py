@@ -17,8 +17,9 @@ from pathlib import Path
 from ml_collections import config_flags
 
 from charlm.cli.app import run_app
-from charlm.config import RunConfig, describe_options, describe_unknown, list_options
+from charlm.config import RunConfig, list_options
 from charlm.errors import UserError
+from charlm.synonyms import describe_unknown
 
 # Windows has no SIGHUP.
 STOP_SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP")]
@@ -101,6 +102,17 @@ def stop_soon(number: int, stops: list[int]) -> None:
         signal.signal(other, signal.SIG_IGN if is_hangup else signal.SIG_DFL)
 
 
+def describe_options() -> str:
+    """Returns the options with their defaults and meanings, for --help."""
+    lines = []
+    for name, field in list_options().items():
+        choices = "|".join(field.metadata["choices"])
+        choices = f" ({choices})" if choices else ""
+        lines.append(f"  --config.{name}={field.default}")
+        lines.append(f"      {field.metadata['about']}{choices}")
+    return "\n".join(lines)
+
+
 def check_config_flags(words: Sequence[str], path: str) -> None:
     """Raises UserError for a config or an option that does not exist."""
     if path and not os.access(path, os.R_OK):
@@ -108,7 +120,7 @@ def check_config_flags(words: Sequence[str], path: str) -> None:
     for word in words:
         match = re.match(r"--?config\.([\w.]+)", word)
         if match and match[1] not in list_options():
-            raise UserError(describe_unknown(match[1]))
+            raise UserError(describe_unknown(match[1], list_options()))
 
 
 def split_config_flag(words: Sequence[str]) -> tuple[str, str]:

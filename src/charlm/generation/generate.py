@@ -42,8 +42,7 @@ def generate(
       seed: of the draws.
       stop: the text ends before the first occurrence of this.
 
-    Raises:
-      UserError: the prompt has unseen characters, or a value is impossible.
+    Unseen characters in the prompt are a UserError, and so are impossible values.
     """
     [text] = generate_batch(
         model, prompt, length=length, sampling=sampling, seed=seed, stop=stop

@@ -89,9 +89,8 @@ def record_activations(
         does not hold them: a million characters of 512 units are 512 MB a signal, and
         twice that for c. None is memory.
 
-    Raises:
-      UserError: the text is empty or has unseen characters or ids, the cell has no
-        such signal, or the folder is not empty or cannot be written.
+    Raises UserError if the text is empty or has unseen characters or ids, the cell has
+    no such signal, or the folder is not empty or cannot be written.
     """
     lm, params, vocab = model
     ids = text if isinstance(text, np.ndarray) else vocab.encode(text)

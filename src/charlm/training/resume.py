@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from charlm.config import RunConfig, flatten, list_free_options
+from charlm.config import RunConfig, list_free_options
 from charlm.errors import UserError
 from charlm.model.cell import Cell
 from charlm.model.init import expand_vocab
 from charlm.model.recurrence import get_lstm_backend
 from charlm.model.sharding import describe_machine
+from charlm.options import flatten
 from charlm.training.build import Run
 from charlm.training.reporters import Reporter
 from charlm.training.step import TrainState

@@ -53,7 +53,8 @@ def save(
 
     A checkpoint holds named trees of arrays, which can be restored one by one, a JSON
     object of notes, the SHA-256 of every tree's leaves, and that of every file. It is
-    complete or absent, and on the disk when this function returns.
+    complete or absent, and on the disk when this function returns. If it cannot be
+    written, a UserError says so, and the earlier ones are as they were.
 
     Args:
       workdir: of a run.
@@ -61,9 +62,6 @@ def save(
       trees: what to save, by name.
       notes: anything that JSON can hold.
       nats_per_char: the validation loss, which decides the best.
-
-    Raises:
-      UserError: it could not be written; the earlier checkpoints are as they were.
     """
     folder = Path(workdir).absolute() / FOLDER
     for leftover in [*folder.glob(f"*{REMOVED}"), *folder.glob(f"*{UNFINISHED}*")]:

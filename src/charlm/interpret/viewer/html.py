@@ -71,9 +71,8 @@ def make_html(
       start: the character that is marked when it opens; None: one where the unit
         varies most.
 
-    Raises:
-      UserError: the page does not run the cell, the activations lack a signal, start
-        is not in the text, or the model or a result belongs to another one.
+    Raises UserError if the page does not run the cell, the activations lack a signal,
+    start is not in the text, or the model or a result belongs to another one.
     """
     _check(activations, model, unit_results or (), start)
     view = _choose_initial_view(activations, unit_results or (), start)

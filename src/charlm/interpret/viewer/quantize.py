@@ -37,8 +37,7 @@ def quantize(params: PyTree, *, cell: str) -> dict[str, Any]:
       The sizes (an embedding of 0: characters are read one-hot), and under "params" the
       parameters, nested and named as they are, each as this file's head says.
 
-    Raises:
-      UserError: the page does not run the cell, or a parameter is not finite.
+    A UserError is raised for a cell that the page does not run, or a value not finite.
     """
     check_cell(cell)
     return {
