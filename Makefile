@@ -34,10 +34,10 @@ web: .venv/web
 
 demo: .venv/run
 	rm -rf runs/demo
-	$(BIN)/python -m charlm.train --config=configs/demo.py --workdir=runs/demo
-	$(BIN)/python -m experiments.curve runs/demo
+	$(BIN)/charlm train --config=demo
+	$(BIN)/charlm curve runs/demo
 	@echo && echo 'Two samples of what it has learnt, from "def ":'
-	$(BIN)/python -m charlm.sample --workdir=runs/demo --prompt='def ' --length=400 --temperature=0.8 --top_p=0.9 --samples=2
+	$(BIN)/charlm sample runs/demo "def " --length=400 --temperature=0.8 --top_p=0.9 --samples=2
 
 # A worker for each core, each with one thread for its products.
 test: .venv/dev

@@ -10,6 +10,7 @@ from conftest import ROOT, SMALL, door
 from charlm.api import load_model
 from charlm.config import RunConfig
 from charlm.corpora.registry import SOURCES
+from charlm.errors import UserError
 from charlm.workdir.metrics import read_metrics
 
 CONFIGS = sorted(
@@ -44,7 +45,7 @@ def test_a_smoke_run_can_be_sampled_from(name, tmp_path, shakespeare):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_variant_has_valid_options_and_a_corpus_that_exists(name):
     module = importlib.import_module(f"configs.{name}")
-    with pytest.raises(ValueError, match="there are") as error:
+    with pytest.raises(UserError, match="there are") as error:
         module.get_config("no such")
     variants = str(error.value).partition("there are ")[2].split(", ")
     assert "smoke" in variants

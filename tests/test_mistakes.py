@@ -64,7 +64,7 @@ def test_texts_that_cannot_be_trained_on(tmp_path, mistake):
         (["--config.optim.schedule=linear"], "optim.schedule is 'linear'"),
         (["--config.model.forget_bias=nan"], "model.forget_bias is nan"),
         (["--confg=x"], "confg"),
-        (["stray"], "is no flag"),
+        (["stray", "text"], "is no flag"),
     ],
 )
 def test_mistakes_in_the_command_are_one_line(tmp_path, text_file, flags, message):
@@ -85,7 +85,7 @@ def test_a_model_too_large_for_the_machine(tmp_path, text_file):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        ([], "--config is required"),
+        ([], "there is no text to read"),
         (["--config=configs/absent.py"], "absent.py"),
         (["--config=configs/absent.py", "--config.seed=1"], "absent.py"),
         (["--config=configs/text.py"], "give a text file as --config.data.path"),
@@ -107,9 +107,9 @@ def test_mistakes_about_configs(flags, message):
         ),
         ("config.model.layers = 'two'", "layers"),
         ("1 / 0", "own.py, line 4: ZeroDivisionError: division by zero"),
-        ("import nothing", "nothing"),
+        ("import nothing", "own.py, line 4: ModuleNotFoundError"),
         ("x = = 3", "own.py, line 4"),
-        ("return None", "--config is required"),
+        ("return None", "get_config returns None; it must be a config"),
     ],
 )
 def test_mistakes_in_a_config_file(tmp_path, body, message):

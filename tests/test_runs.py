@@ -254,10 +254,3 @@ def test_corpora(tmp_path):
     assert door("corpora", "path", "hello").stdout.strip() == fetched
     refused(door("corpora", "fetch", "klingon"), "there is no corpus 'klingon'")
     refused(door("corpora"), "say what to do")
-
-
-@pytest.mark.parametrize("name", ["train", "sample", "evaluate", "corpora"])
-def test_help(name):
-    done = door(name, "--help")
-    assert done.returncode == 0 and f"python -m charlm.{name}" in done.stdout
-    assert "workdir" in done.stdout or name == "corpora"

@@ -15,6 +15,7 @@ import optax
 from charlm.config import RunConfig, find_option
 from charlm.corpora.registry import SOURCES
 from charlm.evaluation.score import score
+from charlm.files import local_path
 from charlm.generation.generate import SamplingParams, generate
 from charlm.interpret.viewer.notebook import Page, show
 from charlm.model.cell import Cell
@@ -86,7 +87,7 @@ def load_model(
     Raises:
       UserError: no such workdir, or its checkpoint is missing or damaged.
     """
-    model, _ = model_files.load(workdir, checkpoint, cell=cell, lm=lm)
+    model, _ = model_files.load(local_path(workdir), checkpoint, cell=cell, lm=lm)
     return Model(*model)
 
 
@@ -103,7 +104,7 @@ def fit(
 ) -> Model:
     """Trains a model on a text, or continues the run in `workdir`; returns its model.
 
-    It does what `python -m charlm.train` does. Interrupted (Ctrl-C, or a notebook's
+    It does what `charlm train` does. Interrupted (Ctrl-C, or a notebook's
     stop button), it saves and returns; the same call goes on, exactly.
 
     Args:
@@ -122,7 +123,7 @@ def fit(
       UserError: an option or the text cannot be used, or the workdir is another run's.
     """
     configure_jax()
-    config, workdir = make_config(text, **options), Path(workdir)
+    config, workdir = make_config(text, **options), Path(local_path(workdir))
     reporter = progress if isinstance(progress, Reporter) else Reporter()
     if progress is True:
         reporter = make_reporter()

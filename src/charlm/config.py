@@ -26,7 +26,7 @@ class DataConfig:
 
     __post_init__ = check_section
 
-    corpus: str = option("", "a name that `python -m charlm.corpora list` shows")
+    corpus: str = option("", "a name that `charlm corpora list` shows")
     path: str = option("", "a text file of your own; wins over corpus", free=True)
     unit: str = option(
         "char", "what a symbol is; byte reads any file", choices=("char", "byte")
@@ -190,6 +190,8 @@ class RunConfig:
         """
         if isinstance(config, ml_collections.ConfigDict):
             config = config.to_dict()
+        if isinstance(config, Mapping):
+            config = upgrade(config)
         return _make_section(cls, "", config, strict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,7 +210,7 @@ def _make_section(section: type, name: str, values: Any, strict: bool) -> Any:
     if not isinstance(values, Mapping):
         raise UserError(f"{name} is {values!r}; it must be a section of options")
     if name == "model":
-        values, strict = _upgrade(values), True
+        strict = True
     prefix = f"{name}." if name else ""
     types: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(section)}
     types.pop("vocab_size", None)  # the text decides it
@@ -227,14 +229,17 @@ def _make_section(section: type, name: str, values: Any, strict: bool) -> Any:
         raise UserError(f"{prefix}{error}") from error
 
 
-def _upgrade(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the options of a model of an earlier release with today's names."""
+def upgrade(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns nested values of an earlier release with today's names."""
+    model = config.get("model")
+    if not isinstance(model, Mapping):
+        return config
     model = dict(model)
     if "initialiser" in model:
         model["initializer"] = model.pop("initialiser")
     if model.get("dtype") == "tf32":
         model |= {"dtype": "float32", "precision": "tf32"}
-    return model
+    return {**config, "model": model}
 
 
 def list_options() -> dict[str, dataclasses.Field]:

@@ -1,4 +1,4 @@
-"""python -m charlm.evaluate --workdir=runs/demo [--split=valid] [--text=FILE]
+"""charlm score WORKDIR [TEXT] [--split=valid]
 
 The exact loss of a workdir's model on a part of its text, or on another text.
 """
@@ -51,7 +51,9 @@ def evaluate(values: flags.FlagValues) -> None:
     )
 
 
-main = partial(run_app, __doc__ or "", FLAGS, evaluate)  # (argv) -> exit status
+POSITIONAL = ["workdir", "text"]
+# (argv) -> exit status
+main = partial(run_app, __doc__ or "", FLAGS, evaluate, positional=POSITIONAL)
 
 if __name__ == "__main__":
     sys.exit(main())

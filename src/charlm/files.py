@@ -4,22 +4,45 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
+from charlm.errors import UserError
+
 CHECKSUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 MAX_CHECKSUMS_BYTES = 1 << 24  # a longer list is another program's
 # What a file system without locks answers. Nobody is kept out there.
 NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def get_cache_folder() -> Path:
     """Returns $CHARLM_CACHE, or charlm's folder in the user's cache."""
     user_cache = platformdirs.user_cache_dir("charlm", appauthor=False)
     return Path(os.environ.get("CHARLM_CACHE") or user_cache)
+
+
+def local_path(path: str | os.PathLike) -> str:
+    """Returns a path with ~ expanded; UserError for an address like gs://bucket."""
+    text = os.fspath(path)
+    if ADDRESS.match(text):
+        raise UserError(
+            f"{text} is an address, and charlm reads and writes files of this machine;"
+            " give a folder or a file here, and copy it to or from there"
+        )
+    return os.path.expanduser(text)
+
+
+class LocalPath(str):
+    """The path that a flag names, as local_path returns it."""
+
+    def __new__(cls, path: str | os.PathLike = ""):
+        return super().__new__(cls, local_path(path))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""python -m charlm.sample --workdir=runs/demo [--length=500] [--temperature=0.7]
+"""charlm sample WORKDIR [PROMPT] [--length=500] [--temperature=0.7]
 
 Writes text with the model of a workdir, as it is drawn.
 """
@@ -15,6 +15,7 @@ from absl import flags
 from charlm.cli.app import MODEL_FLAGS, run_app
 from charlm.data.corpus import BOM
 from charlm.errors import UserError
+from charlm.files import LocalPath
 
 FLAGS = {
     **MODEL_FLAGS,
@@ -23,7 +24,7 @@ FLAGS = {
     "top_k": (0, "draw from the k likeliest characters; 0 is all"),
     "top_p": (1.0, "draw from the likeliest that have probability p"),
     "prompt": ("", "what the model reads first"),
-    "prompt_file": ("", "a file that holds the prompt"),
+    "prompt_file": (LocalPath(), "a file that holds the prompt"),
     "seed": (0, "the same seed writes the same text"),
     "samples": (1, "how many texts"),
     "stop": ("", "a text ends before this"),
@@ -80,7 +81,9 @@ def read_prompt(prompt: str | bytes, path: str, encoding: str) -> str | bytes:
         raise UserError(f"{path} is not in the model's {encoding}: {error}") from error
 
 
-main = partial(run_app, __doc__ or "", FLAGS, sample)  # (argv) -> exit status
+POSITIONAL = ["workdir", "prompt"]
+# (argv) -> exit status
+main = partial(run_app, __doc__ or "", FLAGS, sample, positional=POSITIONAL)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,9 +27,14 @@ SYNONYMS = {
 }
 
 
+def find_similar(word: str, words: Iterable[str]) -> str:
+    """Returns the one of some words that is most like `word`, or ""."""
+    return (difflib.get_close_matches(word.lower(), [*words], n=1) or [""])[0]
+
+
 def describe_unknown(name: str, names: Iterable[str]) -> str:
     """Returns the message for an option that is none of `names`, with a likely one."""
     words = SYNONYMS | {full.rpartition(".")[2]: full for full in names}
-    near = difflib.get_close_matches(name.rpartition(".")[2].lower(), words, n=1)
-    hint = f"did you mean {words[near[0]]}?" if near else "--help lists the options"
+    near = find_similar(name.rpartition(".")[2], words)
+    hint = f"did you mean {words[near]}?" if near else "--help lists the options"
     return f"the config has no {name}; {hint}"

@@ -1,12 +1,12 @@
-"""python -m charlm.train --config=configs/tiny_shakespeare.py [--workdir=DIR]
+"""charlm train [TEXT] [--config=NAME[:VARIANT] or FILE.py] [--workdir=DIR]
 
-Trains a model as a config says, into a workdir; continues the run that the workdir
-holds, exactly. Any option can be set: --config.model.features=256
+Trains a model on a text file, or as a config says, into a workdir; continues the run
+that the workdir holds, exactly. `charlm configs` lists the configs. Any option can be
+set: --config.model.features=256
 """
 
 import contextlib
 import itertools
-import os
 import re
 import shlex
 import signal
@@ -17,45 +17,58 @@ from pathlib import Path
 from ml_collections import config_flags
 
 from charlm.cli.app import run_app
+from charlm.cli.configs import find_config, load_config
 from charlm.config import RunConfig, list_options
+from charlm.corpora.registry import SOURCES
 from charlm.errors import UserError
+from charlm.files import LocalPath
 from charlm.synonyms import describe_unknown
 
-# Windows has no SIGHUP.
-STOP_SIGNALS = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+# Clusters warn with USR1 or USR2. Windows has neither them nor SIGHUP.
+STOP = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+STOP_SIGNALS = [s for s in signal.Signals if s.name in STOP]
+DEFAULT_CONFIG = "text"  # of a text that is named without a config
 FLAGS = {
-    "workdir": ("", "where the run lives; by default runs/NAME"),
+    "text": (LocalPath(), "a text file, or the name of a corpus, to train on"),
+    "workdir": (LocalPath(), "where the run lives; by default runs/NAME"),
     "other_text": (False, "continue on another text than the run started on"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the front door and returns its exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
     about = f"{__doc__}\noptions of the config, with their defaults:\n"
-    path, variant = split_config_flag(words)
+    about += describe_options()
+    name = ""
 
-    def define_config(values):
-        check_config_flags(words, path)
-        sys.path.append(str(Path(path).absolute().parent.parent))  # has `configs`
-        config_flags.DEFINE_config_file(
-            "config",
-            None,
-            "configs/NAME.py, or configs/NAME.py:VARIANT",
-            flag_values=values,
-            sys_argv=words,
+    def define_config(values, words):
+        nonlocal name
+        check_config_flags(words)
+        word, words = split_config_flag(words)
+        path, variant = find_config(word or DEFAULT_CONFIG)
+        if word:
+            name = path.stem + (f"-{variant}" if variant else "")
+        config = load_config(path, variant)
+        config_flags.DEFINE_config_dict(
+            "config", config, flag_values=values, sys_argv=words
         )
+        return words
 
     def run(values):
-        if values.config is None:
-            raise UserError("--config is required, such as --config=configs/demo.py")
-        config = RunConfig.from_dict(values.config.to_dict())
-        name = Path(path).stem + (f"-{variant}" if variant else "")
-        workdir = Path(values.workdir or Path("runs", name))
+        config = values.config
+        if values.text:
+            is_corpus = values.text in SOURCES and not Path(values.text).exists()
+            config.data.path = "" if is_corpus else str(values.text)
+            config.data.corpus = values.text if is_corpus else config.data.corpus
+        text = Path(config.data.path).stem or config.data.corpus or DEFAULT_CONFIG
+        workdir = Path(values.workdir or Path("runs", name or text))
+        config = RunConfig.from_dict(config)
         return train(config, workdir, other_text=values.other_text)
 
-    about += describe_options()
-    return run_app(about, FLAGS, run, words, define_more=define_config)
+    positional = ["text"]
+    return run_app(
+        about, FLAGS, run, argv, positional=positional, define_more=define_config
+    )
 
 
 def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
@@ -88,7 +101,7 @@ def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
         return 128 + stops[0]
     reporter.say(
         f"done: {step:,} steps in {workdir}; to read what it writes:"
-        f" python -m charlm.sample --workdir={shlex.quote(str(workdir))}"
+        f" charlm sample {shlex.quote(str(workdir))}"
     )
     return 0
 
@@ -113,25 +126,26 @@ def describe_options() -> str:
     return "\n".join(lines)
 
 
-def check_config_flags(words: Sequence[str], path: str) -> None:
-    """Raises UserError for a config or an option that does not exist."""
-    if path and not os.access(path, os.R_OK):
-        raise UserError(f"{path} cannot be read; is that the config's path?")
+def check_config_flags(words: Sequence[str]) -> None:
+    """Raises UserError for an option that does not exist."""
     for word in words:
         match = re.match(r"--?config\.([\w.]+)", word)
         if match and match[1] not in list_options():
             raise UserError(describe_unknown(match[1], list_options()))
 
 
-def split_config_flag(words: Sequence[str]) -> tuple[str, str]:
-    """Returns PATH and VARIANT of --config=PATH:VARIANT on the command line."""
-    value = ""
+def split_config_flag(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the value of the last --config, or "", and the other words."""
+    value, rest, is_value = "", [], False
     for word, next_word in itertools.pairwise([*words, ""]):
-        flag, equals, rest = word.partition("=")
-        if flag in ("--config", "-config"):
-            value = rest if equals else next_word
-    path, _, variant = value.partition(":")
-    return path, variant
+        flag, equals, after = word.partition("=")
+        if is_value:
+            is_value = False
+        elif flag in ("--config", "-config"):
+            value, is_value = (after, False) if equals else (next_word, True)
+        else:
+            rest.append(word)
+    return value, rest
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m charlm.visualize --workdir=runs/demo [--text=FILE] --output=page.html
+"""charlm look WORKDIR [TEXT] [--output=page.html]
 
 Makes a page, one file that needs nothing else. It shows a text by what every unit of
 the model does at each character, the model's guesses, and the units that follow

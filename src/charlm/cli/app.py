@@ -1,10 +1,10 @@
 """run_app: parses flags, runs a front door, prints one line for a mistake."""
 
+import functools
 import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,35 +12,51 @@ from absl import flags
 
 from charlm.config import list_options
 from charlm.errors import UserError
+from charlm.files import LocalPath
 
 USER_ERROR = 2
+# How ml_collections reports an override that does not fit.
+CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 # What the doors of a trained model share: {name: (default, about)}.
 MODEL_FLAGS = {
-    "workdir": ("", "directory of the training run"),
+    "workdir": (LocalPath(), "directory of the training run"),
     "checkpoint": ("best", "best, latest, or a step"),
 }
 TEXT_FLAGS = {
-    "text": ("", "a file to read instead of the run's own text"),
+    "text": (LocalPath(), "a file to read instead of the run's own text"),
     "split": ("valid", "train, valid or test, of the run's own text"),
 }
+
+
+class PathParser(flags.ArgumentParser):
+    """Parses a flag whose value is a LocalPath."""
+
+    def parse(self, argument):
+        return LocalPath(argument)
+
+
 DEFINE_FLAG: dict[type, Any] = {
     bool: flags.DEFINE_boolean,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
+    LocalPath: functools.partial(flags.DEFINE, PathParser()),
+    list: functools.partial(
+        flags.DEFINE_multi, PathParser(), flags.ArgumentSerializer()
+    ),
 }
-# How ml_collections reports an override that does not fit, and how a config file fails.
-CONFIG_ERRORS = (AttributeError, ImportError, KeyError, NameError, OSError, SyntaxError)
-CONFIG_ERRORS += (TypeError, ValueError)
+HELP = {"--help", "-h", "--helpfull", "-help"}
+Options = Mapping[str, tuple[Any, str]]
 
 
 def run_app(
     about: str,
-    options: Mapping[str, tuple[Any, str]],
+    options: Options,
     run: Callable[[flags.FlagValues], int | None],
     argv: Sequence[str] | None = None,
     *,
-    define_more: Callable[[flags.FlagValues], None] = lambda values: None,
+    positional: Sequence[str] = (),
+    define_more: Callable[..., Sequence[str]] = lambda values, words: words,
 ) -> int:
     """Runs a front door and returns its exit status.
 
@@ -48,10 +64,12 @@ def run_app(
 
     Args:
       about: the text of --help, before the flags.
-      options: its flags, {name: (default, about)}; a type is a flag without a default.
+      options: its flags, {name: (default, about)}; a type is a flag without a default,
+        a LocalPath a path, a list a flag that can be given many times.
       run: the front door; it returns its exit status, None for 0.
       argv: the words after the program's name.
-      define_more: defines flags of other kinds.
+      positional: the flags that words without a name set, in their order.
+      define_more: defines flags of other kinds, given the words; returns the words.
     """
     for name in ("stdout", "stderr"):  # None where the shell closed it: `>&-`
         if getattr(sys, name) is None:
@@ -60,15 +78,15 @@ def run_app(
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         values = flags.FlagValues()
+        values.set_gnu_getopt()  # flags may follow other words
         for name, (default, meaning) in options.items():
             is_type = isinstance(default, type)
             kind, value = (default, None) if is_type else (type(default), default)
             DEFINE_FLAG[kind](name, value, meaning, flag_values=values)
-        define_more(values)
-        if {"--help", "-h", "--helpfull", "-help"} & {*words}:
+        if HELP & {*words}:
             print(f"{about.strip()}\n\nflags:\n{_describe_flags(values)}")
             return 0
-        _parse_flags(values, words)
+        _parse_flags(values, words, positional, define_more)
         return run(values) or 0
     except BrokenPipeError:  # `... | head` has read enough
         sys.stderr.close()
@@ -110,21 +128,30 @@ def name_flags(message: str) -> str:
     )
 
 
-def _parse_flags(values: flags.FlagValues, words: Sequence[str]) -> None:
+def _parse_flags(values, words, positional, define_more) -> None:
+    """Parses words, those of a --flagfile and of no flag included."""
     try:
-        _, *rest = values(["charlm", *words])
+        words = values.read_flags_from_files(list(words), force_gnu=True)
+        _, *rest = values(["charlm", *define_more(values, words)])
+        for number, word in enumerate(rest):
+            name = positional[min(number, len(positional) - 1)] if positional else ""
+            flag = values[name] if name else None
+            if flag is None or (flag.present and not isinstance(flag.value, list)):
+                known = " ".join(f"[{name.upper()}]" for name in positional)
+                known = f" after {known}" if known else ""
+                raise UserError(
+                    f"{word!r} is no flag; flags are given as --name=value{known}"
+                )
+            flag.parse(word)
+            flag.using_default_value = False
+    except UserError:
+        raise
     except flags.Error as error:
+        if isinstance(error.__context__, UserError):  # of a path
+            raise error.__context__ from None
         raise UserError(f"{_describe(error)}; --help lists the flags") from error
     except CONFIG_ERRORS as error:
         raise UserError(_describe(error)) from error
-    except Exception as error:  # a config is its user's own code: anything may come
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        raise UserError(
-            f"{at.filename}, line {at.lineno}: {type(error).__name__}:"
-            f" {_describe(error)}; mend that config"
-        ) from error
-    if rest:
-        raise UserError(f"{rest[0]!r} is no flag; flags are given as --name=value")
 
 
 def _describe_flags(values: flags.FlagValues) -> str:
@@ -138,6 +165,4 @@ def _describe_flags(values: flags.FlagValues) -> str:
 def _describe(error: BaseException) -> str:
     """Returns an error's message as one sentence."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    if "Traceback" in text:  # ml_collections folds a config file's into its message
-        text = text.strip().splitlines()[-1].partition(": ")[2]
     return re.sub(r"\s+", " ", text).strip().rstrip(".:") or type(error).__name__

@@ -1,4 +1,4 @@
-"""python -m charlm.corpora list | fetch NAME | path NAME | join NAME ARCHIVE FILE
+"""charlm corpora list | fetch NAME | path NAME | join NAME ARCHIVE FILE
 
 The named corpora: which there are, getting one, and where it is. `join` makes FILE of
 another release's archive by the rule of a corpus: train on it with --config.data.path.
@@ -14,6 +14,9 @@ from charlm.corpora.builders import FromArchive, Generated
 from charlm.corpora.registry import SOURCES, Source
 from charlm.errors import UserError
 
+FLAGS = {"words": ([], "what to do, and with what")}
+POSITIONAL = ["words"]
+
 
 def run(words: list[str]) -> None:
     match words:
@@ -25,8 +28,7 @@ def run(words: list[str]) -> None:
             path = fetch.find(name)
             if path is None:
                 raise UserError(
-                    f"{name} is not here yet; get it with"
-                    f" python -m charlm.corpora fetch {name}"
+                    f"{name} is not here yet; get it with charlm corpora fetch {name}"
                 )
             print(path)
         case ["join", name, archive, target]:
@@ -66,10 +68,13 @@ def _describe(name: str, source: Source) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the front door and returns its exit status."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    words = [word for word in argv if not word.startswith("-")]
-    rest = [word for word in argv if word not in words]
-    return run_app(__doc__ or "", {}, lambda _: run(words), rest)
+    return run_app(
+        __doc__ or "",
+        FLAGS,
+        lambda values: run(values.words),
+        argv,
+        positional=POSITIONAL,
+    )
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def _make(name: str, source: Source, target: Path) -> None:
 def _join_known(name: str, origin: FromArchive, part: Path) -> Path | None:
     """Joins a corpus from its archive, and returns that if it can be removed."""
     advice = (
-        f"move it away, or use it as it is: python -m charlm.corpora join {name}"
+        f"move it away, or use it as it is: charlm corpora join {name}"
         " {path} FILE, and data.path=FILE"
     )
     path = _find_known(origin.file, origin.sha256, "archive", advice)

@@ -16,6 +16,7 @@ from charlm.data.corpus import Corpus, open_corpus, split_slices
 from charlm.data.streams import Streams
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
+from charlm.files import local_path
 from charlm.model.lm import LanguageModel, build_language_model, get_cell
 from charlm.training.optimizer import make_optimizer, make_restart, make_schedule
 
@@ -87,7 +88,7 @@ def open_text(data: DataConfig, *, extra_symbols: Vocab | None = None) -> Corpus
     """Returns the text of a config's `data`; raises UserError if it cannot be used."""
     if not data.path and not data.corpus:
         raise UserError("there is no text to read: give a text file as data.path")
-    path = Path(data.path) if data.path else fetch(data.corpus)
+    path = Path(local_path(data.path)) if data.path else fetch(data.corpus)
     options: Any = {"unit": data.unit, "encoding": data.encoding}
     return open_corpus(path, **options, extra_symbols=extra_symbols)
 

@@ -13,6 +13,7 @@ import optax
 
 from charlm.config import RunConfig
 from charlm.errors import UserError
+from charlm.files import local_path
 from charlm.model import sharding
 from charlm.model.lm import LanguageModel, resolve_dtype
 from charlm.options import CUSTOM
@@ -109,7 +110,7 @@ def _complete(config: RunConfig, workdir: Path, optimizer, lm) -> RunConfig:
 
 
 def _make_absolute(path: str) -> str:
-    return os.path.abspath(path) if path else ""
+    return os.path.abspath(local_path(path)) if path else ""
 
 
 def train(
