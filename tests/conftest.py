@@ -220,8 +220,11 @@ def command(door: str, *flags: str) -> list[str]:
 
 def door(name: str, *flags: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     """Runs a front door to its end in this process, which is quick."""
-    module = {"corpora": "corpora.__main__"}.get(name, name)
-    main = importlib.import_module(f"charlm.{module}").main
+    from charlm.cli.main import find_command  # after the import hook is set
+
+    command_of_name = find_command(name)
+    assert command_of_name is not None
+    main = importlib.import_module(command_of_name.module).main
     with (
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(io.StringIO()) as stdout,

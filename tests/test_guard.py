@@ -252,6 +252,8 @@ def test_a_second_signal_stops_at_once():
             signal.SIGINT: signal.SIG_DFL,
             signal.SIGTERM: signal.SIG_DFL,
             signal.SIGHUP: signal.SIG_IGN,
+            signal.SIGUSR1: signal.SIG_IGN,
+            signal.SIGUSR2: signal.SIG_IGN,
         }
     finally:
         for number, handler in before.items():

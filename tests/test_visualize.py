@@ -51,7 +51,6 @@ def test_mistakes_end_in_one_line_and_leave_nothing(trained, tmp_path):
     text = f"--text={trained}/text.txt"
     for flags, message in [
         ([page], "--workdir"),
-        ([run], "--output=page.html"),
         ([run, f"--output={tmp_path}"], "is a folder"),
         ([run, f"--output={tmp_path}/no/page.html"], "a folder that is not there"),
         ([run, page, f"--cells={tmp_path}/no/c.json"], "a folder that is not there"),

@@ -17,7 +17,7 @@ CHECKSUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 MAX_CHECKSUMS_BYTES = 1 << 24  # a longer list is another program's
 # What a file system without locks answers. Nobody is kept out there.
 NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
-
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -118,7 +118,7 @@ def write_checksums(folder: Path) -> None:
 def changed_files(folder: Path, *, only: str = "") -> list[str]:
     """Returns the files, or `only` that file, that differ from a folder's SHA256SUMS.
 
-    Without SHA256SUMS it returns [].
+    Without SHA256SUMS it returns []. Raises OSError for what cannot be read.
     """
     present = _list_files(folder)
     special = sorted(name for name in present if not (folder / name).is_file())
@@ -130,11 +130,15 @@ def changed_files(folder: Path, *, only: str = "") -> list[str]:
         lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:  # an older charlm's, or killed just before it was written
         return []
-    except (OSError, ValueError):
+    except (IsADirectoryError, ValueError):
         return [CHECKSUMS]
     sums = {name: sha256 for sha256, _, name in (li.partition("  ") for li in lines)}
     if not sums or not set(sums) <= present:  # more are another program's
-        return sorted(set(sums) - present) or [CHECKSUMS]
+        absent = sorted(set(sums) - present)
+        for name in absent:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+                os.stat(folder / name)  # PermissionError, if a folder cannot be read
+        return absent or [CHECKSUMS]
     names = [only] if only else list(sums)
     return [name for name in names if file_sha256(folder / name) != sums.get(name)]
 
@@ -152,5 +156,9 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Network file systems and others cannot do this to a folder.
+        if not path.is_dir() or error.errno not in NO_SYNC:
+            raise
     finally:
         os.close(descriptor)

@@ -74,11 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
     """Trains what a config says, and says what to do next; returns the exit status."""
     from charlm.api import catch_signals
-    from charlm.model.jax_setup import configure_jax
+    from charlm.model.jax_setup import configure_process
     from charlm.training.loop import start_run
     from charlm.training.reporters import make_reporter
 
-    configure_jax()
+    configure_process()
     reporter = make_reporter()
     # What is ignored stays so, as nohup leaves SIGHUP.
     caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
@@ -110,9 +110,10 @@ def stop_soon(number: int, stops: list[int]) -> None:
     """Asks the run to save and stop; a second signal ends it at once."""
     stops.append(number)
     for other in STOP_SIGNALS:
-        # A closing terminal sends SIGHUP twice: no reason to lose what is being saved.
-        is_hangup = other.name == "SIGHUP"
-        signal.signal(other, signal.SIG_IGN if is_hangup else signal.SIG_DFL)
+        # A closing terminal sends SIGHUP twice, and clusters may warn again: no reason
+        # to lose what is being saved.
+        at_once = other.name in ("SIGINT", "SIGTERM")
+        signal.signal(other, signal.SIG_DFL if at_once else signal.SIG_IGN)
 
 
 def describe_options() -> str:

@@ -14,19 +14,19 @@ from absl import flags
 
 from charlm.cli.app import MODEL_FLAGS, TEXT_FLAGS, run_app
 from charlm.errors import UserError
-from charlm.files import atomic_write
+from charlm.files import LocalPath, atomic_write
 
 MAX_ROWS = 20  # of the table of units
 
 FLAGS = {
     **MODEL_FLAGS,
     **TEXT_FLAGS,
-    "output": ("", "the page, an HTML file"),
+    "output": (LocalPath("page.html"), "the page, an HTML file"),
     "characters": (20_000, "of the text that the page shows"),
     "start": (int, "the character that is marked when the page opens"),
     "search": (100_000, "characters searched for cells; 0: none are"),
     "title": ("", "the page's heading; else the workdir's name"),
-    "cells": ("", "a JSON file for what every unit follows"),
+    "cells": (LocalPath(), "a JSON file for what every unit follows"),
 }
 
 
@@ -57,8 +57,6 @@ def visualize(options: flags.FlagValues) -> None:
 
 def check(options) -> None:
     """Raises UserError for what cannot work, before anything takes time."""
-    if not options.output:
-        raise UserError("--output is required, for example --output=page.html")
     if options.characters < 1 or options.search < 0:
         raise UserError("--characters must be at least 1, and --search at least 0")
     for name in ("output", "cells"):
@@ -101,7 +99,9 @@ def report(page, output: str, cells: str) -> None:
     print(f"{output}: {len(page.html) / 1e6:.1f} MB ({parts}); open it in a browser")
 
 
-main = partial(run_app, __doc__ or "", FLAGS, visualize)  # (argv) -> exit status
+POSITIONAL = ["workdir", "text"]
+# (argv) -> exit status
+main = partial(run_app, __doc__ or "", FLAGS, visualize, positional=POSITIONAL)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ import numpy as np
 from charlm.config import RunConfig
 from charlm.data.corpus import SPLITS, split_slices
 from charlm.errors import UserError
-from charlm.model.jax_setup import configure_jax
+from charlm.model.jax_setup import configure_process
 from charlm.workdir import model_files
 from charlm.workdir.checkpoints import Restored
 
@@ -18,7 +18,7 @@ def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
     """Returns the config, model and checkpoint that MODEL_FLAGS have named."""
     if not values.workdir:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
-    configure_jax()
+    configure_process()
     config = model_files.read_config(values.workdir)
     return config, *model_files.load(values.workdir, values.checkpoint)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Integer
 
 from charlm.errors import UserError
 from charlm.model import sharding
+from charlm.model.jax_setup import own_settings
 from charlm.model.lm import LanguageModel, cached_by_config
 from charlm.model.platform import get_platform
 
@@ -32,6 +33,7 @@ class Score(NamedTuple):
     streams: int  # contiguous stretches that were read, each from the zero carry
 
 
+@own_settings()
 def score(
     lm: LanguageModel,
     params: PyTree,
@@ -80,6 +82,7 @@ def score(
     )
 
 
+@own_settings()
 def compute_log_probabilities(
     lm: LanguageModel,
     params: PyTree,

@@ -11,6 +11,7 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
+from charlm.model.jax_setup import iterate
 from charlm.model.lm import LanguageModel, cached_by_config
 from charlm.options import MAX_COUNT, check_number
 
@@ -126,7 +127,7 @@ def _generate_chunks(
         if any(rest):
             yield rest
 
-    return generate_chunks()
+    return iterate(generate_chunks())
 
 
 class _TextDecoder:

@@ -14,6 +14,7 @@ import numpy as np
 
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
+from charlm.model.jax_setup import own_settings
 from charlm.model.lm import LanguageModel, cached_by_config, observe
 from charlm.options import CUSTOM
 
@@ -70,6 +71,7 @@ class Activations(NamedTuple):
         return self.signals[name][:, unit] * np.float32(self.scales[name])
 
 
+@own_settings()
 def record_activations(
     model: Model,
     text: str | bytes | np.ndarray,

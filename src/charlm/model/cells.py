@@ -79,9 +79,8 @@ def make_cell(
 
     def initial_state(batch_size, features):
         # An array for each: one used twice could not be donated.
-        return state_type(
-            *(jnp.zeros((batch_size, features)) for _ in state_type._fields)
-        )
+        shape = batch_size, features
+        return state_type(*(jnp.zeros(shape, jnp.float32) for _ in state_type._fields))
 
     def step_from_projection(params, state, z):
         return activations(params, state, z)[:2]

@@ -28,7 +28,7 @@ class Parameters(nn.Module):
         v, h, embedding = config.vocab_size, config.features, config.embedding
         torch_rnn = config.initializer == "torch_rnn"
         if embedding:
-            draw = jax.random.normal if torch_rnn else _draw_uniform
+            draw = _draw_normal if torch_rnn else _draw_uniform
             self.param("embed", draw, (v, embedding))
         for n in range(config.layers):
             self.param(f"layer_{n}", self.cell.init, h if n else embedding or v, h)
@@ -36,7 +36,11 @@ class Parameters(nn.Module):
 
 
 def _draw_uniform(key, shape, bound=0.08):
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+
+def _draw_normal(key, shape):
+    return jax.random.normal(key, shape, jnp.float32)
 
 
 def _draw_head(key, h, v, bound):
@@ -57,9 +61,9 @@ def draw_layer(
         wx, wh = jax.random.split(key)
         std = 1 / math.sqrt(d + h)
         params = {
-            "wx": std * jax.random.normal(wx, (d, wide)),
-            "wh": std * jax.random.normal(wh, (h, wide)),
-            "b": jnp.zeros(wide),
+            "wx": std * _draw_normal(wx, (d, wide)),
+            "wh": std * _draw_normal(wh, (h, wide)),
+            "b": jnp.zeros(wide, jnp.float32),
         }
     else:
         wx, wh, b = jax.random.split(key, 3)

@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
 
 import jax
 
+from charlm.errors import UserError
 from charlm.files import get_cache_folder
 from charlm.model.sharding import count_cores
 
@@ -27,19 +31,92 @@ GPU_VARIABLES = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:2",
 }
 
+# Files by which a system shows an accelerator, and JAX's extra for it.
+ACCELERATORS = (
+    (
+        ("/dev/nvidia0", "/proc/driver/nvidia/gpus", "/dev/dxg"),
+        "an NVIDIA GPU",
+        "cuda13",
+    ),
+    (("/dev/accel0", "/dev/vfio/0"), "a TPU", "tpu"),
+)
+# What the rest of a program may have changed, by jax.config or by an environment
+# variable, and charlm computes with.
+SETTINGS = {
+    "enable_x64": False,
+    "numpy_rank_promotion": "allow",
+    "numpy_dtype_promotion": "standard",
+    "transfer_guard": "allow",
+    "debug_nans": False,  # NaN means "not held" to an edit, and a guard looks for it
+    "debug_infs": False,
+    "default_prng_impl": "threefry2x32",
+    "threefry_partitionable": True,
+}
+Item = TypeVar("Item")
+config: Any = jax.config  # whose attributes no checker knows
+
+
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Sets SETTINGS in this thread, for a block or as a decorator for a function."""
+    with contextlib.ExitStack() as stack:
+        for name, value in SETTINGS.items():
+            stack.enter_context(getattr(jax, name)(value))
+        yield
+
+
+def iterate(iterator: Iterator[Item]) -> Iterator[Item]:
+    """Yields the items of an iterator, each of which is computed in own_settings."""
+    while True:
+        try:
+            with own_settings():  # but not while the caller uses the item
+                item = next(iterator)
+        except StopIteration:
+            return
+        yield item
+
 
 def configure_jax() -> None:
     """Makes each core a device, or uses one GPU; caches compiled programs.
 
-    It must run before JAX first computes. Afterwards it changes nothing.
+    It must run before JAX first computes. Afterwards it changes nothing. Raises
+    UserError where JAX finds no device of the platform that it is told to use.
     """
     set_environment()
     with contextlib.suppress(RuntimeError):  # JAX has started, with its own devices
-        jax.config.update("jax_num_cpu_devices", count_cores())
+        config.update("jax_num_cpu_devices", count_cores())
     # The first that $CUDA_VISIBLE_DEVICES leaves: memory on others would be wasted.
-    jax.config.update("jax_cuda_visible_devices", "0")
+    config.update("jax_cuda_visible_devices", "0")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         set_compilation_cache()
+    try:
+        jax.local_devices()
+    except (RuntimeError, AssertionError) as error:
+        platforms = config.jax_platforms
+        raise UserError(
+            f"JAX_PLATFORMS is {platforms!r}, and JAX finds no such device: unset it,"
+            " or install what JAX needs for it, such as jax[cuda13] or jax[tpu]"
+        ) from error
+
+
+def configure_process() -> None:
+    """Configures JAX for a process that is charlm's alone, all its threads included."""
+    for name, value in SETTINGS.items():
+        config.update(f"jax_{name}", value)
+    configure_jax()
+
+
+def describe_unused_accelerator() -> str:
+    """Returns a line on a GPU or TPU that JAX does not use, or "" without one."""
+    if jax.default_backend() != "cpu" or config.jax_platforms:
+        return ""
+    for paths, name, extra in ACCELERATORS:
+        if any(Path(path).exists() for path in paths):
+            return (
+                f"{name} is on this machine, but JAX computes on the CPU; to use it:"
+                f" pip install 'jax[{extra}]=={jax.__version__}'"
+            )
+    return ""
 
 
 def set_environment() -> None:
@@ -63,6 +140,6 @@ def set_compilation_cache() -> None:
         if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             return
         folder.chmod(0o700)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        config.update("jax_compilation_cache_dir", str(folder))
+        config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        config.update("jax_persistent_cache_min_entry_size_bytes", -1)

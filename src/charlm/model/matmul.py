@@ -108,7 +108,7 @@ def row_gradient_by_scatter(
     height: int, ids: Ids, gradient: Float[Array, "*b n"]
 ) -> Float[Array, "v n"]:
     """Returns the sum of the gradients of each of `height` rows, by a scatter."""
-    return jnp.zeros((height, gradient.shape[-1])).at[ids].add(gradient)
+    return jnp.zeros((height, gradient.shape[-1]), jnp.float32).at[ids].add(gradient)
 
 
 def row_gradient_by_matmul(

@@ -147,7 +147,7 @@ def _lstm_forward(wh, b, state, zs):
         residuals = jax.tree.map(lambda xs, x: _put(xs, x, t), residuals, now)
         return LSTMState(c, h), residuals, _put(hs, h, t)
 
-    narrow = jnp.zeros((length, batch, width))
+    narrow = jnp.zeros((length, batch, width), jnp.float32)
     loop = (state, _Residuals(zs, narrow, narrow, narrow), narrow)
     last, residuals, hs = lax.fori_loop(0, length, tick, loop)
     return (last, hs), (wh, b, residuals)

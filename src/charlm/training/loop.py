@@ -15,6 +15,7 @@ from charlm.config import RunConfig
 from charlm.errors import UserError
 from charlm.files import local_path
 from charlm.model import sharding
+from charlm.model.jax_setup import describe_unused_accelerator, own_settings
 from charlm.model.lm import LanguageModel, resolve_dtype
 from charlm.options import CUSTOM
 from charlm.training import resume
@@ -33,6 +34,7 @@ get_intervals = operator.attrgetter(
 )
 
 
+@own_settings()
 def start_run(
     config: RunConfig,
     workdir: Path,
@@ -76,6 +78,8 @@ def start_run(
             )
         resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
         reporter.say(f"{workdir}: {describe_run(run)}")
+        if unused := describe_unused_accelerator():
+            reporter.say(unused)
         if config.model.dtype != "float32":
             reporter.say(f"matrix products are in {config.model.dtype}")
         state = train(
@@ -113,6 +117,7 @@ def _make_absolute(path: str) -> str:
     return os.path.abspath(local_path(path)) if path else ""
 
 
+@own_settings()
 def train(
     run: Run,
     workdir: Path,

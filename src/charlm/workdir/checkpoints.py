@@ -164,9 +164,12 @@ def restore(workdir: str | os.PathLike, step: int, like: dict[str, PyTree]) -> R
     )
     try:
         trees = _import_orbax().load_checkpointables(str(path), target)
+    except MemoryError:
+        raise
     except Exception as error:  # Orbax and TensorStore raise many kinds
-        problem = f"it cannot be read ({_first_line(error)[:80]})"
-        raise _explain(path, problem) from error
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        raise _explain(path, f"it cannot be read ({_first_line(error)})") from error
     for name, tree in trees.items():
         if tree_sha256(tree) != metadata["sha256"].get(name):
             raise _explain(path, f"{name} is not what was saved")
@@ -180,7 +183,8 @@ def _explain(path: Path, problem: str) -> UserError:
     # Its files are as they were saved, so they are of something else.
     return IncompatibleCheckpoint(
         f"checkpoint {path.name} of {path.parent.parent} is whole, but of another model"
-        " or optimizer; give those that it was trained with (cell=, lm=, optimizer=)"
+        " or optimizer; give those that it was trained with (cell=, lm=, optimizer=):"
+        f" {problem}"
     )
 
 
@@ -199,7 +203,7 @@ def tree_sha256(tree: PyTree) -> str:
 
 def _first_line(error: BaseException) -> str:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return reason.strip().splitlines()[0][:200]
+    return reason.strip().splitlines()[0][:120]
 
 
 def _import_orbax():

@@ -1,6 +1,7 @@
 """The checkpoints that a workdir has, and the metadata beside their arrays."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -19,6 +20,10 @@ METADATA = "_CHECKPOINT_METADATA"  # Orbax's name for the file that keeps ours a
 
 class IncompatibleCheckpoint(UserError):
     """A checkpoint that is whole, and of another format, model or optimizer."""
+
+
+class UnreadableCheckpoint(UserError):
+    """A checkpoint that this process cannot read, and that may be whole."""
 
 
 class DamagedCheckpoint(UserError):
@@ -105,15 +110,25 @@ def read_metadata(path: Path, *, check_all: bool = True) -> dict[str, Any]:
     Raises:
       IncompatibleCheckpoint: it has another format.
       DamagedCheckpoint: it is not what was saved.
+      UnreadableCheckpoint: this process cannot read it.
     """
     try:
         changed = changed_files(path, only="" if check_all else METADATA)
-    except OSError as error:  # of the disk, say
-        raise DamagedCheckpoint(path, f"it cannot be read ({error})") from error
+        data = b"" if changed else (path / METADATA).read_bytes()
+    except FileNotFoundError as error:
+        raise DamagedCheckpoint(path, f"{METADATA} is missing") from error
+    except OSError as error:
+        if error.errno == errno.EIO:  # the disk's
+            raise DamagedCheckpoint(path, f"it cannot be read ({error})") from error
+        raise UnreadableCheckpoint(
+            f"checkpoint {path.name} of {path.parent.parent} cannot be read here"
+            f" ({error.strerror}: {error.filename}); it may well be whole: mend that"
+            " first"
+        ) from error
     if changed:
         raise DamagedCheckpoint(path, f"{changed[0]} is not what was saved")
     try:
-        metadata = json.loads((path / METADATA).read_bytes())["custom_metadata"]
+        metadata = json.loads(data)["custom_metadata"]
         version, writer = metadata["format"], metadata.get("charlm", "another release")
     except Exception as error:  # JSON of any shape raises many kinds
         raise DamagedCheckpoint(path, "its metadata cannot be read") from error

@@ -13,6 +13,7 @@ from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.files import atomic_write
 from charlm.model.cell import Cell
+from charlm.model.jax_setup import own_settings
 from charlm.model.lm import LanguageModel, build_language_model
 from charlm.workdir import checkpoints
 from charlm.workdir.checkpoints import Restored
@@ -30,6 +31,7 @@ class Model(NamedTuple):
     vocab: Vocab
 
 
+@own_settings()
 def load(
     workdir: str | os.PathLike,
     checkpoint: str | int = "best",

@@ -17,6 +17,7 @@ from charlm.interpret.viewer.html import (
     make_html,
 )
 from charlm.interpret.viewer.quantize import check_cell, quantize
+from charlm.model.jax_setup import own_settings
 
 MAX_RESULTS = 60  # in the page's list
 
@@ -35,6 +36,7 @@ class Page(NamedTuple):
         )
 
 
+@own_settings()
 def show(
     model: Model,
     text: str | bytes | np.ndarray,
