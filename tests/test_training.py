@@ -281,7 +281,13 @@ LOOP = ("params", "other_text", "reporter", "should_stop")
 
 def run_fit(workdir, **kwargs):
     loop = {key: kwargs.pop(key) for key in LOOP if key in kwargs}
-    return train(make_run(**kwargs), workdir, **loop)
+    params = loop.pop("params", None)
+    run = make_run(**kwargs)
+    if params is not None:
+        sizes = {"batch_size": run.streams.batch_size, "seed": run.config.seed}
+        start = init_state(run.lm, run.optimizer, params=params, **sizes)
+        loop["start"] = start
+    return train(run, workdir, **loop).state
 
 
 GOLDEN = 2.4053

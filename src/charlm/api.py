@@ -22,6 +22,8 @@ from charlm.model.cell import Cell
 from charlm.model.jax_setup import configure_jax
 from charlm.model.lm import LanguageModel
 from charlm.presets import text_config
+from charlm.training.branch import inherit_options
+from charlm.training.ending import describe_ending
 from charlm.training.loop import start_run
 from charlm.training.reporters import Reporter, make_reporter
 from charlm.workdir import model_files
@@ -99,6 +101,7 @@ def fit(
     lm: LanguageModel | None = None,
     checkpoint: str | int = "best",
     other_text: bool = False,
+    extend: bool = False,
     progress: bool | Reporter = True,
     **options: Any,
 ) -> Model:
@@ -116,6 +119,8 @@ def fit(
       lm: a model of the text's vocabulary, in place of the config's.
       checkpoint: of the model that is returned, as in load_model.
       other_text: continue although the text is not the one the run started on.
+      extend: continue to other steps although the rate is a cosine, which then has the
+        new length.
       progress: whether to show it, or a Reporter that does.
       **options: of charlm.config, by name: steps=2000, features=256, cell=my_cell.
 
@@ -123,27 +128,30 @@ def fit(
       UserError: an option or the text cannot be used, or the workdir is another run's.
     """
     configure_jax()
-    config, workdir = make_config(text, **options), Path(local_path(workdir))
+    workdir = Path(local_path(workdir))
+    config = inherit_options(
+        make_config(text, **options),
+        workdir,
+        {find_option(word) for word in options} | {"data.path", "data.corpus"},
+        all_options=isinstance(text, str | os.PathLike),
+    )
     reporter = progress if isinstance(progress, Reporter) else Reporter()
     if progress is True:
         reporter = make_reporter()
     with contextlib.ExitStack() as stack:
         stack.callback(reporter.close)
         stops = stack.enter_context(catch_signals([signal.SIGINT]))
-        run, state = start_run(
+        run, ending = start_run(
             config,
             workdir,
             other_text=other_text,
+            extend=extend,
             optimizer=optimizer,
             lm=lm,
             reporter=reporter,
             should_stop=lambda: bool(stops),
         )
-        if int(state.step) < run.steps:
-            reporter.say(
-                f"stopped at step {int(state.step):,} of {run.steps:,} and saved; the"
-                " same call goes on"
-            )
+        reporter.say(describe_ending(run, ending, workdir, again="the same call"))
     return load_model(workdir, checkpoint=checkpoint, lm=run.lm)
 
 

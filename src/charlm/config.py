@@ -152,7 +152,29 @@ class TrainConfig:
     sample_temperature: float = option(
         1.0, "temperature of the samples", low=0, high=1e6, free=True
     )
-    init_from: str = option("", "a workdir whose best weights to start from")
+    patience: int = option(
+        0,
+        "validations in a row without a better loss that end the run; 0: none do",
+        free=True,
+    )
+    minutes: float = option(
+        0.0,
+        "of training after which the run saves and stops; the same command goes on; 0:"
+        " no limit",
+        low=0,
+        free=True,
+    )
+    keep: int = option(
+        2, "newest checkpoints that are kept, beside the best; 0: all", free=True
+    )
+    init_from: str = option(
+        "", "a workdir whose best weights, and shape of model, to start from"
+    )
+    branch_from: str = option(
+        "",
+        "a workdir whose newest state to start from: weights, optimizer, step, carry;"
+        " options that are not given are those of that run",
+    )
 
     def __post_init__(self):
         check_section(self)
@@ -253,12 +275,15 @@ def list_options() -> dict[str, dataclasses.Field]:
     return fields
 
 
-def list_free_options(config: RunConfig) -> set[str]:
-    """Returns the options that may change when a run of this config is resumed."""
+def list_free_options(config: RunConfig, *, extend: bool = False) -> set[str]:
+    """Returns the options that may change when a run of this config is resumed.
+
+    A cosine ends at the last step, so that another last step is another run; unless it
+    is to `extend`.
+    """
     free = {name for name, field in list_options().items() if field.metadata["free"]}
-    # A cosine ends at the last step: to move that would be another run.
-    cosine = config.optim.schedule == "cosine"
-    return free - ({"train.steps", "train.epochs"} if cosine else set())
+    fixed = config.optim.schedule == "cosine" and not extend
+    return free - ({"train.steps", "train.epochs"} if fixed else set())
 
 
 def find_option(word: str) -> str:

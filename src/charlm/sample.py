@@ -41,7 +41,7 @@ def sample(values: flags.FlagValues) -> None:
 
     if values.endless and (values.json or values.samples != 1):
         raise UserError("--endless writes one text: leave out --json and --samples")
-    config, model, _ = load(values)
+    config, model, restored = load(values)
     prompt: str | bytes = values.prompt
     if values.prompt_file:
         encoding = config.data.encoding if model.vocab.unit == "char" else ""
@@ -62,7 +62,9 @@ def sample(values: flags.FlagValues) -> None:
         return
     texts = generate_batch(model, prompt, num_samples=values.samples, **options)
     if values.json:
-        print(json.dumps({"prompt": prompt_text, "samples": texts}))
+        print(
+            json.dumps({"step": restored.step, "prompt": prompt_text, "samples": texts})
+        )
         return
     for number, text in enumerate(texts, 1):
         print(f"--- sample {number} ---\n{prompt_text}{text}")

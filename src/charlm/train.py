@@ -7,12 +7,14 @@ set: --config.model.features=256
 
 import contextlib
 import itertools
+import json
 import re
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import config_flags
 
@@ -32,6 +34,8 @@ FLAGS = {
     "text": (LocalPath(), "a text file, or the name of a corpus, to train on"),
     "workdir": (LocalPath(), "where the run lives; by default runs/NAME"),
     "other_text": (False, "continue on another text than the run started on"),
+    "dry_run": (False, "say what the run would be and take, and train nothing"),
+    "extend": (False, "continue a cosine to other steps; it has the new length then"),
 }
 
 
@@ -39,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the front door and returns its exit status."""
     about = f"{__doc__}\noptions of the config, with their defaults:\n"
     about += describe_options()
-    name = ""
+    name, given = "", set()
 
     def define_config(values, words):
-        nonlocal name
-        check_config_flags(words)
+        nonlocal name, given
+        given = list_config_flags(words)
         word, words = split_config_flag(words)
         path, variant = find_config(word or DEFAULT_CONFIG)
         if word:
@@ -63,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = Path(config.data.path).stem or config.data.corpus or DEFAULT_CONFIG
         workdir = Path(values.workdir or Path("runs", name or text))
         config = RunConfig.from_dict(config)
-        return train(config, workdir, other_text=values.other_text)
+        if values.text:
+            given.update(("data.path", "data.corpus"))
+        return train(config, workdir, values, given, all_options=not name)
 
     positional = ["text"]
     return run_app(
@@ -71,38 +77,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
-    """Trains what a config says, and says what to do next; returns the exit status."""
+def train(
+    config: RunConfig, workdir: Path, values: Any, given: set[str], *, all_options: bool
+) -> int:
+    """Trains what a config says, and says what to do next; returns the exit status.
+
+    Args:
+      config: the options.
+      workdir: of the run.
+      values: of FLAGS.
+      given: the options that are given on the command line.
+      all_options: as in inherit_options.
+    """
     from charlm.api import catch_signals
     from charlm.model.jax_setup import configure_process
+    from charlm.training.branch import inherit_options
+    from charlm.training.ending import describe_ending
     from charlm.training.loop import start_run
     from charlm.training.reporters import make_reporter
 
     configure_process()
+    config = inherit_options(config, workdir, given, all_options=all_options)
+    if values.dry_run:
+        return plan(config, workdir, extend=values.extend)
     reporter = make_reporter()
     # What is ignored stays so, as nohup leaves SIGHUP.
     caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
     with contextlib.ExitStack() as stack:
         stack.callback(reporter.close)
         stops = stack.enter_context(catch_signals(caught, stop_soon))
-        run, state = start_run(
+        run, ending = start_run(
             config,
             workdir,
-            other_text=other_text,
+            other_text=values.other_text,
+            extend=values.extend,
             reporter=reporter,
             should_stop=lambda: bool(stops),
         )
-    step = int(state.step)
-    if step < run.steps:
+    reporter.say(describe_ending(run, ending, workdir, again="the same command"))
+    if ending.is_final:
         reporter.say(
-            f"stopped at step {step:,} of {run.steps:,} and saved; the same command"
-            " goes on"
+            f"to read what it writes: charlm sample {shlex.quote(str(workdir))}"
         )
-        return 128 + stops[0]
-    reporter.say(
-        f"done: {step:,} steps in {workdir}; to read what it writes:"
-        f" charlm sample {shlex.quote(str(workdir))}"
-    )
+    return 128 + stops[0] if stops and not ending.is_final else 0
+
+
+def plan(config: RunConfig, workdir: Path, *, extend: bool) -> int:
+    """Prints the config of a run and what it would take; writes nothing."""
+    from charlm.training.dry_run import describe_plan
+    from charlm.training.loop import prepare_run
+    from charlm.workdir.metadata import read_newest
+
+    run, _ = prepare_run(config, workdir, extend=extend)
+    step, _ = read_newest(workdir)
+    print(json.dumps(run.config.to_dict(), indent=1))
+    print(f"workdir: {workdir}" + (f", which is at step {step:,}" if step else ""))
+    print(describe_plan(run, step))
     return 0
 
 
@@ -127,12 +157,14 @@ def describe_options() -> str:
     return "\n".join(lines)
 
 
-def check_config_flags(words: Sequence[str]) -> None:
-    """Raises UserError for an option that does not exist."""
-    for word in words:
-        match = re.match(r"--?config\.([\w.]+)", word)
-        if match and match[1] not in list_options():
-            raise UserError(describe_unknown(match[1], list_options()))
+def list_config_flags(words: Sequence[str]) -> set[str]:
+    """Returns the options that words set; UserError for one that does not exist."""
+    matches = (re.match(r"--?config\.([\w.]+)", word) for word in words)
+    names = {match[1]: None for match in matches if match}
+    for name in names:
+        if name not in list_options():
+            raise UserError(describe_unknown(name, list_options()))
+    return set(names)
 
 
 def split_config_flag(words: Sequence[str]) -> tuple[str, list[str]]:

@@ -117,7 +117,7 @@ def describe_error(error: Exception) -> str | None:
 def name_flags(message: str) -> str:
     """Returns a library's message with flags in place of arguments."""
     names = {name: f"--config.{name}" for name in list_options() if "." in name}
-    names |= {"another workdir": "another --workdir"}
+    names |= {"another workdir": "another --workdir", "with extend": "with --extend"}
     names |= {"other_text": "--other_text", "num_samples": "--samples"}
     pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     # Only as a word of its own, as `another workdir;` or `train.steps=5`: no path.

@@ -1,7 +1,11 @@
 """What the doors of a trained model read: the model of --workdir, and a text."""
 
+import contextlib
 import dataclasses
+import math
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ from charlm.errors import UserError
 from charlm.model.jax_setup import configure_process
 from charlm.workdir import model_files
 from charlm.workdir.checkpoints import Restored
+from charlm.workdir.metadata import FOLDER, list_steps, read_loss
 
 
 def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
@@ -20,7 +25,23 @@ def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
     configure_process()
     config = model_files.read_config(values.workdir)
-    return config, *model_files.load(values.workdir, values.checkpoint)
+    model, restored = model_files.load(values.workdir, values.checkpoint)
+    print(describe_checkpoint(values.workdir, restored.step), file=sys.stderr)
+    return config, model, restored
+
+
+def describe_checkpoint(workdir: str, step: int) -> str:
+    """Returns a line on the checkpoint that is used, and on the others."""
+    folder = Path(workdir) / FOLDER
+    losses = {}
+    for other in list_steps(folder):
+        with contextlib.suppress(UserError):  # it is not the one that is used
+            losses[other] = read_loss(folder / str(other))
+    line = f"{workdir}: checkpoint of step {step:,}"
+    if math.isfinite(losses.get(step, math.inf)):
+        line += f", validation loss {losses[step]:.4f}"
+    others = ", ".join(f"{other:,}" for other in losses if other != step)
+    return f"{line}; there are {others} too, by --checkpoint" if others else line
 
 
 def read_text(

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import optax
 
-from charlm.config import DataConfig, RunConfig
+from charlm.config import DataConfig, OptimConfig, RunConfig
 from charlm.corpora.fetch import fetch
 from charlm.data.corpus import Corpus, open_corpus, split_slices
 from charlm.data.streams import Streams
@@ -19,6 +19,7 @@ from charlm.errors import UserError
 from charlm.files import local_path
 from charlm.model.lm import LanguageModel, build_language_model, get_cell
 from charlm.training.optimizer import make_optimizer, make_restart, make_schedule
+from charlm.training.step import TrainState, init_state
 
 
 class Run(NamedTuple):
@@ -64,12 +65,8 @@ def build_run(
     steps = config.train.steps or max(1, round(config.train.epochs * epoch))
     learning_rate = None
     if optimizer is None:
-        options = _pick(config.optim, make_schedule)
-        learning_rate = make_schedule(**options, steps_per_epoch=epoch, steps=steps)
-        options = _pick(config.optim, make_optimizer)
-        options["learning_rate"] = learning_rate
-        restart = make_restart(config.optim, steps_per_epoch=epoch)
-        optimizer = make_optimizer(**options, restart=restart)
+        sizes = {"steps_per_epoch": epoch, "steps": steps}
+        optimizer, learning_rate = build_optimizer(config.optim, **sizes)
     model = dataclasses.replace(config.model, vocab_size=len(corpus.vocab))
     return Run(
         config=config,
@@ -82,6 +79,29 @@ def build_run(
         steps=steps,
         text_sha256=corpus.sha256,
     )
+
+
+def init_run(run: Run, params: Any = None) -> TrainState:
+    """Returns the state before a run's first step; its parameters, or random ones."""
+    return init_state(
+        run.lm,
+        run.optimizer,
+        batch_size=run.streams.batch_size,
+        seed=run.config.seed,
+        params=params,
+    )
+
+
+def build_optimizer(
+    config: OptimConfig, *, steps_per_epoch: int, steps: int
+) -> tuple[optax.GradientTransformation, optax.Schedule]:
+    """Returns the optimizer and the learning rate of a config, for a run's length."""
+    options: Any = _pick(config, make_schedule)
+    schedule = make_schedule(**options, steps_per_epoch=steps_per_epoch, steps=steps)
+    options = _pick(config, make_optimizer)
+    options["learning_rate"] = schedule
+    restart = make_restart(config, steps_per_epoch=steps_per_epoch)
+    return make_optimizer(**options, restart=restart), schedule
 
 
 def open_text(data: DataConfig, *, extra_symbols: Vocab | None = None) -> Corpus:

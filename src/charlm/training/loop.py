@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import math
 import operator
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import optax
@@ -19,11 +20,13 @@ from charlm.model.jax_setup import describe_unused_accelerator, own_settings
 from charlm.model.lm import LanguageModel, resolve_dtype
 from charlm.options import CUSTOM
 from charlm.training import resume
-from charlm.training.build import Run, build_run, describe_run
+from charlm.training.branch import make_initial_state
+from charlm.training.build import Run, build_run, describe_run, init_run
+from charlm.training.ending import Ending
 from charlm.training.multi_step import Dispatcher, state_shardings
 from charlm.training.reporters import Reporter
 from charlm.training.run_logger import RunLogger
-from charlm.training.step import TrainState, init_state
+from charlm.training.step import TrainState
 from charlm.workdir.lock import lock_workdir
 from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.model_files import read_config, read_vocab, write_model_files
@@ -40,37 +43,31 @@ def start_run(
     workdir: Path,
     *,
     other_text: bool = False,
+    extend: bool = False,
     optimizer: optax.GradientTransformation | None = None,
     lm: LanguageModel | None = None,
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
-) -> tuple[Run, TrainState]:
+) -> tuple[Run, Ending]:
     """Trains a config in a workdir, or continues the run there.
 
-    Returns the run, and the state that it reached. A config or text that cannot be used
-    is a UserError, and so is another run's workdir.
+    Returns the run, and how it ended. A config or text that cannot be used is a
+    UserError, and so is another run's workdir.
 
     Args:
       config: the options.
       workdir: new, empty, or of a run of this config.
       other_text: continue although the text is not the one the run started on.
+      extend: continue to other train.steps although the rate is a cosine, which then
+        has the new length.
       optimizer, lm: as in build_run.
       reporter: shows a person what happens.
       should_stop: asked between dispatches; when true, the run is saved and left.
     """
-    config = _complete(config, workdir, optimizer, lm)
-    resume.check_config_matches(workdir, config)
-    start = symbols = None
-    if resume.has_checkpoint(workdir):
-        symbols = read_vocab(workdir)
-    elif config.train.init_from:
-        start = resume.load_initial_model(config)
-        symbols = start.vocab
-    run = build_run(config, extra_symbols=symbols, optimizer=optimizer, lm=lm)
-    params = resume.transfer_params(start, run) if start else None
+    run, start = prepare_run(config, workdir, extend=extend, optimizer=optimizer, lm=lm)
     with lock_workdir(workdir):
         # Again: another run may have started here in the meantime.
-        resume.check_config_matches(workdir, config)
+        resume.check_config_matches(workdir, run.config, extend=extend)
         if resume.has_checkpoint(workdir) and read_vocab(workdir) != run.vocab:
             raise UserError(
                 f"the text has symbols that the run in {workdir} does not know; start"
@@ -80,17 +77,38 @@ def start_run(
         reporter.say(f"{workdir}: {describe_run(run)}")
         if unused := describe_unused_accelerator():
             reporter.say(unused)
-        if config.model.dtype != "float32":
-            reporter.say(f"matrix products are in {config.model.dtype}")
-        state = train(
+        if run.config.model.dtype != "float32":
+            reporter.say(f"matrix products are in {run.config.model.dtype}")
+        ending = train(
             run,
             workdir,
-            params=params,
+            start=start,
             other_text=other_text,
             reporter=reporter,
             should_stop=should_stop,
         )
-    return run, state
+    return run, ending
+
+
+def prepare_run(
+    config: RunConfig,
+    workdir: Path,
+    *,
+    extend: bool = False,
+    optimizer: optax.GradientTransformation | None = None,
+    lm: LanguageModel | None = None,
+) -> tuple[Run, TrainState | None]:
+    """Returns the run of a config in a workdir, and its state if it is a new one.
+
+    The arguments and the errors are those of start_run. Nothing is written.
+    """
+    config = _complete(config, workdir, optimizer, lm)
+    resume.check_config_matches(workdir, config, extend=extend)
+    is_new = not resume.has_checkpoint(workdir)
+    source = config.train.branch_from or config.train.init_from if is_new else workdir
+    symbols = read_vocab(source) if source else None
+    run = build_run(config, extra_symbols=symbols, optimizer=optimizer, lm=lm)
+    return run, make_initial_state(run, optimizer) if is_new else None
 
 
 def _complete(config: RunConfig, workdir: Path, optimizer, lm) -> RunConfig:
@@ -108,8 +126,11 @@ def _complete(config: RunConfig, workdir: Path, optimizer, lm) -> RunConfig:
         dtype = read_config(workdir).model.dtype
     model = replace(model, dtype=resolve_dtype(dtype))
     data = replace(config.data, path=_make_absolute(config.data.path))
-    origin = _make_absolute(config.train.init_from)
-    train = replace(config.train, init_from=origin)
+    train = replace(
+        config.train,
+        init_from=_make_absolute(config.train.init_from),
+        branch_from=_make_absolute(config.train.branch_from),
+    )
     return replace(config, data=data, model=model, optim=optim, train=train)
 
 
@@ -122,12 +143,12 @@ def train(
     run: Run,
     workdir: Path,
     *,
-    params: Any = None,
+    start: TrainState | None = None,
     other_text: bool = False,
     reporter: Reporter = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
-) -> TrainState:
-    """Trains from where the workdir stands; returns the state that it reached.
+) -> Ending:
+    """Trains from where the workdir stands; returns how that ended.
 
     A run that was stopped, at any moment and in any way, and is continued is bit for
     bit the run that was never stopped. A UserError is raised for a workdir that cannot
@@ -136,15 +157,13 @@ def train(
     Args:
       run: of build_run.
       workdir: new, empty, or of this run.
-      params: to start from, in place of random ones.
+      start: the state of a new run, in place of one with random parameters.
       other_text, reporter, should_stop: as in start_run; on another text the streams
         start from the zero carry.
     """
-    batch_size, seed = run.streams.batch_size, run.config.seed
+    batch_size, options = run.streams.batch_size, run.config.train
     mesh = sharding.make_mesh(batch_size)
-    state = init_state(
-        run.lm, run.optimizer, batch_size=batch_size, seed=seed, params=params
-    )
+    state = start or init_run(run)
     resume.check_resumable(workdir, run.text_sha256, other_text=other_text)
     state, notes = resume.restore_state(workdir, state, reporter)
     if other_text and notes.get("text_sha256", run.text_sha256) != run.text_sha256:
@@ -153,11 +172,26 @@ def train(
     write_model_files(workdir, config=run.config, vocab=run.vocab)
     state = jax.device_put(state, state_shardings(mesh))
     step, problem = int(state.step), ""
+    first_step = step
+    end_time = time.monotonic() + (60 * options.minutes or math.inf)
     with contextlib.closing(RunLogger(run, workdir, reporter, notes, step)) as logger:
+
+        def get_reason() -> str:
+            if step >= run.steps:
+                return "steps"
+            if logger.out_of_patience:
+                return "patience"
+            if should_stop():
+                return "asked"
+            is_late = time.monotonic() >= end_time and step > first_step
+            return "minutes" if is_late else ""
+
         dispatcher = Dispatcher(run, mesh, logger)
-        while step < run.steps and not problem and not should_stop():
+        while not problem and not get_reason():
             end = step + _count_until_due(step, run)
-            state, step, problem = dispatcher.run(state, step, end, should_stop)
+            state, step, problem = dispatcher.run(
+                state, step, end, lambda: bool(get_reason())
+            )
             if not problem:
                 _run_due(logger, state, step, run)
         stopped = step < run.steps or problem
@@ -171,7 +205,7 @@ def train(
             " the same command comes to it again: lower optim.learning_rate or"
             f" optim.clip in another workdir{skip}"
         )
-    return state
+    return Ending(state, get_reason())
 
 
 def _run_due(logger: RunLogger, state: TrainState, step: int, run: Run) -> None:

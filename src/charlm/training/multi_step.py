@@ -41,7 +41,7 @@ def make_train_steps(
     guarded_step: Callable[..., tuple[TrainState, GuardedMetrics]],
     get_batch: Callable[[Any, Array, Array], Batch],
     mesh: Mesh | None = None,
-) -> Callable[..., tuple[TrainState, GuardedMetrics]]:
+) -> Any:
     """Returns the compiled (state, data, count, first=None) -> (state, metrics[64]).
 
     It runs `count` steps, at most MAX_STEPS. One program serves every count, so that
@@ -76,6 +76,17 @@ def make_train_steps(
     return train_steps
 
 
+def compile_run(run: Run, mesh: Mesh) -> tuple[Callable, Any]:
+    """Returns get_data(step, count), of one dispatch, and make_train_steps' result."""
+    get_data, get_batch = _place_text(run, mesh)
+    train_step = make_train_step(run.lm, run.optimizer)
+    bad_steps = run.config.train.bad_steps
+    guarded_step = make_guarded_step(
+        train_step, vocab_size=len(run.vocab), bad_steps=bad_steps
+    )
+    return get_data, make_train_steps(guarded_step, get_batch, mesh)
+
+
 class Dispatcher:
     """Runs steps, many a dispatch, and hands their metrics to the logger.
 
@@ -87,12 +98,7 @@ class Dispatcher:
     def __init__(self, run: Run, mesh: Mesh, logger: RunLogger):
         self._logger, self._bad_steps = logger, run.config.train.bad_steps
         self._steps_per_dispatch, self._start = 1, 0.0
-        self._get_data, get_batch = _place_text(run, mesh)
-        train_step = make_train_step(run.lm, run.optimizer)
-        guarded_step = make_guarded_step(
-            train_step, vocab_size=len(run.vocab), bad_steps=self._bad_steps
-        )
-        self._train_steps = make_train_steps(guarded_step, get_batch, mesh)
+        self._get_data, self._train_steps = compile_run(run, mesh)
 
     def run(self, state, step, end, should_stop) -> tuple[TrainState, int, str]:
         """Trains from `step` to `end`; returns (state, step, problem).

@@ -3,17 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from charlm.config import RunConfig, list_free_options
 from charlm.errors import UserError
-from charlm.model.cell import Cell
-from charlm.model.init import expand_vocab
 from charlm.model.recurrence import get_lstm_backend
 from charlm.model.sharding import describe_machine
 from charlm.options import flatten
-from charlm.training.build import Run
 from charlm.training.reporters import Reporter
 from charlm.training.step import TrainState
 from charlm.workdir import lock, model_files
@@ -26,10 +20,12 @@ def has_checkpoint(workdir: Path) -> bool:
     return bool(list_steps(workdir / FOLDER))
 
 
-def check_config_matches(workdir: Path, config: RunConfig) -> None:
+def check_config_matches(
+    workdir: Path, config: RunConfig, *, extend: bool = False
+) -> None:
     """Raises UserError if `workdir` is another run's, or holds other things.
 
-    Options that are `free` may differ.
+    Options that are `free` may differ; and the last step, if the run is to `extend`.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir} is a file; choose another workdir")
@@ -46,13 +42,25 @@ def check_config_matches(workdir: Path, config: RunConfig) -> None:
         return  # nothing to lose
     there = flatten(model_files.read_config(workdir).to_dict())
     here = flatten(config.to_dict())
-    for name in sorted({*here} - list_free_options(config)):
+    for name in sorted({*here} - list_free_options(config, extend=extend)):
         if there[name] != here[name]:
             raise UserError(
                 f"{workdir} holds a run of another config: {name} is {there[name]!r}"
-                f" there and {here[name]!r} here; choose another workdir, or give the"
-                " value that it has"
+                f" there and {here[name]!r} here; {_explain_change(name, workdir)}"
             )
+
+
+def _explain_change(name: str, workdir: Path) -> str:
+    """Returns how to train with another value of an option than a workdir's."""
+    if name in ("train.steps", "train.epochs"):
+        return "continue with extend, which gives the cosine the new length"
+    shape = name.startswith("model.") and name != "model.dropout"
+    if shape or not has_checkpoint(workdir):
+        return "choose another workdir, or give the value that it has"
+    return (
+        "give the value that it has, or go on from its state in another workdir with"
+        f" train.branch_from={workdir}"
+    )
 
 
 def check_resumable(
@@ -105,18 +113,3 @@ def restore_state(
         )
     run = TrainState(*restored.trees["run"])
     return run._replace(params=restored.trees["params"]), restored.notes
-
-
-def load_initial_model(config: RunConfig) -> model_files.Model:
-    """Returns the model of train.init_from."""
-    cell = config.model.cell if isinstance(config.model.cell, Cell) else None
-    return model_files.load(config.train.init_from, cell=cell)[0]
-
-
-def transfer_params(start: model_files.Model, run: Run) -> Any:
-    """Returns the parameters of `start`, expanded to the vocabulary of a run."""
-    init = run.lm.init(jax.random.key(run.config.seed))
-    new_ids = run.vocab.translate(
-        np.arange(len(start.vocab)), start.vocab, what="train.init_from"
-    )
-    return expand_vocab(start.params, init, new_ids.tolist())

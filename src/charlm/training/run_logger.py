@@ -16,6 +16,7 @@ from charlm.training.build import Run
 from charlm.training.reporters import Reporter
 from charlm.training.step import StepMetrics, TrainState, nats_to_bits
 from charlm.workdir import checkpoints
+from charlm.workdir.metadata import FOLDER, list_steps
 from charlm.workdir.metrics import Logs
 
 
@@ -30,6 +31,7 @@ class LogState(NamedTuple):
     best: float | None = None  # validation loss
     seconds: float = 0.0  # trained so far
     skips_in_a_row: int = 0  # steps skipped since the last one that was taken
+    worse_in_a_row: int = 0  # validations since the best one
 
     @classmethod
     def from_notes(cls, notes: dict[str, Any]) -> "LogState":
@@ -66,6 +68,9 @@ class RunLogger:
         self._timing = (0, 0.0)  # steps and seconds since the last line
         self._last: StepMetrics | None = None
         self._valid_loss: dict[int, float] = {}  # the last one, by its step
+        # More than these options keep were kept on purpose.
+        self._keep, steps = run.config.train.keep, list_steps(workdir / FOLDER)
+        self._protected = steps if len(steps) > self._keep + 1 else []
         self._logs = Logs(workdir, step=step)
         self.close = self._logs.close
 
@@ -121,8 +126,9 @@ class RunLogger:
         self._write(step, "valid", nats, values)
         self._valid_loss = {step: nats}
         is_best = self.state.best is None or nats < self.state.best
-        if is_best:
-            self.state = self.state._replace(best=nats)
+        worse = 0 if is_best else self.state.worse_in_a_row + 1
+        best = nats if is_best else self.state.best
+        self.state = self.state._replace(best=best, worse_in_a_row=worse)
         return is_best
 
     def sample(self, params: Any, step: int) -> None:
@@ -153,7 +159,21 @@ class RunLogger:
         }
         trees = {"params": state.params, "run": state._replace(params=())}
         nats = self._valid_loss.get(step)
-        checkpoints.save(self._workdir, step, trees, notes=notes, nats_per_char=nats)
+        checkpoints.save(
+            self._workdir,
+            step,
+            trees,
+            notes=notes,
+            nats_per_char=nats,
+            keep=self._keep,
+            protected=self._protected,
+        )
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the last validations, train.patience of them, were no better."""
+        patience = self._run.config.train.patience
+        return 0 < patience <= self.state.worse_in_a_row
 
     @property
     def seconds(self) -> float:

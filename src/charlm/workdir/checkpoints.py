@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +49,10 @@ def save(
     *,
     notes: dict[str, Any],
     nats_per_char: float | None = None,
+    keep: int = 2,
+    protected: Collection[int] = (),
 ) -> None:
-    """Saves the checkpoint of a step, and keeps the newest two and the best.
+    """Saves the checkpoint of a step, and keeps the newest `keep` and the best.
 
     A checkpoint holds named trees of arrays, which can be restored one by one, a JSON
     object of notes, the SHA-256 of every tree's leaves, and that of every file. It is
@@ -62,6 +65,8 @@ def save(
       trees: what to save, by name.
       notes: anything that JSON can hold.
       nats_per_char: the validation loss, which decides the best.
+      keep: how many of the newest to keep; 0 keeps all.
+      protected: steps whose checkpoints are kept too.
     """
     folder = Path(workdir).absolute() / FOLDER
     for leftover in [*folder.glob(f"*{REMOVED}"), *folder.glob(f"*{UNFINISHED}*")]:
@@ -82,11 +87,12 @@ def save(
             f"the checkpoint of step {step} could not be written to {folder}:"
             f" {_first_line(error)}; the earlier ones are as they were"
         ) from error
-    _remove_superfluous(folder)
+    if keep:
+        _remove_superfluous(folder, keep, protected)
 
 
-def _remove_superfluous(folder: Path) -> None:
-    """Removes all but the newest two and the best, of those that can be read.
+def _remove_superfluous(folder: Path, keep: int, protected: Collection[int]) -> None:
+    """Removes all but the newest, the best and the protected, of those that are whole.
 
     Each is renamed first, since one that is half removed is no checkpoint.
     """
@@ -95,7 +101,7 @@ def _remove_superfluous(folder: Path) -> None:
         with contextlib.suppress(UserError):  # of another format, or damaged
             losses[step] = read_loss(folder / str(step))
     best = min(losses, key=lambda step: (losses[step], -step), default=None)
-    for step in {*losses} - {best, *sorted(losses)[-2:]}:
+    for step in {*losses} - {best, *sorted(losses)[-keep:], *protected}:
         target = folder / f"{step}{REMOVED}"
         with contextlib.suppress(OSError):  # its user has removed it
             (folder / str(step)).rename(target)
