@@ -24,6 +24,7 @@ from charlm.model.lm import LanguageModel
 from charlm.presets import text_config
 from charlm.training.loop import start_run
 from charlm.training.reporters import Reporter, make_reporter
+from charlm.training.trackers import add_tracker
 from charlm.workdir import model_files
 
 Config = RunConfig | ml_collections.ConfigDict | Mapping[str, Any]
@@ -100,6 +101,7 @@ def fit(
     checkpoint: str | int = "best",
     other_text: bool = False,
     progress: bool | Reporter = True,
+    tracker: Any = None,
     **options: Any,
 ) -> Model:
     """Trains a model on a text, or continues the run in `workdir`; returns its model.
@@ -117,6 +119,8 @@ def fit(
       checkpoint: of the model that is returned, as in load_model.
       other_text: continue although the text is not the one the run started on.
       progress: whether to show it, or a Reporter that does.
+      tracker: logs the metrics too: a run of wandb or trackio, or any object with
+        log(values, step=step).
       **options: of charlm.config, by name: steps=2000, features=256, cell=my_cell.
 
     Raises:
@@ -129,6 +133,8 @@ def fit(
         reporter = make_reporter()
     with contextlib.ExitStack() as stack:
         stack.callback(reporter.close)
+        if tracker is not None:
+            reporter = add_tracker(reporter, tracker)
         stops = stack.enter_context(catch_signals([signal.SIGINT]))
         run, state = start_run(
             config,

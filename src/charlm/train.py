@@ -32,6 +32,7 @@ FLAGS = {
     "text": (LocalPath(), "a text file, or the name of a corpus, to train on"),
     "workdir": (LocalPath(), "where the run lives; by default runs/NAME"),
     "other_text": (False, "continue on another text than the run started on"),
+    "tracker": ("", "trackio or wandb, to log the metrics there too"),
 }
 
 
@@ -63,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = Path(config.data.path).stem or config.data.corpus or DEFAULT_CONFIG
         workdir = Path(values.workdir or Path("runs", name or text))
         config = RunConfig.from_dict(config)
-        return train(config, workdir, other_text=values.other_text)
+        return train(
+            config, workdir, other_text=values.other_text, tracker=values.tracker
+        )
 
     positional = ["text"]
     return run_app(
@@ -71,15 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def train(config: RunConfig, workdir: Path, *, other_text: bool) -> int:
+def train(
+    config: RunConfig, workdir: Path, *, other_text: bool, tracker: str = ""
+) -> int:
     """Trains what a config says, and says what to do next; returns the exit status."""
     from charlm.api import catch_signals
     from charlm.model.jax_setup import configure_process
     from charlm.training.loop import start_run
     from charlm.training.reporters import make_reporter
+    from charlm.training.trackers import add_tracker, start_tracker
 
     configure_process()
+    # Before the progress line, since it may ask for a password.
+    module = start_tracker(tracker, config, workdir) if tracker else None
     reporter = make_reporter()
+    if module:
+        reporter = add_tracker(reporter, module, finish=module.finish)
     # What is ignored stays so, as nohup leaves SIGHUP.
     caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
     with contextlib.ExitStack() as stack:
