@@ -28,6 +28,10 @@ from charlm.workdir.metrics import read_metrics
 OPTIONS = {name.rpartition(".")[2]: value for name, value in SMALL.items()}
 
 
+def fit(text, workdir, progress: bool | Reporter = False, **options):
+    return charlm.fit(text, workdir, progress=progress, **OPTIONS | options)
+
+
 class StandIn(types.ModuleType):
     """A tracker that keeps what it is given; a module as wandb and trackio are."""
 
@@ -65,13 +69,9 @@ def expected(workdir):
 def test_it_is_given_the_metrics_also_of_a_resumed_run(tmp_path, text_file):
     tracker, shown = StandIn(), []
     for steps in (20, 40):
-        charlm.fit(
-            text_file,
-            tmp_path / "run",
-            progress=Reporter(record=shown.append),
-            tracker=tracker,
-            **OPTIONS | {"steps": steps},
-        )
+        progress = Reporter(record=shown.append)
+        options = {"progress": progress, "tracker": tracker, "steps": steps}
+        fit(text_file, tmp_path / "run", **options)
     assert tracker.logged == expected(tmp_path / "run")
     names = [(step, next(iter(values))) for step, values in tracker.logged]
     assert (20, "valid/epoch") in names and (40, "train/epoch") in names
@@ -86,13 +86,8 @@ def test_one_that_fails_is_named_once_and_the_run_goes_on(tmp_path, text_file, t
         calls.append(step)
         raise ConnectionError("the server\nis gone")
 
-    model = charlm.fit(
-        text_file,
-        tmp_path / "run",
-        progress=Reporter(say=said.append),
-        tracker=types.SimpleNamespace(log=log),
-        **OPTIONS,
-    )
+    tracker, progress = types.SimpleNamespace(log=log), Reporter(say=said.append)
+    model = fit(text_file, tmp_path / "run", progress=progress, tracker=tracker)
     other = charlm.load_model(trained / "run")
     assert tree_sha256(model.params) == tree_sha256(other.params)
     assert read_untimed(tmp_path / "run") == read_untimed(trained / "run")
@@ -106,19 +101,13 @@ def test_an_interrupt_is_no_failure(tmp_path, text_file):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        charlm.fit(
-            text_file,
-            tmp_path / "run",
-            progress=False,
-            tracker=types.SimpleNamespace(log=log),
-            **OPTIONS,
-        )
+        fit(text_file, tmp_path / "run", tracker=types.SimpleNamespace(log=log))
 
 
 def test_an_object_without_log_is_refused(tmp_path, text_file):
     before = files(tmp_path)
     with pytest.raises(UserError, match="tracker is 'wandb', which has no log"):
-        charlm.fit(text_file, tmp_path / "run", tracker="wandb", progress=False)
+        fit(text_file, tmp_path / "run", tracker="wandb")
     assert files(tmp_path) == before
 
 
