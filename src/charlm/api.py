@@ -26,6 +26,7 @@ from charlm.training.loop import start_run
 from charlm.training.reporters import Reporter, make_reporter
 from charlm.training.trackers import add_tracker
 from charlm.workdir import model_files
+from charlm.workdir.metrics import read_metrics
 
 Config = RunConfig | ml_collections.ConfigDict | Mapping[str, Any]
 
@@ -130,7 +131,7 @@ def fit(
     config, workdir = make_config(text, **options), Path(local_path(workdir))
     reporter = progress if isinstance(progress, Reporter) else Reporter()
     if progress is True:
-        reporter = make_reporter()
+        reporter = make_reporter(read_metrics(workdir))
     with contextlib.ExitStack() as stack:
         stack.callback(reporter.close)
         if tracker is not None:
