@@ -16,41 +16,50 @@
 # %% [markdown]
 # # Sampling from a trained model, and a look inside
 #
-# Say below, in `WORKDIR`, which model writes: the folder of a run, or a zip of one.
-# Left empty, the first zip beside this notebook is taken, and with none a tiny model is
-# trained.
+# Say below, in `WORKDIR`, which model writes: the folder of a run, a zip of one, or
+# either on Google Drive (`/content/drive/MyDrive/...`). Left empty, the first zip
+# beside this notebook is taken, and with none a tiny model is trained.
 #
-# In Colab: on your own machine, run `pip wheel --no-deps -w dist .` in charlm's folder
-# and zip a workdir; upload the wheel and the zip with the folder button on the left;
-# run all cells.
+# In Colab: set `REPOSITORY` to the address of charlm's repository. Or run
+# `pip wheel --no-deps -w dist .` in charlm's folder on your own machine, and upload the
+# wheel with the folder button on the left. Then run all cells.
 
 # %%
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-WORKDIR = os.environ.get("CHARLM_WORKDIR", "")  # "runs/linux", or "linux.zip"
+# Where pip finds charlm, such as "git+https://ADDRESS" of its repository. Left empty,
+# the charlm that is installed is used, or its wheel beside this notebook.
+REPOSITORY = ""  # @param {type: "string"}
 
 if importlib.util.find_spec("charlm") is None:
-    # A file, so that no stranger's package of the same name is installed.
-    wheels = sorted(Path().glob("charlm-*.whl"))
-    if not wheels:
-        raise SystemExit(
-            "charlm is not installed: upload its wheel beside this notebook"
-        )
-    install = [sys.executable, "-m", "pip", "install", "-q", str(wheels[-1])]
-    subprocess.run(install, check=True)
+    wheels = [str(path) for path in sorted(Path().glob("charlm_jax-*.whl"))]
+    requirement = REPOSITORY or "".join(wheels[-1:])
+    if not requirement:
+        raise SystemExit("charlm is not installed: set REPOSITORY, or upload its wheel")
+    # %pip install -q "{requirement}"
 
 # %%
+WORKDIR = ""  # @param {type: "string"}
+PROMPT = ""  # @param {type: "string"}
+TEMPERATURE = 0.8  # @param {type: "slider", min: 0, max: 1.5, step: 0.05}
+LENGTH = 400  # @param {type: "integer"}
+SEED = 1  # @param {type: "integer"}
+
+# %%
+import os
 import tempfile
 import zipfile
 
 import charlm
 
 scratch = Path(tempfile.mkdtemp())
+WORKDIR = WORKDIR or os.environ.get("CHARLM_WORKDIR", "")
 WORKDIR = WORKDIR or next(map(str, sorted(Path().glob("*.zip"))), "")
+if WORKDIR.startswith("/content/drive/"):
+    from google.colab import drive
+
+    drive.mount("/content/drive")
 if WORKDIR.endswith(".zip"):
     with zipfile.ZipFile(WORKDIR) as archive:
         archive.extractall(scratch)
@@ -63,6 +72,7 @@ if WORKDIR.endswith(".zip"):
 # ## No workdir? A tiny one
 #
 # `charlm.fit` trains a model on a text file: here for a few seconds.
+# `train.ipynb` trains on a text of yours.
 
 # %%
 if not WORKDIR:
@@ -85,23 +95,26 @@ model = charlm.load_model(WORKDIR)
 print(len(model.vocab), "symbols:", "".join(model.vocab.symbols))
 
 # %% [markdown]
+# ## Text as it is drawn
+
+# %%
+sampling = charlm.SamplingParams(temperature=TEMPERATURE)
+stream = charlm.generate_stream(
+    model, PROMPT, length=LENGTH, sampling=sampling, seed=SEED
+)
+print(PROMPT, end="")
+for chunk in stream:
+    print(chunk, end="", flush=True)
+
+# %% [markdown]
 # ## The same prompt at several temperatures
 #
 # Low temperatures repeat the likeliest text; high ones are more random and misspell.
 
 # %%
-prompt = "the " if set("the ") <= set(model.vocab.symbols) else ""
 for temperature in (0.2, 0.5, 0.8, 1.0, 1.2):
-    text = model.generate(prompt, length=200, temperature=temperature, seed=1)
-    print(f"--- temperature {temperature} ---\n{prompt}{text}\n")
-
-# %% [markdown]
-# ## Text as it is drawn
-
-# %%
-sampling = charlm.SamplingParams(temperature=0.8)
-for chunk in charlm.generate_stream(model, length=400, sampling=sampling):
-    print(chunk, end="", flush=True)
+    text = model.generate(PROMPT, length=200, temperature=temperature, seed=SEED)
+    print(f"--- temperature {temperature} ---\n{PROMPT}{text}\n")
 
 # %% [markdown]
 # ## Inside
@@ -111,5 +124,5 @@ for chunk in charlm.generate_stream(model, length=400, sampling=sampling):
 # the model was not trained on, it also lists the units that mean something.
 
 # %%
-text = model.generate(prompt, length=2000, seed=1)
+text = model.generate(PROMPT, length=2000, seed=SEED)
 model.show(text, search=0)

@@ -26,7 +26,9 @@ from charlm.training.branch import inherit_options
 from charlm.training.ending import describe_ending
 from charlm.training.loop import start_run
 from charlm.training.reporters import Reporter, make_reporter
+from charlm.training.trackers import add_tracker
 from charlm.workdir import model_files
+from charlm.workdir.metrics import read_metrics
 
 Config = RunConfig | ml_collections.ConfigDict | Mapping[str, Any]
 
@@ -103,6 +105,7 @@ def fit(
     other_text: bool = False,
     extend: bool = False,
     progress: bool | Reporter = True,
+    tracker: Any = None,
     **options: Any,
 ) -> Model:
     """Trains a model on a text, or continues the run in `workdir`; returns its model.
@@ -122,6 +125,8 @@ def fit(
       extend: continue to other steps although the rate is a cosine, which then has the
         new length.
       progress: whether to show it, or a Reporter that does.
+      tracker: logs the metrics too: a run of wandb or trackio, or any object with
+        log(values, step=step).
       **options: of charlm.config, by name: steps=2000, features=256, cell=my_cell.
 
     Raises:
@@ -137,9 +142,11 @@ def fit(
     )
     reporter = progress if isinstance(progress, Reporter) else Reporter()
     if progress is True:
-        reporter = make_reporter()
+        reporter = make_reporter(read_metrics(workdir))
     with contextlib.ExitStack() as stack:
         stack.callback(reporter.close)
+        if tracker is not None:
+            reporter = add_tracker(reporter, tracker)
         stops = stack.enter_context(catch_signals([signal.SIGINT]))
         run, ending = start_run(
             config,

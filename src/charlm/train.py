@@ -36,6 +36,7 @@ FLAGS = {
     "other_text": (False, "continue on another text than the run started on"),
     "dry_run": (False, "say what the run would be and take, and train nothing"),
     "extend": (False, "continue a cosine to other steps; it has the new length then"),
+    "tracker": ("", "trackio or wandb, to log the metrics there too"),
 }
 
 
@@ -95,12 +96,17 @@ def train(
     from charlm.training.ending import describe_ending
     from charlm.training.loop import start_run
     from charlm.training.reporters import make_reporter
+    from charlm.training.trackers import add_tracker, start_tracker
 
     configure_process()
     config = inherit_options(config, workdir, given, all_options=all_options)
     if values.dry_run:
         return plan(config, workdir, extend=values.extend)
+    # Before the progress line, since it may ask for a password.
+    module = values.tracker and start_tracker(values.tracker, config, workdir)
     reporter = make_reporter()
+    if module:
+        reporter = add_tracker(reporter, module, finish=module.finish)
     # What is ignored stays so, as nohup leaves SIGHUP.
     caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
     with contextlib.ExitStack() as stack:

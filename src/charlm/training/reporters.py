@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from charlm.training.step import nats_to_bits
@@ -23,10 +23,16 @@ class Reporter(NamedTuple):
     close: Callable[[], None] = lambda: None  # at the end
 
 
-def make_reporter() -> Reporter:
-    """Returns the reporter for a notebook, a terminal, or a file or pipe."""
+def make_reporter(records: Iterable[Record] = ()) -> Reporter:
+    """Returns the reporter for a notebook, a terminal, or a file or pipe.
+
+    Args:
+      records: of the run so far, of which a notebook shows the losses.
+    """
     if is_notebook():
-        return make_notebook_reporter()
+        from charlm.training.notebook import make_notebook_reporter
+
+        return make_notebook_reporter(records)
     return make_rich_reporter() if sys.stderr.isatty() else make_plain_reporter()
 
 
@@ -48,20 +54,6 @@ def make_plain_reporter() -> Reporter:
     return Reporter(record=lambda record: say(format_record(record)), say=say)
 
 
-def make_notebook_reporter() -> Reporter:
-    """Returns a reporter of one line that is updated in place in a notebook."""
-    from IPython.display import DisplayHandle
-
-    handle = DisplayHandle()
-    handle.display({"text/plain": ""}, raw=True)
-
-    def show(step, steps, progress):
-        line = f"step {step:,}/{steps:,}  {progress}"
-        handle.update({"text/plain": line}, raw=True)
-
-    return _make_live_reporter(show, print)
-
-
 def make_rich_reporter() -> Reporter:
     """Returns a progress line on a terminal, with records and samples above it."""
     from rich.console import Console
@@ -78,9 +70,15 @@ def make_rich_reporter() -> Reporter:
     )
     task = progress.add_task("", total=1, line="")
     progress.start()
+    describe = make_progress_line()
 
-    def show(step, steps, line):
+    def tick(step, steps, nats, rate):
+        line = describe(step, steps, nats, rate)
         progress.update(task, completed=step, total=steps, line=line)
+
+    def record(record):
+        if record["split"] != "train":
+            say(format_record(record))
 
     def sample(title, text):
         say(title, style="bold")
@@ -90,33 +88,26 @@ def make_rich_reporter() -> Reporter:
         # A Text has a style of its own; print's would color the progress line too.
         console.print(Text(text, style), soft_wrap=True)
 
-    reporter = _make_live_reporter(show, say)
-    return reporter._replace(sample=sample, close=progress.stop)
+    return Reporter(tick, record, sample, say, close=progress.stop)
 
 
-def _make_live_reporter(show: Callable[[int, int, str], None], say) -> Reporter:
-    """Returns a reporter that shows (step, steps, progress), and says all else."""
+def make_progress_line() -> Callable[[int, int, float, float], str]:
+    """Returns a function of tick's arguments that says loss, speed and time left."""
     start: tuple[float, int] | None = None
 
-    def tick(step, steps, nats, rate):
+    def describe(step, steps, nats, rate):
         nonlocal start
         now, left = time.perf_counter(), None
         # The first dispatch compiles, so it does not count.
         start_time, first = start = start or (now, step)
         if step > first:
             left = (now - start_time) / (step - first) * (steps - step)
-        show(
-            step,
-            steps,
+        return (
             f"{nats:.3f} nats/char  {nats_to_bits(nats):.3f} bits/char"
-            f"  {rate / 1000:,.1f}k chars/s  {format_seconds(left)} left",
+            f"  {rate / 1000:,.1f}k chars/s  {format_seconds(left)} left"
         )
 
-    def record(record):
-        if record["split"] != "train":
-            say(format_record(record))
-
-    return Reporter(tick=tick, record=record, say=say)
+    return describe
 
 
 def format_record(record: Record) -> str:
