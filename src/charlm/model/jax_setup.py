@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.experimental
+import jaxlib.version
 
 from charlm.errors import UserError
 from charlm.files import get_cache_folder
@@ -19,11 +21,12 @@ XLA_FLAGS = (
     # On a GPU XLA would choose tilings and algorithms by measuring, anew in each
     # process that compiles: two runs of one config would differ in their last bits.
     "--xla_gpu_autotune_level=0",
-    "--xla_gpu_experimental_enable_fusion_autotuner=false",
     # Triton's products without that choice are slow: those of 2x512 in bfloat16 took
     # 7 of 10 ms of a training step on an H200. cuBLAS has heuristics instead.
     "--xla_gpu_enable_triton_gemm=false",
 )
+if jaxlib.version.__version_info__ >= (0, 8):  # an unknown flag ends the process
+    XLA_FLAGS += ("--xla_gpu_experimental_enable_fusion_autotuner=false",)
 GPU_VARIABLES = {
     # Memory is allocated when needed: JAX would take three quarters of each GPU.
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -61,7 +64,9 @@ def own_settings() -> Iterator[None]:
     """Sets SETTINGS in this thread, for a block or as a decorator for a function."""
     with contextlib.ExitStack() as stack:
         for name, value in SETTINGS.items():
-            stack.enter_context(getattr(jax, name)(value))
+            # JAX 0.7 has enable_x64 among its experiments.
+            place = jax if hasattr(jax, name) else jax.experimental
+            stack.enter_context(getattr(place, name)(value))
         yield
 
 
