@@ -141,7 +141,7 @@ def format_choices(editor: Editor) -> StyleAndTextTuples:
     fragments: StyleAndTextTuples = []
     width = get_app().output.get_size().columns - len(format_number(0, 0))
     for place, text in enumerate(editor.choices.texts):
-        line = "".join(wrap_words(text.replace("\n", "⏎").expandtabs(4), width))
+        line = "".join(wrap_words(text.replace("\n", "⏎ ").expandtabs(4), width))
         marked = place == editor.choices.selected
         # The window scrolls to the cursor, which is not shown.
         fragments += [("[SetCursorPosition]", "")] * marked
