@@ -11,7 +11,7 @@ from draws import draw, draw_params
 from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.generation.generate import (
-    _TextDecoder,
+    TextDecoder,
     generate,
     generate_batch,
     generate_stream,
@@ -176,7 +176,7 @@ def test_a_stop_string_ends_a_text_before_it():
 
 def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
     vocab = Vocab.of("abc")
-    text = _TextDecoder(vocab, "abc")
+    text = TextDecoder(vocab, "abc")
     said = [text.add(vocab.encode(piece)) for piece in ("a", "b", "ab", "a", "b")]
     assert said == ["", "", "ab", "ab", ""]
     assert text.add([], final=True) == "ab"
@@ -185,7 +185,7 @@ def test_what_might_begin_a_stop_is_held_back_and_given_at_the_end():
 def test_bytes_become_text_once_they_are_whole():
     data = "é→".encode()
     vocab = Vocab.of(data, "byte")
-    text = _TextDecoder(vocab, "")
+    text = TextDecoder(vocab, "")
     said = [text.add(vocab.encode(data[n : n + 1])) for n in range(5)]
     assert said == ["", "é", "", "", "→"]
     assert text.add(vocab.encode(data[:1])) + text.add([], final=True) == "\ufffd"

@@ -24,7 +24,7 @@ FLOORS = [
     {"api"},
     {"cli"},
     {
-        *("train", "sample", "evaluate", "visualize", "curve", "configs"),
+        *("train", "sample", "write", "evaluate", "visualize", "curve", "configs"),
         *("completion", "corpora/__main__", "__main__"),
     },
 ]
@@ -36,6 +36,7 @@ ALONE = {
     "optax": {"training", "api"},
     "absl": {"cli/app.py", *(f"{door}.py" for door in FLOORS[-1])},
     "ml_collections": {"config", "presets", "api", "train.py", "cli/configs.py"},
+    "prompt_toolkit": {"cli"},
     "requests": {"corpora/download.py", "corpora/essays.py"},
     "resiliparse": {"corpora/essays.py"},
 }

@@ -19,6 +19,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("charlm.train", "train a model on a text, or continue a run"),
     "sample": Command("charlm.sample", "write text with a model"),
+    "write": Command("charlm.write", "write in the terminal, together with a model"),
     "score": Command("charlm.evaluate", "the exact loss of a model on a text"),
     "look": Command("charlm.visualize", "a page that shows what a model's units do"),
     "curve": Command("charlm.curve", "a picture of the losses of runs"),

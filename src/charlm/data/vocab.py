@@ -75,6 +75,11 @@ class Vocab:
             raise UserError(self._describe_unseen(codes, ids < 0, what))
         return ids.astype(self.dtype)
 
+    def find_unseen(self, text: str) -> str:
+        """Each character of `text` that has a symbol which is not in the vocabulary."""
+        codes = {c: _get_codes(c, self.unit) for c in dict.fromkeys(text)}
+        return "".join(c for c in codes if (self.ids_of(codes[c]) < 0).any())
+
     def translate(self, ids: np.ndarray, vocab: "Vocab", *, what: str) -> np.ndarray:
         """`ids` of another vocabulary as ids of this one; its errors are `encode`'s."""
         if vocab == self:

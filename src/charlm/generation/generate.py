@@ -2,7 +2,8 @@
 
 import codecs
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from charlm.data.vocab import Vocab
-from charlm.generation.sampler import CHUNK_DRAWN, SamplingParams, make_sampler
+from charlm.generation.sampler import (
+    CHUNK_DRAWN,
+    SamplerState,
+    SamplingParams,
+    make_sampler,
+)
 from charlm.model.jax_setup import iterate
 from charlm.model.lm import LanguageModel, cached_by_config
 from charlm.options import MAX_COUNT, check_number
@@ -99,38 +105,58 @@ def _generate_chunks(
     model, prompt, length, sampling, seed, stop, num_samples, chunk
 ) -> Iterator[list[str]]:
     """Returns an iterator over the next chunk of each text."""
-    _check(length, sampling, seed, num_samples, chunk)
+    check_sampling(length, sampling, seed, num_samples, chunk)
     lm, params, vocab = model
-    prompt_ids = _encode_prompt(prompt, vocab)
+    prompt_ids = encode_prompt(prompt, vocab)
 
     def generate_chunks():
         sampler = get_sampler(lm)
-        texts = [_TextDecoder(vocab, stop) for _ in range(num_samples)]
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(
-            jax.random.key(seed), jnp.arange(num_samples)
-        )
-        temperature, top_k, top_p = sampling
-        options = SamplingParams(
-            jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
-        )
         params_here = jax.device_put(params, jax.local_devices()[0])
         state = sampler.prefill(params_here, prompt_ids, num_samples)
-        weights = sampler.pack_params(params_here)
-        for drawn in itertools.count(step=chunk):
-            count = chunk if length is None else min(chunk, length - drawn)
-            if count <= 0 or all(text.ended for text in texts):
-                break
-            state, ids = sampler.decode(weights, state, keys, options, count)
-            rows = np.asarray(ids)[:count].T
-            yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
-        rest = [text.add([], final=True) for text in texts]
-        if any(rest):
-            yield rest
+        decode = partial(sampler.decode, sampler.pack_params(params_here))
+        texts = [TextDecoder(vocab, stop) for _ in range(num_samples)]
+        yield from draw_chunks(decode, state, texts, length, sampling, seed, chunk)
 
     return iterate(generate_chunks())
 
 
-class _TextDecoder:
+def draw_chunks(
+    decode: Callable[..., tuple[SamplerState, jax.Array]],
+    state: SamplerState,
+    texts: Sequence["TextDecoder"],
+    length: int | None,
+    sampling: SamplingParams,
+    seed: int,
+    chunk: int,
+) -> Iterator[list[str]]:
+    """Yields the next chunk of each text, drawn from the state after the prompt.
+
+    Args:
+      decode: the sampler's, with the weights.
+      state: of as many streams as there are texts.
+      texts: decoders of what is drawn.
+      length, sampling, seed, chunk: as in `generate_stream`.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(
+        jax.random.key(seed), jnp.arange(len(texts))
+    )
+    temperature, top_k, top_p = sampling
+    options = SamplingParams(
+        jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
+    )
+    for drawn in itertools.count(step=chunk):
+        count = chunk if length is None else min(chunk, length - drawn)
+        if count <= 0 or all(text.ended for text in texts):
+            break
+        state, ids = decode(state, keys, options, count)
+        rows = np.asarray(ids)[:count].T
+        yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
+    rest = [text.add([], final=True) for text in texts]
+    if any(rest):
+        yield rest
+
+
+class TextDecoder:
     """Decodes ids to text: whole characters only, and nothing past the stop string."""
 
     def __init__(self, vocab: Vocab, stop: str):
@@ -156,14 +182,16 @@ class _TextDecoder:
         return text
 
 
-def _encode_prompt(prompt: str | bytes, vocab: Vocab) -> np.ndarray:
+def encode_prompt(prompt: str | bytes, vocab: Vocab) -> np.ndarray:
+    """Returns ids[n] of a prompt; of an empty one, those of a newline."""
     if prompt:
         return vocab.encode(prompt, what="the prompt")
     newline = vocab.ids_of(np.asarray([ord("\n")]))
     return newline[newline >= 0]
 
 
-def _check(length, sampling, seed, num_samples, chunk) -> None:
+def check_sampling(length, sampling, seed, num_samples, chunk) -> None:
+    """Raises UserError for impossible values."""
     check_number("length", length or 0, low=0)
     check_number("temperature", sampling.temperature, low=0, high=1e6)
     check_number("top_k", sampling.top_k, low=0, high=MAX_COUNT)

@@ -39,7 +39,8 @@ class Sampler(NamedTuple):
 
     Attributes:
       pack_params: (params) -> weights, laid out as `decode` reads them.
-      prefill: (params, prompt ids[n], num_samples) -> state after the prompt.
+      prefill: (params, prompt ids[n], num_samples, start=None) -> state after the
+        prompt; `start` is the state, of one stream, after what was read before it.
       decode: (weights, state, keys[b], sampling, count) -> (state, ids[256, b]), of
         which the first `count` are drawn and the rest are not.
     """
@@ -60,25 +61,30 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         def body(t, loop):
             return lm.step(params, loop[0], ids[t])
 
-        return _fold(body, count, len(ids), (carry, logits))
+        # The position too: JAX would compile decode twice, for a first chunk whose
+        # position is on no particular device, and for the others.
+        return *_fold(body, count, len(ids), (carry, logits)), jnp.int32(0)
 
-    def prefill(params, prompt, num_samples):
-        """Reads whole windows by unroll, and the rest of the prompt by step."""
+    def make_initial_state(params):
         carry = lm.initial_carry(1)
-        ids = np.asarray(prompt, np.int32)[:, None]  # NumPy: slices compile nothing
         shape = jax.eval_shape(lm.step, params, carry, jnp.zeros(1, jnp.int32))[1]
-        logits = jnp.zeros(shape.shape, shape.dtype)
+        return SamplerState(carry, jnp.zeros(shape.shape, shape.dtype), jnp.int32(0))
+
+    def prefill(params, prompt, num_samples, start=None):
+        """Reads whole windows by unroll, and the rest of the prompt by step."""
+        ids = np.asarray(prompt, np.int32)[:, None]  # NumPy: slices compile nothing
+        carry, logits, _ = start or make_initial_state(params)
         end = len(prompt) // CHUNK_READ * CHUNK_READ
-        for start in range(0, end, CHUNK_READ):
-            carry, window = unroll(params, carry, ids[start : start + CHUNK_READ])
+        for first in range(0, end, CHUNK_READ):
+            carry, window = unroll(params, carry, ids[first : first + CHUNK_READ])
             logits = window[-1]
         rest = np.zeros((CHUNK_READ, 1), np.int32)
         rest[: len(ids) - end] = ids[end:]
-        carry, logits = read_ids(params, carry, rest, len(ids) - end, logits)
+        carry, logits, position = read_ids(params, carry, rest, len(ids) - end, logits)
         carry, logits = jax.tree.map(
             lambda x: jnp.repeat(x, num_samples, axis=0), (carry, logits)
         )
-        return SamplerState(carry, logits, jnp.int32(0))
+        return SamplerState(carry, logits, position)
 
     @jax.jit
     def decode(weights, state, keys, sampling, count):
