@@ -386,13 +386,18 @@ def test_dropout_needs_a_key_and_scales_up():
 @pytest.mark.parametrize("rate", [0.5, 0.013])
 def test_dropout_drops_its_share_and_scales_up_the_rest(rate):
     xs = np.ones((20, 10, 501), np.float32)
-    graded = jax.value_and_grad(lambda xs: jnp.sum(apply_dropout(rate, KEY, xs)))
-    total, gradient = map(np.asarray, jax.jit(graded)(xs))
+
+    def total(xs):
+        ys: Any = apply_dropout(rate, KEY, xs)
+        return jnp.sum(ys), ys
+
+    (_, ys), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(xs)
+    ys, gradient = np.asarray(ys), np.asarray(gradient)
     dropped = gradient == 0
     noise = 5 * math.sqrt(rate * (1 - rate) / dropped.size)
     assert abs(dropped.mean() - rate) < noise + 2**-16
     np.testing.assert_allclose(gradient[~dropped], 1 / (1 - rate), rtol=1e-6)
-    np.testing.assert_allclose(total, gradient.sum(), rtol=1e-5)
+    np.testing.assert_allclose(ys, gradient, rtol=1e-6)  # since xs are ones
     # Each unit of each step of each stream for itself.
     for axis in range(3):
         one, other = np.take(dropped, 0, axis), np.take(dropped, 1, axis)
@@ -440,6 +445,10 @@ def test_initializers():
     assert np.abs(torch["head"]["w"]).max() <= 1 / 16
 
 
+@pytest.mark.skipif(
+    jax.__version_info__ < (0, 8),
+    reason="JAX 0.7 has no bfloat16 products with float32 sums on a CPU",
+)
 def test_bfloat16_products_stay_near_and_the_state_stays_float32():
     _, params, ids = model_of()
 
