@@ -1,6 +1,7 @@
 """The room `generation`: choosing, prompts, stops, streams."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from charlm.generation.sampler import (
     CHUNK_DRAWN,
     CHUNK_READ,
     SamplingParams,
+    make_keys,
     make_sampler,
     sample_logits,
 )
@@ -112,9 +114,24 @@ def test_one_program_for_any_prompt_length_and_options(compiled):
     ]:
         state = sampler.prefill(PARAMS, np.arange(length) % 9, 1)
         keys = jax.random.split(jax.random.key(0), 1)
-        sampler.decode(weights, state, keys, sampling, count)
+        sampler.decode(weights, state, keys, sampling, count, narrow=True)
         programs.append(len(compiled))
     assert programs[0] > 0 and set(programs) == {programs[0]}
+
+
+def test_without_top_k_and_top_p_nothing_is_sorted_and_the_text_is_the_same():
+    options: Any = dict(length=40, seed=2)
+    everything = SamplingParams(0.8, top_k=len(VOCAB), top_p=1.0)
+    plain = generate(MODEL, "ab", sampling=SamplingParams(0.8), **options)
+    assert generate(MODEL, "ab", sampling=everything, **options) == plain
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31, 2**32 - 1])
+def test_keys_are_those_of_the_seed(seed):
+    keys = make_keys(np.uint32(seed), 3)
+    expected = [jax.random.fold_in(jax.random.key(seed), n) for n in range(3)]
+    for key, other in zip(keys, expected, strict=True):
+        assert np.array_equal(jax.random.key_data(key), jax.random.key_data(other))
 
 
 LOGITS = np.log(np.asarray([[0.1, 0.5, 0.25, 0.15]], np.float32))

@@ -31,7 +31,7 @@ FLOORS = [
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {door.partition("/")[0] for door in FLOORS[-1]}
 ALONE = {
-    "flax": {"model/init.py", "model/flax.py"},
+    "flax": {"model/parameters.py", "model/flax.py"},
     "orbax": {"workdir/checkpoints.py"},
     "optax": {"training", "api"},
     "absl": {"cli/app.py", *(f"{door}.py" for door in FLOORS[-1])},

@@ -18,8 +18,8 @@ from charlm.model.cell import Cell
 from charlm.model.cells import MAKERS
 from charlm.model.dropout import apply_dropout
 from charlm.model.fast_step import make_fast_step
-from charlm.model.init import expand_vocab
-from charlm.model.lm import make_language_model, observe
+from charlm.model.init import expand_vocab, get_shapes
+from charlm.model.lm import get_cell, make_language_model, observe
 from charlm.model.matmul import (
     embedding_lookup,
     matmul_over_time,
@@ -522,3 +522,12 @@ def test_compile_time_does_not_grow_with_t():
         return len(jax.jit(jax.grad(loss)).lower(params).as_text().splitlines())
 
     assert size(10) == size(1000)
+
+
+@pytest.mark.parametrize("embedding", [0, 4])
+@pytest.mark.parametrize("cell", MAKERS)
+def test_shapes_are_those_of_the_parameters(cell, embedding):
+    """By which a checkpoint is read, without Flax."""
+    lm = model_of(cell=cell, layers=2, embedding=embedding)[0]
+    expected = jax.eval_shape(lm.init, KEY)
+    assert get_shapes(lm.config, get_cell(lm.config)) == expected

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from charlm.data.vocab import Vocab
@@ -15,6 +14,7 @@ from charlm.generation.sampler import (
     CHUNK_DRAWN,
     SamplerState,
     SamplingParams,
+    make_keys,
     make_sampler,
 )
 from charlm.model.jax_setup import iterate
@@ -137,18 +137,17 @@ def draw_chunks(
       texts: decoders of what is drawn.
       length, sampling, seed, chunk: as in `generate_stream`.
     """
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(
-        jax.random.key(seed), jnp.arange(len(texts))
-    )
+    # NumPy's numbers: a conversion by JAX would be a program to compile, or to load.
+    keys = make_keys(np.uint32(seed), len(texts))
     temperature, top_k, top_p = sampling
-    options = SamplingParams(
-        jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
-    )
+    numbers: Any = np.float32(temperature), np.int32(top_k), np.float32(top_p)
+    options = SamplingParams(*numbers)
+    narrow = top_k > 0 or top_p < 1
     for drawn in itertools.count(step=chunk):
         count = chunk if length is None else min(chunk, length - drawn)
         if count <= 0 or all(text.ended for text in texts):
             break
-        state, ids = decode(state, keys, options, count)
+        state, ids = decode(state, keys, options, count, narrow=narrow)
         rows = np.asarray(ids)[:count].T
         yield [text.add(row) for text, row in zip(texts, rows, strict=True)]
     rest = [text.add([], final=True) for text in texts]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from charlm.model.fast_step import make_fast_step
 from charlm.model.lm import LanguageModel
@@ -41,8 +41,9 @@ class Sampler(NamedTuple):
       pack_params: (params) -> weights, laid out as `decode` reads them.
       prefill: (params, prompt ids[n], num_samples, start=None) -> state after the
         prompt; `start` is the state, of one stream, after what was read before it.
-      decode: (weights, state, keys[b], sampling, count) -> (state, ids[256, b]), of
-        which the first `count` are drawn and the rest are not.
+      decode: (weights, state, keys[b], sampling, count, narrow=True) -> (state,
+        ids[256, b]), of which the first `count` are drawn and the rest are not. For
+        each value of `narrow`, as in sample_logits, there is one program.
     """
 
     pack_params: Callable[[PyTree], PyTree]
@@ -65,6 +66,7 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         # position is on no particular device, and for the others.
         return *_fold(body, count, len(ids), (carry, logits)), jnp.int32(0)
 
+    @jax.jit
     def make_initial_state(params):
         carry = lm.initial_carry(1)
         shape = jax.eval_shape(lm.step, params, carry, jnp.zeros(1, jnp.int32))[1]
@@ -81,35 +83,40 @@ def make_sampler(lm: LanguageModel) -> Sampler:
         rest = np.zeros((CHUNK_READ, 1), np.int32)
         rest[: len(ids) - end] = ids[end:]
         carry, logits, position = read_ids(params, carry, rest, len(ids) - end, logits)
-        carry, logits = jax.tree.map(
-            lambda x: jnp.repeat(x, num_samples, axis=0), (carry, logits)
-        )
+        if num_samples > 1:
+            carry, logits = _repeat((carry, logits), num_samples)
         return SamplerState(carry, logits, position)
 
-    @jax.jit
-    def decode(weights, state, keys, sampling, count):
+    @functools.partial(jax.jit, static_argnames="narrow")
+    def decode(weights, state, keys, sampling, count, narrow=True):
         uniforms = _draw_uniforms(state.position + jnp.arange(CHUNK_DRAWN), keys)
 
-        def draw_all(loop, *, narrow):
-            def draw(t, loop):
-                packed, logits, drawn = loop
-                ids = sample_logits(uniforms[t], logits, sampling, narrow=narrow)
-                packed, logits = fast_step.step(weights, packed, ids)
-                return packed, logits, drawn.at[t].set(ids)
-
-            return _fold(draw, count, CHUNK_DRAWN, loop)
+        def draw(t, loop):
+            packed, logits, drawn = loop
+            ids = sample_logits(uniforms[t], logits, sampling, narrow=narrow)
+            packed, logits = fast_step.step(weights, packed, ids)
+            return packed, logits, drawn.at[t].set(ids)
 
         drawn = jnp.zeros((CHUNK_DRAWN, len(keys)), jnp.int32)
         loop = (fast_step.pack_carry(state.carry), state.logits, drawn)
-        # The branch stands outside the loop: inside it is slow on a GPU.
-        branches = [functools.partial(draw_all, narrow=x) for x in (True, False)]
-        narrow = jnp.asarray((sampling.top_k > 0) | (sampling.top_p < 1))
-        packed, logits, drawn = jax.lax.cond(narrow, *branches, loop)
+        packed, logits, drawn = _fold(draw, count, CHUNK_DRAWN, loop)
         position = state.position + count
         carry = fast_step.unpack_carry(packed)
         return SamplerState(carry, logits, position), drawn
 
     return Sampler(jax.jit(fast_step.pack_params), prefill, decode)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _repeat(tree, count):
+    return jax.tree.map(lambda x: jnp.repeat(x, count, axis=0), tree)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def make_keys(seed: int | Array, count: int) -> Key[Array, " b"]:
+    """Returns the keys of `count` texts; each depends on the seed and its number."""
+    fold_in = jax.vmap(jax.random.fold_in, (None, 0))
+    return fold_in(jax.random.key(seed), jnp.arange(count))
 
 
 def _fold(body, count, max_count, loop):

@@ -1,10 +1,9 @@
-"""Parameters: their names, shapes and initializers, by a Flax module."""
+"""Parameters: their names, shapes and initializers."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -16,23 +15,30 @@ from charlm.model.cell import Cell
 PyTree = Any
 
 
-class Parameters(nn.Module):
-    """The parameters of a language model; Flax derives a key for each from its name."""
+def list_parameters(config: ModelConfig, cell: Cell) -> dict[str, tuple]:
+    """Returns the initializer of each parameter by name: (function, *its arguments).
 
-    config: ModelConfig
-    cell: Cell
+    A function takes a key first, and returns an array or a tree of arrays.
+    """
+    v, h, embedding = config.vocab_size, config.features, config.embedding
+    torch_rnn = config.initializer == "torch_rnn"
+    initializers: dict[str, tuple] = {}
+    if embedding:
+        draw = _draw_normal if torch_rnn else _draw_uniform
+        initializers["embed"] = (draw, (v, embedding))
+    for n in range(config.layers):
+        initializers[f"layer_{n}"] = (cell.init, h if n else embedding or v, h)
+    initializers["head"] = (_draw_head, h, v, 1 / math.sqrt(h) if torch_rnn else 0.08)
+    return initializers
 
-    @nn.compact
-    def __call__(self):
-        config = self.config
-        v, h, embedding = config.vocab_size, config.features, config.embedding
-        torch_rnn = config.initializer == "torch_rnn"
-        if embedding:
-            draw = _draw_normal if torch_rnn else _draw_uniform
-            self.param("embed", draw, (v, embedding))
-        for n in range(config.layers):
-            self.param(f"layer_{n}", self.cell.init, h if n else embedding or v, h)
-        self.param("head", _draw_head, h, v, 1 / math.sqrt(h) if torch_rnn else 0.08)
+
+def get_shapes(config: ModelConfig, cell: Cell) -> PyTree:
+    """Returns the shapes and types of the parameters, without importing Flax."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return {
+        name: jax.eval_shape(lambda key, draw=draw, args=args: draw(key, *args), key)
+        for name, (draw, *args) in list_parameters(config, cell).items()
+    }
 
 
 def _draw_uniform(key, shape, bound=0.08):

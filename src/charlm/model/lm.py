@@ -16,7 +16,6 @@ from charlm.errors import UserError
 from charlm.model.cell import Cell, name_leaves, observe_step
 from charlm.model.cells import MAKERS
 from charlm.model.dropout import apply_dropout
-from charlm.model.init import Parameters
 from charlm.model.matmul import embedding_lookup, matmul_over_time
 from charlm.model.platform import get_platform, get_switches
 from charlm.model.recurrence import run_stack, unroll_stack
@@ -96,6 +95,8 @@ def build_language_model(config: ModelConfig) -> LanguageModel:
     cell = get_cell(config)
 
     def init(key):
+        from charlm.model.parameters import Parameters  # Flax: a sixth of the start
+
         return Parameters(config, cell).init(key)["params"]
 
     def initial_carry(batch_size):

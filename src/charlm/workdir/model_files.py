@@ -13,8 +13,9 @@ from charlm.data.vocab import Vocab
 from charlm.errors import UserError
 from charlm.files import atomic_write
 from charlm.model.cell import Cell
+from charlm.model.init import get_shapes
 from charlm.model.jax_setup import own_settings
-from charlm.model.lm import LanguageModel, build_language_model
+from charlm.model.lm import LanguageModel, build_language_model, get_cell
 from charlm.workdir import checkpoints
 from charlm.workdir.checkpoints import Restored
 
@@ -42,11 +43,13 @@ def load(
     """Returns charlm.load_model's model, and the checkpoint that it came from."""
     config, vocab = read_config(workdir), read_vocab(workdir)
     if lm is None:
-        model = config.model
+        model = dataclasses.replace(config.model, vocab_size=len(vocab))
         if cell is not None:
             model = dataclasses.replace(model, cell=cell)
-        lm = build_language_model(dataclasses.replace(model, vocab_size=len(vocab)))
-    like = {"params": jax.eval_shape(lm.init, jax.random.key(0))}
+        lm, shapes = build_language_model(model), get_shapes(model, get_cell(model))
+    else:
+        shapes = jax.eval_shape(lm.init, jax.random.key(0))
+    like = {"params": shapes}
     restored = checkpoints.restore_chosen(workdir, checkpoint, like)
     return Model(lm, restored.trees["params"], vocab), restored
 
