@@ -106,16 +106,15 @@ def resolve_links(app, path, parent, content) -> None:
 def edit_docstring(app, what, name, obj, options, lines) -> None:
     """Turns a docstring into what Sphinx reads, in place.
 
-    Code between single backticks stays as it is, and the fields of a class are described
-    by the comments beside them.
+    Code between single backticks stays as it is, and the comments beside the fields of
+    a class describe them.
     """
     text = re.sub(r"(?<!`)`([^`]+?) *`(?!`)", r"``\1``", "\n".join(lines))
     if what == "class" and "Attributes:" not in text:
         source = inspect.getsource(obj)
         fields = re.findall(r"^    (\w+): .*?  # (.*)$", source, re.MULTILINE)
-        about = [
-            f"  {field}: {re.sub(r'([|*])', r'\\\1', words)}" for field, words in fields
-        ]
+        fields = [(name, re.sub(r"([|*])", r"\\\1", about)) for name, about in fields]
+        about = [f"  {name}: {about}" for name, about in fields]
         text = "\n".join([text, "Attributes:", *about, ""]) if about else text
     lines[:] = text.split("\n")
 
