@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from myst_nb.core import render
+
 from charlm.version import VERSION
 
 DOCS = Path(__file__).parent
@@ -55,7 +57,6 @@ os.environ["CHARLM_CACHE"] = str(DOCS / "_build/cache")
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 72
 python_use_unqualified_type_names = True
 napoleon_use_ivar = True
@@ -133,9 +134,24 @@ def skip_fields(app, what, name, obj, skip, options) -> bool | None:
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def merge_streams(outputs):
+    """Returns the outputs of a cell with the parts of each stream joined."""
+    merged, streams = [], {}
+    for output in outputs:
+        name = output.get("name") if output["output_type"] == "stream" else None
+        if name in streams:
+            streams[name]["text"] += output["text"]
+        else:
+            merged.append(output.copy())
+            streams |= {name: merged[-1]} if name else {}
+    return merged
+
+
 def setup(app) -> None:
     """Connects the functions above."""
     write_experiments()
+    # myst-nb's ends each part with a newline, also within a line.
+    render.coalesce_streams = merge_streams
     app.connect("include-read", resolve_links)
     app.connect("autodoc-process-docstring", edit_docstring, priority=400)
     app.connect("autodoc-process-signature", shorten_types)
