@@ -20,6 +20,7 @@ project, author, release = "charlm", "the charlm developers", VERSION
 project_copyright = author
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+highlight_language = "none"  # of blocks that name no language
 html_title = f"charlm {VERSION}"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]

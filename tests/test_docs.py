@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import MADE_TEXT, ROOT, door
 
+from charlm.config import list_options
+
 DOCS = ROOT / "docs"
 IGNORED = ("_build", "experiments")  # the second is generated
 PAGES = [
@@ -66,6 +68,19 @@ def test_links_between_pages_and_to_files_lead_somewhere():
             if file.parent == DOCS / "experiments":  # generated
                 file = ROOT / "experiments" / file.stem / "README.md"
             assert file.is_file(), f"{page}: {target}"
+            count += 1
+    assert count > 20
+
+
+def test_options_that_pages_name_exist():
+    names = set(list_options())
+    sections = "|".join(sorted({name.partition(".")[0] for name in names}))
+    count = 0
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+        pattern = rf"`(?:--config\.)?((?:{sections})\.\w+)(?:=[^`]*)?`"
+        for name in re.findall(pattern, prose):
+            assert name in names, f"{page}: {name}"
             count += 1
     assert count > 20
 
