@@ -7,7 +7,9 @@ import re
 import sys
 from pathlib import Path
 
+import optax
 from myst_nb.core import render
+from sphinx.util.typing import stringify_annotation
 
 from charlm.version import VERSION
 
@@ -32,6 +34,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navbar_persistent": [],
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_copy_source = html_show_sourcelink = False
 
 # Links to headings, as in the READMEs on GitHub.
@@ -55,6 +58,11 @@ os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
 os.environ["CHARLM_CACHE"] = str(DOCS / "_build/cache")
+# Nor do they read the user's settings, or warn that they are run on this machine.
+os.environ["IPYTHONDIR"] = str(DOCS / "_build/ipython")
+PROFILE = DOCS / "_build/ipython/profile_default"
+PROFILE.mkdir(parents=True, exist_ok=True)
+(PROFILE / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -63,6 +71,8 @@ python_use_unqualified_type_names = True
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
 napoleon_use_rtype = False
+
+SCHEDULE = stringify_annotation(optax.Schedule, "smart")  # as signatures have it
 
 # The page of each file of the repository, or part of one, that has a page.
 PAGES = {
@@ -125,6 +135,7 @@ def shorten_types(app, what, name, obj, options, signature, returns):
     """Returns a signature whose types have no modules."""
 
     def shorten(text):
+        text = text.replace(SCHEDULE, "Schedule")
         return re.sub(r"~?\b(jaxtyping|jaxlib\._jax|numpy|optax\.\w+\.\w+)\.", "", text)
 
     return signature and shorten(signature), returns and shorten(returns)

@@ -18,17 +18,15 @@ PAGES = [
     p for p in sorted(DOCS.rglob("*.md")) if p.parts[len(DOCS.parts)] not in IGNORED
 ]
 CELL = re.compile(
-    r"^```\{code-cell\} python3\n(?::.*\n)*\n*([^`]*?)^```$", re.MULTILINE
+    r"^```\{code-cell\} python3\n(?::[^\n]*\n)*\n*(.*?)^```$", re.M | re.S
 )
 NOTEBOOKS = [  # those of the API are quick
     pytest.param(page, marks=[] if page.parent.name == "api" else pytest.mark.slow)
     for page in PAGES
     if CELL.search(page.read_text())
 ]
-INCLUDE = re.compile(r"^```\{include\} (\S+)\n((?::.*\n)*)", re.MULTILINE)
+INCLUDE = re.compile(r"^```\{include\} (\S+)\n((?::.*\n)*)", re.M)
 SMALL = "--config.model.layers=1 --config.model.features=16 --config.train.steps=3"
-
-sys.path.insert(0, str(DOCS))
 
 
 def name_page(page: Path) -> str:
@@ -38,9 +36,9 @@ def name_page(page: Path) -> str:
 
 def test_every_public_name_has_one_entry():
     stub = (ROOT / "src/charlm/__init__.pyi").read_text()
-    names = re.findall(r" as (\w+)$", stub, re.MULTILINE)
+    names = re.findall(r" as (\w+)$", stub, re.M)
     pages = "".join(page.read_text() for page in DOCS.glob("api/*.md"))
-    entries = re.findall(r"^\.\. (?:auto|py:)\w+:: charlm\.(\w+)$", pages, re.MULTILINE)
+    entries = re.findall(r"^\.\. (?:auto|py:)\w+:: charlm\.(\w+)$", pages, re.M)
     assert sorted(entries) == sorted(names)
 
 
@@ -128,7 +126,7 @@ def test_the_commands_of_the_first_page_run(tmp_path):
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
-    from check_links import find_broken_links
+    from docs.check_links import find_broken_links
 
     (tmp_path / "a.html").write_text(
         '<a href="b.html#there"></a><a href="b.html#not"></a><a href="#here"></a>'
@@ -143,7 +141,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     """All of it but what its notebooks print, which `make docs` adds."""
     for module in ("sphinx", "sphinx_book_theme", "myst_nb"):
         pytest.importorskip(module, reason=f"{module} is not installed: extra docs")
-    from check_links import find_broken_links
+    from docs.check_links import find_broken_links
 
     command = [
         "-m",
