@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup torch web demo test lint bench gpu bench-gpu faults experiment experiments-gpu \
-  gpu-parcel accelerators clean
+.PHONY: setup torch web demo test lint docs linkcheck bench gpu bench-gpu faults experiment \
+  experiments-gpu gpu-parcel accelerators clean
 
 setup: .venv/dev
 
@@ -48,6 +48,21 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/jupytext --test --to py:percent notebooks/*.ipynb
+
+.venv/docs: .venv/run
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+# The site, in docs/_build/html. Its notebooks run at the first build; links to its own
+# pages are checked.
+SPHINX = JAX_PLATFORMS=cpu $(BIN)/sphinx-build -W --keep-going --quiet
+docs: .venv/docs
+	$(SPHINX) -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
+# The links to other sites too, which needs a network.
+linkcheck: .venv/docs
+	$(SPHINX) -b linkcheck docs docs/_build/linkcheck
 
 bench: .venv/torch
 	$(BIN)/python -m experiments.speed.run
@@ -102,4 +117,4 @@ accelerators: .accelerators/run
 	.accelerators/bin/python -m experiments.accelerators.run
 
 clean:  # but not runs/, where models are kept
-	rm -rf .venv .accelerators runs/demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .accelerators runs/demo docs/_build docs/experiments .pytest_cache .ruff_cache .hypothesis

@@ -50,7 +50,7 @@ def from_nnx(make: Callable[..., nnx.Module], *, vocab_size: int = 0) -> Any:
         called with `in_features`, `hidden_features` and `rngs`. With one it makes a
         language model, make(rngs=rngs), with two methods: initialize_carry(batch_size),
         and a call (carry, ids[b]) -> (carry, logits[b, v]).
-      vocab_size: v.
+      vocab_size: v, the number of symbols.
     """
     return _from_nnx_model(make, vocab_size) if vocab_size else _from_nnx_cell(make)
 

@@ -67,7 +67,7 @@ def make_language_model(
     """Returns a stack of recurrent layers under a linear head.
 
     Args:
-      vocab_size: v.
+      vocab_size: v, the number of symbols.
       cell: "lstm", "gru" (char-rnn's), "rnn", or a Cell of your own.
       layers: how many; each reads the one below.
       features: h, the width of each.
