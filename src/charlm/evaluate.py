@@ -30,6 +30,7 @@ def evaluate(values: flags.FlagValues) -> None:
     check_number("--window", values.window, low=0)
     config, model, restored = trained.load(values)
     ids = trained.read_text(values, config, model, restored)
+    trained.announce(values, restored)
     result = score(
         model.lm,
         model.params,

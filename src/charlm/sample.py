@@ -35,8 +35,12 @@ FLAGS = {
 
 def sample(values: flags.FlagValues) -> None:
     """Writes what the flags ask for to standard output."""
-    from charlm.cli.trained import load
-    from charlm.generation.generate import generate_batch, generate_stream
+    from charlm.cli.trained import announce, load
+    from charlm.generation.generate import (
+        check_sampling,
+        generate_batch,
+        generate_stream,
+    )
     from charlm.generation.sampler import SamplingParams
 
     if values.endless and (values.json or values.samples != 1):
@@ -55,6 +59,8 @@ def sample(values: flags.FlagValues) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # and not a notebook's
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     prompt_text = model.vocab.decode(model.vocab.encode(prompt, what="the prompt"))
+    check_sampling(values.length, options["sampling"], values.seed, values.samples, 1)
+    announce(values, restored)
     if not values.json and values.samples == 1:
         chunks = generate_stream(model, prompt, **options)
         for chunk in itertools.chain([prompt_text], chunks, ["\n"]):

@@ -51,6 +51,7 @@ def visualize(options: flags.FlagValues) -> None:
         about=f"{net.layers} x {net.features} {str(net.cell).upper()} after"
         f" {restored.step:,} steps of training, reading {source}.",
     )
+    trained.announce(options, restored)
     write(options.output, page.html)
     report(page, options.output, options.cells)
 

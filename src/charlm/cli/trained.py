@@ -26,8 +26,12 @@ def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
     configure_process()
     config = model_files.read_config(values.workdir)
     model, restored = model_files.load(values.workdir, values.checkpoint)
-    print(describe_checkpoint(values.workdir, restored.step), file=sys.stderr)
     return config, model, restored
+
+
+def announce(values: Any, restored: Restored) -> None:
+    """Says on standard error which checkpoint is used, once all else is right."""
+    print(describe_checkpoint(values.workdir, restored.step), file=sys.stderr)
 
 
 def describe_checkpoint(workdir: str, step: int) -> str:
