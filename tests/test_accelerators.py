@@ -403,10 +403,12 @@ def test_off_the_cpu_the_host_waits_once_for_all_characters_of_a_dispatch():
     sampling = SamplingParams(jnp.float32(1), jnp.int32(0), jnp.float32(1))
     with tracing_for("cuda"):
         decode: Any = sampler.decode
-        program = decode.trace(weights, state, keys, sampling, 5)
-    [branch] = [e for e in program.jaxpr.eqns if e.primitive.name == "cond"]
-    for inside in branch.params["branches"]:
-        [loop] = [e for e in inside.eqns if e.primitive.name == "scan"]
+        programs = [
+            decode.trace(weights, state, keys, sampling, 5, narrow=narrow)
+            for narrow in (True, False)
+        ]
+    for program in programs:
+        [loop] = [e for e in program.jaxpr.eqns if e.primitive.name == "scan"]
         assert loop.params["length"] == CHUNK_DRAWN
         assert "cond[" not in str(loop.params["jaxpr"])
 
