@@ -105,8 +105,8 @@ def judge_read(end: Exit, workdir: Path, before: Snapshot, expected: str) -> str
     """
     if take_snapshot(workdir) != before:
         return f"{BUG}: a reader changed the workdir"
-    if end.status == 0 and not end.err:
-        is_same = end.out == expected
+    if end.status == 0 and ": checkpoint of step " in end.err:  # all that it says
+        is_same = end.out == expected and len(end.err.splitlines()) == 1
         return IDENTICAL if is_same else f"{BUG}: printed {end.out[:200]!r}"
     return REFUSED if is_refusal(end) else f"{BUG}: {end.status} {end.err[-600:]}"
 
