@@ -19,6 +19,7 @@ TRIES = {
     "concurrency": 1,
     "fuzz": 110,
     "flags": 10,
+    "settings": 2,
 }
 
 

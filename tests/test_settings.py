@@ -30,6 +30,7 @@ SETTINGS = {
     "jax_default_prng_impl": "rbg",
     "jax_threefry_partitionable": False,
     "jax_default_matmul_precision": "bfloat16",
+    "jax_debug_key_reuse": True,
 }
 
 
@@ -69,7 +70,9 @@ def test_a_setting_of_jax_changes_nothing(trained, expected, setting):
 
 
 @pytest.mark.parametrize(
-    "setting", ["jax_enable_x64", "jax_transfer_guard"], indirect=True
+    "setting",
+    ["jax_enable_x64", "jax_transfer_guard", "jax_debug_key_reuse"],
+    indirect=True,
 )
 def test_training_is_the_same_whatever_the_settings(tmp_path, setting):
     """By charlm.fit, in a program that has set something, and in one that has not."""
@@ -79,6 +82,7 @@ def test_training_is_the_same_whatever_the_settings(tmp_path, setting):
     one = charlm.fit(tmp_path / "text.txt", tmp_path / "one", **options)
     jax.config.update("jax_enable_x64", False)
     jax.config.update("jax_transfer_guard", "allow")
+    jax.config.update("jax_debug_key_reuse", False)
     two = charlm.fit(tmp_path / "text.txt", tmp_path / "two", **options)
     leaves = zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True)
     assert all(np.array_equal(a, b) for a, b in leaves)
@@ -103,6 +107,16 @@ def test_parameters_and_states_have_a_type_of_their_own(setting, cell, initializ
     assert state.step.dtype == np.int32
 
 
+def test_a_process_of_charlm_adds_nothing_to_its_seeds(trained):
+    """JAX adds jax_random_seed_offset to the seed of each key."""
+    expected = door("sample", trained / "run").stdout
+    jax.config.update("jax_random_seed_offset", 1)
+    try:
+        assert door("sample", trained / "run").stdout == expected
+    finally:
+        jax.config.update("jax_random_seed_offset", 0)
+
+
 def test_an_iterator_leaves_the_settings_of_its_caller_alone():
     seen = []
 
@@ -125,6 +139,8 @@ def test_a_platform_that_is_not_there_is_one_line(monkeypatch, trained):
 
     monkeypatch.setattr(jax, "local_devices", fail)
     refused(door("sample", trained / "run"), "JAX finds no such device")
+    monkeypatch.setenv("JAX_PLATFORM_NAME", "gpu")
+    refused(door("sample", trained / "run"), "JAX_PLATFORM_NAME is 'gpu'")
 
 
 def test_an_accelerator_that_jax_does_not_use_is_told(tmp_path, monkeypatch):

@@ -22,6 +22,7 @@ from experiments.faults.downloads import kill_downloading
 from experiments.faults.flags import fuzz_flags
 from experiments.faults.fuzz import fuzz
 from experiments.faults.kills import kill_encoding, kill_saving, kill_training
+from experiments.faults.settings import change_settings
 from experiments.report import write_results
 
 # By the name of a campaign: its function, and the tries of the whole.
@@ -36,6 +37,7 @@ CAMPAIGNS = {
     "concurrency": (run_two, 30),
     "fuzz": (fuzz, 11_000),
     "flags": (fuzz_flags, 500),
+    "settings": (change_settings, 60),
 }
 # The names that two campaigns had when results.json was measured: a seed draws the same
 # faults as then.

@@ -54,7 +54,10 @@ SETTINGS = {
     "debug_infs": False,
     "default_prng_impl": "threefry2x32",
     "threefry_partitionable": True,
+    "debug_key_reuse": False,  # it refuses the key that training keeps in its state
 }
+# JAX has no public switch of it for one thread.
+PROCESS_SETTINGS = {**SETTINGS, "random_seed_offset": 0}
 Item = TypeVar("Item")
 config: Any = jax.config  # whose attributes no checker knows
 
@@ -97,16 +100,21 @@ def configure_jax() -> None:
     try:
         jax.local_devices()
     except (RuntimeError, AssertionError) as error:
-        platforms = config.jax_platforms
+        platforms = {
+            "JAX_PLATFORMS": config.jax_platforms,
+            "JAX_PLATFORM_NAME": os.environ.get("JAX_PLATFORM_NAME"),
+        }
+        given = [f"{name} is {value!r}" for name, value in platforms.items() if value]
         raise UserError(
-            f"JAX_PLATFORMS is {platforms!r}, and JAX finds no such device: unset it,"
-            " or install what JAX needs for it, such as jax[cuda13] or jax[tpu]"
+            f"{' and '.join(given) or 'JAX_PLATFORMS is None'}, and JAX finds no such"
+            " device: unset it, or install what JAX needs for it, such as jax[cuda13]"
+            " or jax[tpu]"
         ) from error
 
 
 def configure_process() -> None:
     """Configures JAX for a process that is charlm's alone, all its threads included."""
-    for name, value in SETTINGS.items():
+    for name, value in PROCESS_SETTINGS.items():
         config.update(f"jax_{name}", value)
     configure_jax()
 
