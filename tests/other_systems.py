@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 from pathlib import PureWindowsPath
+from typing import Any
 
 # On Linux these ask for getuid and uname when they are imported.
 import numpy  # noqa: F401
@@ -41,7 +42,7 @@ def become_windows(encoding: str = "cp1252") -> None:
     _take_signals(set(WINDOWS_SIGNALS))
     _take_proc()
     os.symlink = _refuse(OSError, errno.EPERM)
-    loop = asyncio.unix_events._UnixSelectorEventLoop  # pyright: ignore
+    loop: Any = asyncio.unix_events._UnixSelectorEventLoop  # pyright: ignore
     loop.add_signal_handler = _refuse(NotImplementedError)
     shutil._use_fd_functions = False  # pyright: ignore  # they open folders
     tempfile.TemporaryFile = tempfile.NamedTemporaryFile  # others are open and deleted
@@ -57,7 +58,7 @@ def become_macos() -> None:
     _take_proc()
     names = {n: os.sysconf_names[n] for n in ("SC_PAGE_SIZE", "SC_NPROCESSORS_ONLN")}
     ask, os.sysconf_names = os.sysconf, names
-    os.sysconf = lambda name: ask(names[name])
+    os.sysconf = lambda name: ask(names[f"{name}"])
     multiprocessing.set_start_method("spawn")
 
 
@@ -181,5 +182,6 @@ def _use_encoding(encoding: str) -> None:
         return open_named(file, mode, buffering, **named)
 
     io.open = builtins.open = call
-    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
+    for name, errors in (("stdout", "strict"), ("stderr", "backslashreplace")):
+        stream: Any = getattr(sys, name)
         stream.reconfigure(encoding=encoding, errors=errors, newline="\r\n")

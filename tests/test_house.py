@@ -143,7 +143,9 @@ NOT_TEXT |= {"trained.read_text"}
 def test_every_text_file_names_its_encoding_and_its_line_ends(path):
     """Where nothing is said, Windows has cp1252, and writes \\r\\n for \\n."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
         if name not in NOT_TEXT and not is_text_call_complete(name, node):
             pytest.fail(f"line {node.lineno}: name the encoding, and newline=")
 

@@ -108,7 +108,7 @@ def prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):  # and not a notebook's
             # The encoding of a console or pipe, cp1252 say, lacks most characters.
-            errors = stream.errors.replace("strict", "backslashreplace")
+            errors = (stream.errors or "strict").replace("strict", "backslashreplace")
             stream.reconfigure(errors=errors, newline="")
 
 
