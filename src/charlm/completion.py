@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from absl import flags
 
-from charlm.cli.app import run_app
+from charlm.cli.app import prepare_streams, run_app
 from charlm.cli.configs import list_configs
 from charlm.cli.main import COMMANDS, find_command
 from charlm.config import list_options
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the front door and returns its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:2] == ["--words", "--"]:  # of a script
+        prepare_streams()
         print("\n".join(list_completions(words[2:])))
         return 0
     return run_app(__doc__ or "", FLAGS, show, words, positional=POSITIONAL)

@@ -4,7 +4,10 @@ Draws the losses of runs by step in one picture: of training thin, of validation
 dots. The picture of one run is its loss.png. It needs matplotlib.
 """
 
+import glob
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +29,7 @@ def curve(values: flags.FlagValues) -> None:
     """Draws the runs that are named, and says where the picture is."""
     from charlm.workdir.metrics import read_metrics
 
-    paths = [Path(path).resolve() for path in values.workdirs or ()]
+    paths = [Path(path).resolve() for path in expand_wildcards(values.workdirs or ())]
     runs = {path: read_metrics(path) for path in paths}
     drawn = {path: records for path, records in runs.items() if records}
     if not drawn:
@@ -42,6 +45,13 @@ def curve(values: flags.FlagValues) -> None:
     except ValueError as error:  # matplotlib's, of a file's kind
         raise UserError(f"{output} cannot be drawn: {error}") from error
     print(f"the loss curve: {output}")
+
+
+def expand_wildcards(words: Sequence[str]) -> Iterator[str]:
+    """Yields the paths that words name, `runs/*` as well: Windows' shells leave it."""
+    for word in words:
+        names = [word] if os.path.exists(word) else sorted(glob.glob(word))
+        yield from names or [word]
 
 
 def draw(runs: dict[Path, list[dict]], output: Path) -> None:

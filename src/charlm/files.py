@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,11 @@ CHECKSUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 MAX_CHECKSUMS_BYTES = 1 << 24  # a longer list is another program's
 # What a file system without locks answers. Nobody is kept out there.
 NO_LOCKS = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK}
-NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
+# What network file systems and others answer that cannot sync a folder; and Windows,
+# which cannot open one: EACCES.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
+RENAME_PAUSES = (0.05, 0.1, 0.2, 0.4, None)  # seconds before each further try
+RESERVED = re.compile(r"^(con|prn|aux|nul|(?:com|lpt)\d) *(?=\.|$)", re.IGNORECASE)
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -36,6 +41,15 @@ def local_path(path: str | os.PathLike) -> str:
             " give a folder or a file here, and copy it to or from there"
         )
     return os.path.expanduser(text)
+
+
+def make_file_name(text: str) -> str:
+    """Returns a text as a name that files can have on every system, Windows included.
+
+    Its rules: "Naming Files, Paths, and Namespaces", learn.microsoft.com.
+    """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "-", text).rstrip(" .")
+    return RESERVED.sub(r"\1-", name) or "-"
 
 
 class LocalPath(str):
@@ -96,13 +110,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_write(path: Path, text: str) -> None:
     """Writes a file, whole or not at all."""
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def commit(temporary: Path, path: Path) -> None:
     """Renames a file to `path` once its bytes are on the disk."""
     _sync(temporary)
-    temporary.replace(path)
+    for pause in RENAME_PAUSES:
+        try:
+            temporary.replace(path)
+            break
+        except PermissionError:  # Windows', while another program has the file open
+            if pause is None:
+                raise
+            time.sleep(pause)
     _sync(path.parent)
 
 
@@ -151,14 +172,14 @@ def _list_files(folder: Path) -> set[str]:
 
 def _sync(path: Path) -> None:
     """Waits until a file, or a folder's list of names, is on the disk."""
-    if os.name == "nt":  # it cannot open folders, nor sync what is open for reading
-        return
-    descriptor = os.open(path, os.O_RDONLY)
+    is_folder = path.is_dir()
     try:
-        os.fsync(descriptor)
+        # Windows syncs only what is open for writing.
+        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        # Network file systems and others cannot do this to a folder.
-        if not path.is_dir() or error.errno not in NO_SYNC:
+        if not is_folder or error.errno not in NO_SYNC:
             raise
-    finally:
-        os.close(descriptor)

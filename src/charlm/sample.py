@@ -57,7 +57,7 @@ def sample(values: flags.FlagValues) -> None:
         "stop": values.stop,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # and not a notebook's
-        sys.stdout.reconfigure(encoding="utf-8", newline="")
+        sys.stdout.reconfigure(encoding="utf-8")
     prompt_text = model.vocab.decode(model.vocab.encode(prompt, what="the prompt"))
     check_sampling(values.length, options["sampling"], values.seed, values.samples, 1)
     announce(values, restored)

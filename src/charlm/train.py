@@ -23,7 +23,7 @@ from charlm.cli.configs import find_config, load_config
 from charlm.config import RunConfig, list_options
 from charlm.corpora.registry import SOURCES
 from charlm.errors import UserError
-from charlm.files import LocalPath
+from charlm.files import LocalPath, make_file_name
 from charlm.synonyms import describe_unknown
 
 # Clusters warn with USR1 or USR2. Windows has neither them nor SIGHUP.
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config.data.path = "" if is_corpus else str(values.text)
             config.data.corpus = values.text if is_corpus else config.data.corpus
         text = Path(config.data.path).stem or config.data.corpus or DEFAULT_CONFIG
-        workdir = Path(values.workdir or Path("runs", name or text))
+        workdir = Path(values.workdir or Path("runs", make_file_name(name or text)))
         config = RunConfig.from_dict(config)
         if values.text:
             given.update(("data.path", "data.corpus"))
@@ -123,7 +123,7 @@ def train(
     reporter.say(describe_ending(run, ending, workdir, again="the same command"))
     if ending.is_final:
         reporter.say(
-            f"to read what it writes: charlm sample {shlex.quote(str(workdir))}"
+            f"to read what it writes: charlm sample {shlex.quote(workdir.as_posix())}"
         )
     return 128 + stops[0] if stops and not ending.is_final else 0
 

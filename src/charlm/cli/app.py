@@ -1,6 +1,7 @@
 """run_app: parses flags, runs a front door, prints one line for a mistake."""
 
 import functools
+import io
 import logging
 import os
 import re
@@ -71,9 +72,7 @@ def run_app(
       positional: the flags that words without a name set, in their order.
       define_more: defines flags of other kinds, given the words; returns the words.
     """
-    for name in ("stdout", "stderr"):  # None where the shell closed it: `>&-`
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))
+    prepare_streams()
     logging.getLogger("absl").setLevel(logging.ERROR)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -99,6 +98,18 @@ def run_app(
             raise
         print(f"error: {name_flags(' '.join(message.split()))}", file=sys.stderr)
         return USER_ERROR
+
+
+def prepare_streams() -> None:
+    """Lets standard output and error take any text, with the line ends that it has."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # the shell closed it: `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):  # and not a notebook's
+            # The encoding of a console or pipe, cp1252 say, lacks most characters.
+            errors = (stream.errors or "strict").replace("strict", "backslashreplace")
+            stream.reconfigure(errors=errors, newline="")
 
 
 def describe_error(error: Exception) -> str | None:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 import types
@@ -40,7 +41,9 @@ def find_config(word: str) -> tuple[Path, str]:
     """
     where, variant = word, ""
     if not Path(local_path(word)).is_file():
-        where, _, variant = word.partition(":")
+        drive, path = os.path.splitdrive(word)  # C: on Windows, elsewhere none
+        where, _, variant = path.partition(":")
+        where = drive + where
     path, ours = Path(local_path(where)), list_configs()
     is_name = path.name == where and path.suffix != ".py"
     if not path.exists() and (is_name or path.parent.name == "configs"):

@@ -1,7 +1,7 @@
 """The terminal of `charlm write`: what an editor looks like, and what its keys do."""
 
 import asyncio
-import os
+import contextlib
 import signal
 from collections.abc import Callable
 
@@ -34,6 +34,7 @@ LIST_HELP = (
 )
 STYLE = Style.from_dict({"status": "reverse", "selected": "bold reverse", "dim": "dim"})
 TEMPERATURE_STEP = 0.1
+STOP_SIGNALS = [s for s in signal.Signals if s.name in ("SIGTERM", "SIGHUP")]
 ESCAPE_SECONDS = 0.05  # after which Esc is no beginning of another key
 
 
@@ -55,9 +56,9 @@ def run(editor: Editor) -> None:
                 context.get("exception") or RuntimeError(context["message"])
             )
         )
-        if os.name != "nt":  # its loop has no signals
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                error = UserError(f"stopped by {signal.Signals(number).name}")
+        for number in STOP_SIGNALS:
+            error = UserError(f"stopped by {number.name}")
+            with contextlib.suppress(NotImplementedError):  # Windows' loop has none
                 loop.add_signal_handler(number, stop, error)
         editor.warm_up()
 

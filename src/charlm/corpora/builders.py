@@ -64,7 +64,7 @@ def shuffle_names(source: Path, target: Path) -> None:
     """Writes the distinct lines of a sorted list in the order of their hash."""
     names = set(source.read_text(encoding="utf-8").splitlines())
     text = "".join(f"{name}\n" for name in sorted(names, key=by_hash))
-    target.write_text(text, encoding="utf-8")
+    target.write_text(text, encoding="utf-8", newline="")
 
 
 def cut_prefix(source: Path, target: Path) -> None:

@@ -191,4 +191,5 @@ def _join(name: str, origin: FromArchive, archive: Path, target: Path) -> None:
         )
     if origin.postprocess:
         text = target.read_text(encoding="utf-8")
-        target.write_text(origin.postprocess(text), encoding="utf-8")
+        text = origin.postprocess(text)
+        target.write_text(text, encoding="utf-8", newline="")

@@ -38,7 +38,7 @@ SOURCES = {
         about="the word hello, over and over: the post's own example",
         license="public domain",
         file="hello/hello.txt",
-        origin=Generated(lambda target: target.write_text("hello" * 200)),
+        origin=Generated(lambda target: target.write_bytes(b"hello" * 200)),
         rule="hello, 200 times",
         size=1_000,
     ),

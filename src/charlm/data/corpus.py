@@ -203,7 +203,8 @@ def _write_ids(folder, path, encoding, vocab, length) -> None:
         # Written, not assigned to a memory map, whose pages count as ours.
         for codes in _read_codes(path, encoding):
             file.write(vocab.ids_of(codes).astype(vocab.dtype).tobytes())
-    (folder / "vocab.json").write_text(vocab.to_json(), encoding="utf-8")
+    path = folder / "vocab.json"
+    path.write_text(vocab.to_json(), encoding="utf-8", newline="")
     write_checksums(folder)
 
 

@@ -71,7 +71,8 @@ def get_machine_name() -> str:
         return device.device_kind
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
+    text = info.read_text("utf-8", "replace") if info.exists() else ""
+    for line in text.splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
     return f"{model}, {count_cores()} cores"

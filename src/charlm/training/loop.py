@@ -121,16 +121,20 @@ def _complete(config: RunConfig, workdir: Path, optimizer, lm) -> RunConfig:
         model = lm.config
     if optimizer is not None:
         optim = replace(optim, name=CUSTOM)
+    before = read_config(workdir) if resume.has_checkpoint(workdir) else None
     dtype = model.dtype
-    if dtype == "auto" and resume.has_checkpoint(workdir):
-        dtype = read_config(workdir).model.dtype
+    if dtype == "auto" and before:
+        dtype = before.model.dtype
     model = replace(model, dtype=resolve_dtype(dtype))
     data = replace(config.data, path=_make_absolute(config.data.path))
-    train = replace(
-        config.train,
-        init_from=_make_absolute(config.train.init_from),
-        branch_from=_make_absolute(config.train.branch_from),
-    )
+    # A path that the workdir names may be of the system that it comes from, as C:\old.
+    known = (before.train.init_from, before.train.branch_from) if before else ()
+    origins = {
+        name: path if path in known else _make_absolute(path)
+        for name in ("init_from", "branch_from")
+        if (path := getattr(config.train, name))
+    }
+    train = replace(config.train, **origins)
     return replace(config, data=data, model=model, optim=optim, train=train)
 
 

@@ -1,6 +1,6 @@
 """Reporters: what a person sees of a run, in a terminal, a notebook or a file."""
 
-import contextlib
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -48,8 +48,11 @@ def make_plain_reporter() -> Reporter:
 
     def say(text):
         # Training goes on when the reader of the lines (`| head`) has gone.
-        with contextlib.suppress(BrokenPipeError):
+        try:
             print(text, file=sys.stderr, flush=True)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL
+                raise
 
     return Reporter(record=lambda record: say(format_record(record)), say=say)
 

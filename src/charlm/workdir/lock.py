@@ -33,7 +33,8 @@ def lock_workdir(workdir: str | os.PathLike) -> Iterator[None]:
                 stack.callback(_remove_empty, workdir)
             stack.enter_context(lock_file(path, timeout=MAX_WAIT_SECONDS))
             with contextlib.suppress(PermissionError):  # Windows locks its bytes too
-                path.write_text(f"process {os.getpid()} on {platform.node()}\n")
+                owner = f"process {os.getpid()} on {platform.node()}\n"
+                path.write_text(owner, encoding="utf-8", newline="")
         except Timeout as error:
             owner = ""
             with contextlib.suppress(OSError):

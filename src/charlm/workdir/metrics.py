@@ -39,7 +39,7 @@ class Logs:
             return isinstance(value, float) and not math.isfinite(value)
 
         clean = {k: None if is_nan(value) else value for k, value in record.items()}
-        with self._metrics.open("a", encoding="utf-8") as file:
+        with self._metrics.open("a", encoding="utf-8", newline="") as file:
             file.write(json.dumps(clean) + "\n")
         for key, value in clean.items():
             if isinstance(value, float):
