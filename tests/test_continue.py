@@ -8,6 +8,7 @@ import pytest
 from conftest import MADE_TEXT, door, read_untimed, refused, train, train_flags
 
 import charlm
+from charlm.cli import trained
 from charlm.errors import UserError
 from charlm.workdir.metadata import list_steps, read_metadata
 from charlm.workdir.metrics import read_metrics
@@ -229,3 +230,18 @@ def test_a_dry_run_says_what_a_run_would_take_and_writes_nothing(tmp_path, text_
     assert door("train", *flags).returncode == 0
     text = door("train", *flags, "--config.train.steps=50", "--dry_run").stdout
     assert "which is at step 40" in text and "for 10 steps of" in text
+
+
+def test_of_many_checkpoints_the_first_and_the_last_are_named(tmp_path, monkeypatch):
+    for step in range(10, 90, 10):
+        (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
+    monkeypatch.setattr(trained, "read_loss", lambda folder: 1.5)
+    line = trained.describe_checkpoint(str(tmp_path), 80)
+    assert line.endswith(
+        "checkpoint of step 80, validation loss 1.5000; there are 7 others, from 10 to"
+        " 70 too, by --checkpoint"
+    )
+    for step in (50, 60):
+        (tmp_path / "checkpoints" / str(step)).rmdir()
+    line = trained.describe_checkpoint(str(tmp_path), 80)
+    assert line.endswith("there are 10, 20, 30, 40, 70 too, by --checkpoint")

@@ -46,7 +46,7 @@ def find_config(word: str) -> tuple[Path, str]:
         where = drive + where
     path, ours = Path(local_path(where)), list_configs()
     is_name = path.name == where and path.suffix != ".py"
-    if not path.exists() and (is_name or path.parent.name == "configs"):
+    if not path.exists() and (is_name or path.parent == Path("configs")):
         path = ours.get(path.stem, path)
     if is_name and path.name == where and not path.is_file():
         near = find_similar(where, ours)
@@ -99,7 +99,8 @@ def load_module(path: Path) -> Any:
 def _make_configs_importable(path: Path) -> None:
     """Lets a config import those beside it, and `from configs import default`."""
     folder = path.absolute().parent
-    for place in (folder, folder.parent):
+    # Not the package's own: its rooms would be modules by their bare names.
+    for place in () if folder == get_folder() else (folder, folder.parent):
         if str(place) not in sys.path:
             sys.path.append(str(place))
     try:

@@ -18,6 +18,8 @@ from charlm.workdir import model_files
 from charlm.workdir.checkpoints import Restored
 from charlm.workdir.metadata import FOLDER, list_steps, read_loss
 
+MAX_OTHERS = 5  # checkpoints that are named beside the one that is used
+
 
 def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
     """Returns the config, model and checkpoint that MODEL_FLAGS have named."""
@@ -25,8 +27,7 @@ def load(values: Any) -> tuple[RunConfig, model_files.Model, Restored]:
         raise UserError("--workdir is required, for example --workdir=runs/demo")
     configure_process()
     config = model_files.read_config(values.workdir)
-    model, restored = model_files.load(values.workdir, values.checkpoint)
-    return config, model, restored
+    return config, *model_files.load(values.workdir, values.checkpoint)
 
 
 def announce(values: Any, restored: Restored) -> None:
@@ -44,8 +45,11 @@ def describe_checkpoint(workdir: str, step: int) -> str:
     line = f"{workdir}: checkpoint of step {step:,}"
     if math.isfinite(losses.get(step, math.inf)):
         line += f", validation loss {losses[step]:.4f}"
-    others = ", ".join(f"{other:,}" for other in losses if other != step)
-    return f"{line}; there are {others} too, by --checkpoint" if others else line
+    others = [str(other) for other in losses if other != step]
+    if len(others) > MAX_OTHERS:
+        others = [f"{len(others)} others, from {others[0]} to {others[-1]}"]
+    there = ", ".join(others)
+    return f"{line}; there are {there} too, by --checkpoint" if there else line
 
 
 def read_text(

@@ -37,7 +37,8 @@ GPU_VARIABLES = {
 # Files by which a system shows an accelerator, and JAX's extra for it.
 ACCELERATORS = (
     (
-        ("/dev/nvidia0", "/proc/driver/nvidia/gpus", "/dev/dxg"),
+        # The last is that of WSL2.
+        ("/dev/nvidia0", "/proc/driver/nvidia/gpus", "/usr/lib/wsl/lib/libcuda.so.1"),
         "an NVIDIA GPU",
         "cuda13",
     ),
