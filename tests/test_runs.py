@@ -106,9 +106,8 @@ def test_signals_save_and_the_same_command_goes_on(tmp_path, text_file):
              "train__checkpoint_every": 1000, "train__sample_every": 1000}  # fmt: skip
     run = tmp_path / "stopped"
     flags = train_flags(text_file, run, **options)
-    twice = [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
-    once = [signal.SIGTERM, signal.SIGINT]
-    for numbers in [*([n] for n in once), *([n, n] for n in twice)]:
+    twice = [signal.SIGHUP, signal.SIGHUP], [signal.SIGUSR1, signal.SIGUSR2]
+    for numbers in ([signal.SIGTERM], [signal.SIGINT], *twice):
         # As in a terminal, also where nohup started the tests.
         before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         process = subprocess.Popen(
@@ -123,7 +122,7 @@ def test_signals_save_and_the_same_command_goes_on(tmp_path, text_file):
         for number in numbers:
             process.send_signal(number)
         said = process.communicate(timeout=60)[1].decode()
-        assert process.returncode == 128 + numbers[0], said
+        assert process.returncode - 128 in numbers, said
         assert "and saved; the same command goes on" in said
     resumed = door("train", *flags)
     assert resumed.returncode == 0 and "resumed from step" in resumed.stderr
