@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -55,6 +56,11 @@ os.environ.setdefault(
 # As many devices as a small laptop has cores: some tests share a batch among them.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 
+
+# A shell starts what goes to the background with Ctrl-C ignored, and so would the front
+# doors that tests interrupt be.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Nothing that a test writes has to outlive a power cut, and disks are slow.
 os.fsync = lambda _: None
