@@ -110,7 +110,9 @@ def resolve_links(app, path, parent, content) -> None:
         file = target.relative_to(ROOT).as_posix()
         anchor = match[2] or ""
         page = PAGES.get(file + anchor, PAGES.get(file))
-        return f"](/{page}.md{anchor})" if page else f"](/../{file}{anchor})"
+        # MyST takes a notebook for a page, unless it is said to be a file.
+        scheme = "path:" if file.endswith(".ipynb") else ""
+        return f"](/{page}.md{anchor})" if page else f"]({scheme}/../{file}{anchor})"
 
     content[0] = re.sub(r"\]\(([^)\s#]+)(#[^)\s]*)?\)", resolve, content[0])
 
